@@ -6,6 +6,7 @@ import { useGet } from './api.ts';
 import type { Session } from './api-types.ts';
 import { signInAgain } from './shell/again.ts';
 import { Trouble } from './shell/trouble.tsx';
+import { noteGateZone } from './shell/zone.ts';
 import { i18n } from './words.ts';
 
 interface Known {
@@ -28,6 +29,7 @@ export function SessionProvider({ children }: { readonly children: ReactNode }):
   const expected = useRef(false);
   useEffect(() => {
     if (!asked.data) return;
+    noteGateZone(asked.data.gate.timeZone);
     // The session has ended by itself: the page stays, and asks.
     if (session?.person && !asked.data.person && !expected.current) void signInAgain('over');
     else setSession(asked.data);

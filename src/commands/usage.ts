@@ -1,4 +1,4 @@
-// `sekisho usage`: the newest rows of the ledger, or sums by key, account, model, day or month; both of some calls alone.
+// `sekisho usage`: the newest rows of the ledger, or sums by key, account, model, hour, day or month; both of some calls alone.
 import { type Command, Option } from 'commander';
 import { canonicalText } from '../domain/model-name.ts';
 import { Refusal } from '../domain/refusal.ts';
@@ -47,7 +47,7 @@ export function usageCommand(program: Command, withContext: WithContext): void {
   program
     .command('usage')
     .description('what was used: the newest rows of the ledger, or sums with --by')
-    .addOption(new Option('--by <group>', 'add up').choices(['key', 'account', 'model', 'day', 'month']))
+    .addOption(new Option('--by <group>', 'add up').choices(['key', 'account', 'model', 'hour', 'day', 'month']))
     .option('--account <name>', 'of one account, by name or id')
     .option('--key <id>', 'of one key')
     .option('--model <name>', 'of one model, or of one service as route:<name>')

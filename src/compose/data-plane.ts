@@ -92,12 +92,13 @@ export async function openDataPlane(
     (opened) => opened.close(),
   );
   const ladder = openLadder(storage, clocks, log);
-  const accountUsages = await start.step('usage', () =>
-    AccountUsages.open(storage.store, adapters.limits(clocks.calendar), clocks.clock, (usage, history) =>
-      ladder.begin(usage, history),
-    ),
-  );
   const liveStats = new LiveStats(clocks.nowMs);
+  const accountUsages = await start.step('usage', async () => {
+    await rememberRefusals(liveStats, storage, clocks);
+    return AccountUsages.open(storage.store, adapters.limits(clocks.calendar), clocks.clock, (usage, history) =>
+      ladder.begin(usage, history),
+    );
+  });
   const services = openServices(config, storage.dataDir);
   start.closes(() => services.close());
   const requestMetrics = requestMetricsOf(config, registry, clocks);
@@ -282,4 +283,11 @@ export async function followChanges(
     what: 'the routes could not be read; they stay as they are',
     run: () => storedRoutes.reconcile(),
   });
+}
+
+/** They are in the ledger, so that a restart does not make the overview forget them. */
+async function rememberRefusals(liveStats: LiveStats, { store }: Storage, { clock }: GateClocks): Promise<void> {
+  const now = clock.wall();
+  const found = await store.refusalsByMinute(now - 3_600_000);
+  liveStats.remember(found.map(({ at, code, count }) => ({ agoMs: Math.max(0, now - at), code, count })));
 }

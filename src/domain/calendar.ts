@@ -26,25 +26,36 @@ export interface Span {
   readonly endsAt: number;
 }
 
+const dateParts = { year: 'numeric', month: '2-digit', day: '2-digit' } as const;
+
 export class Calendar implements Record<Window, (at: number) => Span> {
   readonly #format: Intl.DateTimeFormat;
+  readonly #timeZone: string;
+  #hourFormat: Intl.DateTimeFormat | undefined;
   #day: Span = { startsAt: 0, endsAt: 0 };
   #week: Span = { startsAt: 0, endsAt: 0 };
   #month: Span = { startsAt: 0, endsAt: 0 };
 
   /** `timeZone` as in the IANA database, such as UTC or Asia/Tokyo. @throws RangeError for an unknown one. */
   constructor(timeZone: string) {
-    this.#format = new Intl.DateTimeFormat('en-CA', {
-      timeZone,
-      year: 'numeric',
-      month: '2-digit',
-      day: '2-digit',
-    });
+    this.#timeZone = timeZone;
+    this.#format = new Intl.DateTimeFormat('en-CA', { ...dateParts, timeZone });
   }
 
   /** The date in the time zone, as 2026-11-23. */
   dateAt(at: number): string {
     return this.#format.format(at);
+  }
+
+  /** The hour of the time zone's clock, as 2026-11-23T14. */
+  clockHourAt(at: number): string {
+    this.#hourFormat ??= new Intl.DateTimeFormat('en-CA', {
+      ...dateParts,
+      hour: '2-digit',
+      hourCycle: 'h23',
+      timeZone: this.#timeZone,
+    });
+    return this.#hourFormat.format(at).replace(', ', 'T');
   }
 
   minute(at: number): Span {
@@ -111,6 +122,15 @@ export class Calendar implements Record<Window, (at: number) => Span> {
     }
     // A day that a zone skipped (Samoa, 2011-12-30) begins when the next one does.
     return Number.isNaN(after) ? near : after;
+  }
+}
+
+export function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
   }
 }
 

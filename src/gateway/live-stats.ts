@@ -29,10 +29,24 @@ export class LiveStats implements EndObserver {
   /** Completion tokens by account, one map per second. */
   readonly #seconds: Second[] = Array.from({ length: span }, () => ({ second: -1, tokens: new Map() }));
   /** Refusals by code, and all exchanges, per minute. */
-  readonly #minutes: Minute[] = Array.from({ length: minutes }, () => ({ minute: -1, refusals: new Map(), ended: 0 }));
+  readonly #minutes: Minute[] = Array.from({ length: minutes }, () => ({
+    minute: -Infinity,
+    refusals: new Map(),
+    ended: 0,
+  }));
 
   constructor(nowMs: () => MonotonicMs) {
     this.#nowMs = nowMs;
+  }
+
+  /** Counts refusals of before this start, each with how long ago it was. */
+  remember(refusals: Iterable<{ readonly agoMs: number; readonly code: string; readonly count: number }>): void {
+    for (const { agoMs, code, count } of refusals) {
+      const minute = Math.floor((this.#nowMs() - agoMs) / 60_000);
+      if (minute <= Math.floor(this.#nowMs() / 60_000) - minutes) continue;
+      const place = this.#place(minute);
+      if (place) place.refusals.set(code, (place.refusals.get(code) ?? 0) + count);
+    }
   }
 
   /** Counts the progress of running exchanges. Call about once a second. */
@@ -45,7 +59,7 @@ export class LiveStats implements EndObserver {
   }
 
   ended(exchange: Exchange, row: UsageRecord | undefined, { outcome, error }: Ending): void {
-    const minute = this.#minute();
+    const minute = this.#place(Math.floor(this.#nowMs() / 60_000)) as Minute;
     minute.ended++;
     if (outcome === 'refused' && error) minute.refusals.set(error.code, (minute.refusals.get(error.code) ?? 0) + 1);
     if (row) this.#add(exchange, row.accountId, row.completionTokens);
@@ -91,9 +105,11 @@ export class LiveStats implements EndObserver {
     place.tokens.set(account, (place.tokens.get(account) ?? 0) + fresh);
   }
 
-  #minute(): Minute {
-    const minute = Math.floor(this.#nowMs() / 60_000);
-    const place = this.#minutes[minute % minutes] as Minute;
+  /** The place of a minute, cleared if an earlier one had it; undefined if a later one has. */
+  #place(minute: number): Minute | undefined {
+    // Minutes before this process began are negative.
+    const place = this.#minutes[((minute % minutes) + minutes) % minutes] as Minute;
+    if (place.minute > minute) return undefined;
     if (place.minute !== minute) {
       place.minute = minute;
       place.refusals.clear();

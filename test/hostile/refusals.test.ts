@@ -56,7 +56,7 @@ test('five thousand refused calls fill few rows, and every figure counts all of 
   const seen = await sekisho(['usage', '--by', 'key', '--json'], { DATA_DIR: gate.dataDir });
   expect(JSON.parse(seen.out)).toMatchObject([{ key: id, ...sums }]);
   const reader = await gate.key({ scopes: ['management:read'] });
-  for (const by of ['key', 'account', 'model', 'day', 'month']) {
+  for (const by of ['key', 'account', 'model', 'hour', 'day', 'month']) {
     const answer = await fetch(`${gate.url}/management/v1/usage/report?by=${by}`, {
       headers: { 'x-api-key': reader.secret },
     });

@@ -598,7 +598,7 @@ describe('sekisho usage', () => {
 
   test('refuses invalid questions', () =>
     refuses(
-      [['usage', '--by', 'mood'], /^error: .*Allowed choices are key, account, model, day, month\./],
+      [['usage', '--by', 'mood'], /^error: .*Allowed choices are key, account, model, hour, day, month\./],
       [['usage', '--by', 'key', '--since', 'lately'], /^error: .*Write a date such as 2027-01-31/],
       [['nonsense'], /^error: unknown command 'nonsense'/],
     ));

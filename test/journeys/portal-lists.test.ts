@@ -1,11 +1,21 @@
 // What every list, chart and log of the portal must do, in one long visit by an operator and a member: names in the place of
 // ids, keys that pages make for themselves nowhere, figures and times that are true.
+import { rmSync } from 'node:fs';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Look, openBrowser, Reader } from '../browser.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { openGate, post, sekisho, type TestGate } from '../gate.ts';
-import { goodPassword, operatorOf, Visitor } from '../visitor.ts';
+import {
+  eventually,
+  type GateProcess,
+  openGate,
+  post,
+  sekisho,
+  spawnGate,
+  type TestGate,
+  temporaryDirectory,
+} from '../gate.ts';
+import { goodPassword, memberOf, operatorOf, Visitor } from '../visitor.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -13,7 +23,7 @@ let browser: Browser;
 let operator: Visitor;
 beforeAll(async () => {
   fake = await startFakeOllama();
-  gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '1000' });
+  gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '1000', TIME_ZONE: 'UTC' });
   operator = await operatorOf(gate);
   await operator.patch('/registration', { mode: 'open', plan: 'default' });
   browser = await openBrowser();
@@ -115,4 +125,66 @@ test('accounts, keys, steps, calls and changes are shown and found by name, addr
   expect(await reader.page.evaluate('navigator.clipboard.readText()')).toBe(keys[0].id);
   await reader.isSound();
   await reader.close();
+});
+
+test('charts have every hour, day and month, in the time zone that is chosen, and moments say theirs', async () => {
+  const member = await memberOf(gate, 'charts@lists.example');
+  const { body: key } = await member.post('/me/keys', { name: 'charts' });
+  expect((await call(key.secret)).status).toBe(200);
+  await gate.ledger(1);
+  const reader = await readerOf(member);
+  await reader.open('/portal/usage');
+  const ticks = (): Promise<string[]> => reader.page.locator('.recharts-xAxis-tick-labels text').allTextContents();
+  for (const [name, count, label] of [
+    ['7 days', 7, /^\d{1,2} \w{3,4}$/],
+    ['A year', 12, /^\w{3,4} \d{2}$/],
+    ['A day', 24, /^\d{2}:00$/],
+  ] as const) {
+    await reader.page.getByText(name, { exact: true }).click();
+    await eventually(async () =>
+      expect(
+        (await ticks()).filter((text) => label.test(text)),
+        name,
+      ).toHaveLength(count),
+    );
+  }
+  await reader.sees('Times in Asia/Tokyo');
+  await reader.sees('tokens');
+  await reader.page.locator('.recharts-surface').first().hover();
+  await reader.page.locator('.recharts-tooltip-wrapper').first().waitFor();
+  await reader.isSound();
+  await reader.close();
+
+  const boss = await readerOf(operator);
+  await boss.open('/portal/operate/audit');
+  // British as this browser is, not American; with seconds and zone.
+  await boss.sees(/^\d{1,2} \w{3,4} 20\d\d, \d{2}:\d{2}:\d{2} (?:GMT\+9|JST)/);
+  await boss.press('Time zone: Asia/Tokyo');
+  await boss.page.getByRole('menuitem', { name: /of the gateway/ }).click();
+  await boss.sees(/^\d{1,2} \w{3,4} 20\d\d, \d{2}:\d{2}:\d{2} UTC/);
+  await boss.open('/portal/operate/usage');
+  await boss.sees(/Times in (?:Etc\/)?UTC/);
+  await boss.sees(/^\d{1,2} \w{3,4} 20\d\d, \d{2}:\d{2}:\d{2} UTC/);
+  await boss.close();
+});
+
+test('what was refused in the last hour is known after a restart', async () => {
+  const dataDir = temporaryDirectory();
+  const environment = { UPSTREAM: fake.url, DATA_DIR: dataDir };
+  const refusals = async (one: GateProcess, secret: string): Promise<unknown> => {
+    const response = await fetch(`${one.url}/management/v1/overview`, { headers: { 'x-api-key': secret } });
+    return ((await response.json()) as { refusals: unknown }).refusals;
+  };
+  const first = await spawnGate(environment);
+  const { secret: reads } = await first.key({ scopes: ['management:read'] });
+  const { secret } = await first.key({ models: ['other:*'] });
+  for (let i = 0; i < 3; i++) await post(`${first.url}/api/chat`, secret, { model: 'gemma3:270m', messages: [] });
+  await eventually(async () => expect(await refusals(first, reads)).toEqual([{ code: 'model_not_found', count: 3 }]));
+  first.process.kill('SIGTERM');
+  await first.ended;
+  const second = await spawnGate(environment);
+  expect(await refusals(second, reads)).toEqual([{ code: 'model_not_found', count: 3 }]);
+  second.process.kill('SIGTERM');
+  await second.ended;
+  rmSync(dataDir, { recursive: true, force: true });
 });

@@ -35,13 +35,13 @@ function Known({
 }
 
 export function Changes({ event }: { readonly event: AuditEvent }): ReactNode {
-  const { moment } = useWriting();
+  const { exact } = useWriting();
   const lines = differences(event);
   return (
     <div>
       <Group gap="xs">
         <Text size="sm" c="dimmed">
-          {moment(event.at)}
+          {exact(event.at)}
         </Text>
         <Text size="sm" fw={600} ff="monospace">
           {event.action}

@@ -1,47 +1,23 @@
 // Everybody's usage: sums by day, account, model and key, the rows of the ledger with filters, and both as CSV.
-import {
-  Button,
-  Group,
-  Paper,
-  SegmentedControl,
-  Select,
-  Skeleton,
-  Stack,
-  Table,
-  Text,
-  TextInput,
-  Title,
-} from '@mantine/core';
+import { Button, Group, Select, Stack, Table, Text, TextInput, Title } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
-import { IconChartBar, IconDownload } from '@tabler/icons-react';
-import { lazy, type ReactNode, Suspense, useMemo } from 'react';
+import { IconDownload } from '@tabler/icons-react';
+import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
-import { useGet, usePages, withQuery } from '../api.ts';
-import type { PageOf, UsageRow, UsageSum } from '../api-types.ts';
-import { useChosen, useChosenOf, useTyped } from '../shell/address.ts';
-import { Empty } from '../shell/empty.tsx';
+import { usePages, withQuery } from '../api.ts';
+import type { UsageRow } from '../api-types.ts';
+import { useChosen, useTyped } from '../shell/address.ts';
 import { AccountName } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';
 import { Rows } from '../shell/rows.tsx';
-import { Sums } from '../shell/sums.tsx';
-import { Trouble } from '../shell/trouble.tsx';
+import { UsageSums, useUsageChoice } from '../shell/usage-sums.tsx';
 import { useWriting } from '../shell/when.ts';
 
-const Bars = lazy(() => import('../shell/bars.tsx'));
-const groups = ['day', 'account', 'model', 'key'] as const;
-const periods = ['1', '7', '30', '365'] as const;
 const outcomes = ['completed', 'refused', 'upstream_error', 'failed', 'client_closed', 'ended', 'interrupted'] as const;
 
 export default function Usage(): ReactNode {
   const { t } = useTranslation('policy');
-  const [by, setBy] = useChosenOf('by', groups, 'day');
-  const [days, setDays] = useChosenOf('days', periods, '30');
-  const since = useMemo(() => new Date(Date.now() - Number(days) * 86_400_000).toISOString(), [days]);
-  const nameOf = ({ group, name, accountName }: UsageSum): string =>
-    group === ''
-      ? t('member:usage.noModel')
-      : [name === null || name === '' ? group : name, accountName].filter((part) => part !== null).join(' · ');
-  const sums = useGet<PageOf<UsageSum>>('/usage/report', { by, since });
+  const choice = useUsageChoice();
   return (
     <Page
       title={t('usage.title')}
@@ -49,7 +25,7 @@ export default function Usage(): ReactNode {
       actions={
         <Button
           component="a"
-          href={`/management/v1${withQuery('/usage/export', { by, since })}`}
+          href={`/management/v1${withQuery('/usage/export', choice.query)}`}
           variant="default"
           leftSection={<IconDownload size={18} />}
         >
@@ -57,46 +33,12 @@ export default function Usage(): ReactNode {
         </Button>
       }
     >
-      <Group>
-        <SegmentedControl
-          value={days}
-          onChange={setDays}
-          data={periods.map((value) => ({ value, label: t(`usage.period.${value}`) }))}
-        />
-        <SegmentedControl
-          value={by}
-          onChange={setBy}
-          data={groups.map((value) => ({ value, label: t(`usage.by.${value}`) }))}
-        />
-      </Group>
-      {sums.error && <Trouble problem={sums.error} retry={() => void sums.refetch()} />}
-      {sums.data && sums.data.items.length > 0 && (
-        <Paper withBorder p="md">
-          <Title order={2} size="h4" mb="sm">
-            {t('usage.chart')}
-          </Title>
-          <Suspense fallback={<Skeleton height={220} />}>
-            <div aria-hidden="true">
-              <Bars
-                rows={by === 'day' ? sums.data.items : sums.data.items.slice(0, 20)}
-                prompt={t('member:usage.prompt')}
-                completion={t('member:usage.completion')}
-                name={(row) => (by === 'day' ? row.group.slice(5) : nameOf(row))}
-              />
-            </div>
-          </Suspense>
-        </Paper>
-      )}
-      {sums.isPending && <Skeleton height={120} />}
-      {sums.data?.items.length === 0 && <Empty icon={<IconChartBar size={28} />} text={t('usage.empty')} />}
-      {sums.data && sums.data.items.length > 0 && (
-        <Sums
-          rows={(by === 'day' ? sums.data.items.toReversed() : sums.data.items).slice(0, 200)}
-          group={t(`usage.group.${by}`)}
-          caption={t(`usage.by.${by}`)}
-          name={nameOf}
-        />
-      )}
+      <UsageSums
+        path="/usage/report"
+        choice={choice}
+        groups={['time', 'account', 'model', 'key']}
+        empty={t('usage.empty')}
+      />
       <Ledger />
     </Page>
   );
@@ -104,7 +46,7 @@ export default function Usage(): ReactNode {
 
 function Ledger(): ReactNode {
   const { t } = useTranslation('policy');
-  const { moment, figure } = useWriting();
+  const { exact, figure } = useWriting();
   const [account, setAccount] = useTyped('account');
   const [model, setModel] = useTyped('model');
   const [asked, setAsked] = useTyped('asked');
@@ -171,7 +113,7 @@ function Ledger(): ReactNode {
         empty={<Text c="dimmed">{t('usage.rowsEmpty')}</Text>}
         row={(row) => (
           <Table.Tr key={row.id}>
-            <Table.Td title={row.id}>{moment(row.at)}</Table.Td>
+            <Table.Td title={row.id}>{exact(row.at)}</Table.Td>
             <Table.Td>
               <AccountName id={row.accountId} name={row.accountName} />
               <Text size="xs" c="dimmed" title={row.keyId}>

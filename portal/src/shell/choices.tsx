@@ -1,12 +1,13 @@
 // Language, light or dark, and the way out.
 import { ActionIcon, Button, Group, Menu, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
-import { IconLanguage, IconLogout, IconMoon, IconSun, IconUser, IconUserCircle } from '@tabler/icons-react';
+import { IconClock, IconLanguage, IconLogout, IconMoon, IconSun, IconUser, IconUserCircle } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useLocation } from 'wouter';
 import { api } from '../api.ts';
 import { useSession } from '../session.tsx';
 import { chooseLanguage, type Language, languages } from '../words.ts';
+import { chooseZone, useZone, zones } from './zone.ts';
 
 export function Choices(): ReactNode {
   const { t, i18n } = useTranslation('shell');
@@ -15,6 +16,8 @@ export function Choices(): ReactNode {
   const scheme = useComputedColorScheme('light');
   const [, go] = useLocation();
   const { person } = session;
+  const zone = useZone();
+  const { viewer, gate } = zones();
   const choose = async (language: Language): Promise<void> => {
     chooseLanguage(language);
     if (person) await api.patch('/me', { language });
@@ -35,6 +38,20 @@ export function Choices(): ReactNode {
           ))}
         </Menu.Dropdown>
       </Menu>
+      {person && viewer !== gate && (
+        <Menu>
+          <Menu.Target>
+            <ActionIcon variant="subtle" color="gray" size="lg" aria-label={t('zone', { zone })} title={zone}>
+              <IconClock size={18} />
+            </ActionIcon>
+          </Menu.Target>
+          <Menu.Dropdown>
+            <Menu.Label>{t('zones')}</Menu.Label>
+            <Menu.Item onClick={() => chooseZone('viewer')}>{t('zoneViewer', { zone: viewer })}</Menu.Item>
+            <Menu.Item onClick={() => chooseZone('gate')}>{t('zoneGate', { zone: gate })}</Menu.Item>
+          </Menu.Dropdown>
+        </Menu>
+      )}
       <ActionIcon
         variant="subtle"
         color="gray"

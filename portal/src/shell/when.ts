@@ -1,9 +1,14 @@
 // Dates, durations and figures as the reader's language writes them.
 import { useTranslation } from 'react-i18next';
+import { useZone } from './zone.ts';
 
 export interface Writing {
   /** `23 Nov, 19:04`; with the year where it is another one. */
   readonly moment: (time: string | null | undefined) => string;
+  /** With year, seconds and time zone: `26 Nov 2026, 19:04:05 JST`. */
+  readonly exact: (time: string | null | undefined) => string;
+  /** An hour, a day or a month, as the gate names them: `2026-11-26T14`, `2026-11-26`, `2026-11`. */
+  readonly period: (group: string, length: 'short' | 'long') => string;
   /** `3 minutes ago`, `in 5 days`. */
   readonly relative: (time: string) => string;
   readonly figure: (value: number) => string;
@@ -22,27 +27,46 @@ const steps = [
 ] as const;
 
 export function useWriting(): Writing {
-  const { language } = useTranslation().i18n;
+  const { language: spoken } = useTranslation().i18n;
+  const language = localeOf(spoken);
+  const timeZone = useZone();
   return {
     moment: (time) => {
       if (time === null || time === undefined) return '';
       const date = new Date(time);
-      const otherYear = date.getFullYear() !== new Date().getFullYear();
+      const year = new Intl.DateTimeFormat('en', { timeZone, year: 'numeric' });
+      const otherYear = year.format(date) !== year.format(new Date());
       return new Intl.DateTimeFormat(language, {
         ...(otherYear ? { year: 'numeric' } : {}),
         month: 'short',
         day: 'numeric',
         hour: '2-digit',
         minute: '2-digit',
+        timeZone,
       }).format(date);
     },
+    exact: (time) =>
+      time === null || time === undefined
+        ? ''
+        : new Intl.DateTimeFormat(language, {
+            year: 'numeric',
+            month: 'short',
+            day: 'numeric',
+            hour: '2-digit',
+            minute: '2-digit',
+            second: '2-digit',
+            timeZoneName: 'short',
+            timeZone,
+          }).format(new Date(time)),
+    period: (group, length) => periodIn(language, group, length),
     relative: (time) => {
       const seconds = (new Date(time).getTime() - Date.now()) / 1000;
       const [unit, size] = steps.find(([, each]) => Math.abs(seconds) >= each) ?? ['second', 1];
       return new Intl.RelativeTimeFormat(language, { numeric: 'auto' }).format(Math.round(seconds / size), unit);
     },
     figure: (value) => new Intl.NumberFormat(language).format(value),
-    short: (value) => new Intl.NumberFormat(language, { notation: 'compact', maximumFractionDigits: 1 }).format(value),
+    // Not British, where a million is a small m.
+    short: (value) => new Intl.NumberFormat(spoken, { notation: 'compact', maximumFractionDigits: 1 }).format(value),
     bytes: (value) => {
       const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
       const power = Math.min(units.length - 1, value < 1 ? 0 : Math.floor(Math.log10(value) / 3));
@@ -54,4 +78,22 @@ export function useWriting(): Writing {
       }).format(value / 1000 ** power);
     },
   };
+}
+
+/** The viewer's own variety of the language of the page: dates in English are not American unless the viewer is. */
+function localeOf(language: string): string {
+  const own = navigator.languages.find((tag) => tag.startsWith(`${language}-`));
+  return own ?? (language === 'en' ? 'en-GB' : language);
+}
+
+/** The group is a wall clock without a zone, so it is written as if it were UTC. */
+function periodIn(language: string, group: string, length: 'short' | 'long'): string {
+  const long = length === 'long';
+  const write = (date: string, options: Intl.DateTimeFormatOptions): string =>
+    new Intl.DateTimeFormat(language, { timeZone: 'UTC', ...options }).format(new Date(date));
+  const date = { day: 'numeric', month: 'short', year: long ? 'numeric' : undefined } as const;
+  if (group.length === 7) return write(`${group}-01T00:00Z`, { month: 'short', year: long ? 'numeric' : '2-digit' });
+  if (group.length === 10) return write(`${group}T00:00Z`, date);
+  const hour = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const;
+  return write(`${group}:00Z`, long ? { ...date, ...hour } : hour);
 }

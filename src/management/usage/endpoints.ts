@@ -14,7 +14,7 @@ import { type Endpoint, endpoint, streamed } from '../http/endpoint.ts';
 import { pageOf, pageQuery } from '../http/fields.ts';
 import { pagesOfUsage } from '../people/export.ts';
 import { csvLine } from './csv.ts';
-import { reportGroups, usageRowSchema, usageSumSchema } from './schemas.ts';
+import { reportGroups, timeZone, usageRowSchema, usageSumSchema } from './schemas.ts';
 import { nameOwners, reportUsage } from './usage-report.ts';
 
 const read = 'management:read';
@@ -35,6 +35,7 @@ const reportQuery = z.strictObject({
   by: z.enum(reportGroups),
   account: z.string().max(200).optional(),
   ...period,
+  timeZone,
 });
 
 function periodOf(
@@ -132,7 +133,7 @@ export const usageEndpoints: readonly Endpoint[] = [
     },
   }),
   streamed('exportUsage', 'get /usage/export', {
-    summary: 'Sums by key, account, model, day or month as CSV',
+    summary: 'Sums by key, account, model, hour, day or month as CSV',
     group: 'Usage',
     needs: read,
     fresh: 'never',
@@ -140,25 +141,25 @@ export const usageEndpoints: readonly Endpoint[] = [
     query: reportQuery,
     type: 'text/csv',
     file: 'sekisho-usage.csv',
-    async *pieces({ store, query, timeZone, now }) {
+    async *pieces({ store, query, timeZone: own, now }) {
       yield csvLine(Object.keys(usageSumSchema.shape));
       const { since, until } = periodOf(query, now());
-      const sums = await reportUsage(store, query.by, since, until, timeZone);
+      const sums = await reportUsage(store, query.by, since, until, query.timeZone ?? own);
       for (const row of await nameOwners(store, query.by, sums)) yield csvLine(columnsOf(usageSumSchema.shape, row));
     },
   }),
   endpoint('reportUsage', 'get /usage/report', {
-    summary: 'Sums by key, account, model, day or month; the last 30 days if nothing is said',
+    summary: 'Sums by key, account, model, hour, day or month; the last 30 days if nothing is said',
     group: 'Usage',
     needs: read,
     fresh: 'never',
     pace: 'sum',
     query: reportQuery,
     answer: pageOf(usageSumSchema),
-    run: async ({ store, query, timeZone, now }) => {
+    run: async ({ store, query, timeZone: own, now }) => {
       const { since, until } = periodOf(query, now());
       const of = query.account === undefined ? {} : { accountId: (await requireAccount(store, query.account)).id };
-      const sums = await reportUsage(store, query.by, since, until, timeZone, of);
+      const sums = await reportUsage(store, query.by, since, until, query.timeZone ?? own, of);
       return { items: await nameOwners(store, query.by, sums), next: null };
     },
   }),
@@ -168,12 +169,16 @@ export const usageEndpoints: readonly Endpoint[] = [
     needs: 'self',
     fresh: 'never',
     pace: 'sum',
-    query: z.strictObject({ by: z.enum(['day', 'month', 'key', 'model']).default('day') }),
+    query: z.strictObject({
+      by: z.enum(['hour', 'day', 'month', 'key', 'model']).default('day'),
+      ...period,
+      timeZone,
+    }),
     answer: pageOf(usageSumSchema),
-    run: async ({ store, query, timeZone, caller, now }) => {
-      const until = now();
-      const own = ownAccount(caller).id;
-      const sums = await reportUsage(store, query.by, until - monthMs, until, timeZone, { accountId: own });
+    run: async ({ store, query, timeZone: own, caller, now }) => {
+      const { since, until } = periodOf(query, now());
+      const of = { accountId: ownAccount(caller).id };
+      const sums = await reportUsage(store, query.by, since, until, query.timeZone ?? own, of);
       return { items: await nameOwners(store, query.by, sums), next: null };
     },
   }),

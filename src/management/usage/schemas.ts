@@ -1,5 +1,6 @@
 // What is answered about usage: rows of the ledger and their sums. The names of the fields are the columns of the CSV.
 import { z } from 'zod';
+import { isTimeZone } from '../../domain/calendar.ts';
 import { time } from '../http/fields.ts';
 
 export const usageRowSchema = z
@@ -56,4 +57,11 @@ export const usageSumSchema = z
     accountName: z.string().nullable().describe('of the account of a key'),
   })
   .meta({ id: 'UsageSum' });
-export const reportGroups = ['key', 'account', 'model', 'day', 'month'] as const;
+export const reportGroups = ['key', 'account', 'model', 'hour', 'day', 'month'] as const;
+/** IANA name. */
+export const timeZone = z
+  .string()
+  .max(64)
+  .refine(isTimeZone, 'not a time zone such as Asia/Tokyo')
+  .optional()
+  .describe('of hours, days and months, such as Asia/Tokyo; that of the gateway if nothing is said');

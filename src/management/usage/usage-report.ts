@@ -1,4 +1,4 @@
-// What was used, by key, account, model, day or month, from the roll-ups by quarter of an hour: the same figures that limits are read
+// What was used, by key, account, model, hour, day or month, from the roll-ups by quarter of an hour: the same figures that limits are read
 // back from, long after the raw rows are gone.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Calendar } from '../../domain/calendar.ts';
@@ -7,14 +7,17 @@ import { addSums } from '../../domain/usage.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { ReportFilter, ReportRow } from '../../store/ports/usage.ts';
 
-export type ReportGroup = 'key' | 'account' | 'model' | 'day' | 'month';
+export type ReportGroup = 'key' | 'account' | 'model' | 'hour' | 'day' | 'month';
+
+/** Of a date, as far as it names the group. */
+const lengths = { day: 10, month: 7 } as const;
 
 const quarterMs = 900_000;
 /** Two months, in whole quarters of an hour. */
 const lookMs = 60 * 86_400_000;
 
 /**
- * Sums of the quarters of an hour that [from, before) touches; days and months are those of the time zone. The most
+ * Sums of the quarters of an hour that [from, before) touches; hours, days and months are those of the time zone. The most
  * tokens first, or the earliest day. `filter`: of one account, key or model.
  */
 export async function reportUsage(
@@ -25,7 +28,8 @@ export async function reportUsage(
   timeZone: string,
   filter: ReportFilter = {},
 ): Promise<ReportRow[]> {
-  if (group !== 'day' && group !== 'month') return store.reportUsage(group, from, before, filter);
+  if (group === 'key' || group === 'account' || group === 'model')
+    return store.reportUsage(group, from, before, filter);
   const calendar = new Calendar(timeZone);
   const sums = new Map<string, ReportRow>();
   // One account's rows stand together, so that years of them can be read a part at a time, and others come in between.
@@ -34,8 +38,8 @@ export async function reportUsage(
     const until = filter.accountId === undefined ? before : Math.min(before, (Math.floor(at / lookMs) + 1) * lookMs);
     if (at > from) await nextTurn();
     for (const row of await store.reportUsage('quarter', at, until, filter)) {
-      const day = calendar.dateAt(Number(row.group) * quarterMs);
-      const name = group === 'day' ? day : day.slice(0, 7);
+      const quarter = Number(row.group) * quarterMs;
+      const name = group === 'hour' ? calendar.clockHourAt(quarter) : calendar.dateAt(quarter).slice(0, lengths[group]);
       const sum = sums.get(name);
       sums.set(name, { ...row, ...(sum && addSums(sum, row)), group: name });
     }

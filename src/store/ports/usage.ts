@@ -12,6 +12,13 @@ export interface ReportRow extends UsageSum {
   readonly name: string | null;
 }
 
+/** Refused exchanges of the minute that begins at `at`. */
+export interface RefusalCount {
+  readonly at: number;
+  readonly code: string;
+  readonly count: number;
+}
+
 export interface UsageFilter {
   readonly accountId?: AccountId;
   readonly keyId?: KeyId;
@@ -62,6 +69,8 @@ export interface UsageStore {
   findUsage(id: string): Promise<UsageRecord | undefined>;
   /** The usage of every key, or of an account's keys, in [since, before), by minute, from the raw rows. */
   usageByMinute(since: WallMs, before?: WallMs, accountId?: AccountId): Promise<UsageBucket[]>;
+  /** What was refused since then, by minute and code. */
+  refusalsByMinute(since: WallMs): Promise<readonly RefusalCount[]>;
   /** The usage of an account's keys in the quarters of an hour that [from, before) touches, from the roll-ups. */
   usageByQuarter(accountId: AccountId, from: WallMs, before: WallMs): Promise<UsageBucket[]>;
   /** Sums of the quarters that [from, before) touches, from the roll-ups; ordered by quarter, or else by tokens. */

@@ -106,6 +106,23 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore {
         units: Number(row.units),
       }));
     },
+    refusalsByMinute: async (since) => {
+      const minute = sql<number>`at / ${sql.lit(minuteMs)}`;
+      const rows = await db
+        .selectFrom('usage')
+        .select(({ fn }) => [minute.as('minute'), 'code', fn.sum('repeats').as('count')])
+        .where('id', '>=', firstRequestId(since - longestHeadMs))
+        .where('at', '>=', since)
+        .where('outcome', '=', 'refused')
+        .where('code', 'is not', null)
+        .groupBy([minute, 'code'])
+        .execute();
+      return rows.map(({ minute: at, code, count }) => ({
+        at: Number(at) * minuteMs,
+        code: code ?? '',
+        count: Number(count),
+      }));
+    },
     usageByQuarter: async (accountId, from, before) => {
       const costs = await costsByQuarter(db, accountId, from, before);
       const rows = await db
