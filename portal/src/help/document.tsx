@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Fragment, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useParams } from 'wouter';
+import { CardTable } from '../shell/card-table.tsx';
 import { Missing } from '../shell/missing.tsx';
 import { Page } from '../shell/page.tsx';
 import { type Block, readBlocks, readInline } from './markdown.ts';
@@ -83,7 +84,7 @@ function Drawing({
 }): ReactNode {
   return (
     <ScrollArea type="auto" viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': head.join(', ') }}>
-      <Table miw={520} verticalSpacing="xs">
+      <CardTable miw={520} verticalSpacing="xs" className="cards prose">
         <Table.Thead>
           <Table.Tr>
             {head.map((cell) => (
@@ -105,7 +106,7 @@ function Drawing({
             </Table.Tr>
           ))}
         </Table.Tbody>
-      </Table>
+      </CardTable>
     </ScrollArea>
   );
 }

@@ -27,8 +27,8 @@ export function Visits(): ReactNode {
   return (
     <Stack gap="sm">
       {list.data?.all.map(({ id, token, userAgent, ipAddress, createdAt }) => (
-        <Group key={id} justify="space-between" wrap="nowrap">
-          <Text size="sm" lineClamp={2}>
+        <Group key={id} justify="space-between">
+          <Text size="sm">
             {browserOf(userAgent ?? '')} · {ipAddress} ·{' '}
             {t('me.since', { when: moment(new Date(createdAt).toISOString()) })}
           </Text>

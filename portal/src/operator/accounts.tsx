@@ -1,15 +1,16 @@
 // All accounts: found by name on the server, made, opened.
-import { Anchor, Badge, Button, Group, Select, Table, TextInput } from '@mantine/core';
+import { Badge, Button, Group, Select, Table, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconPlus, IconUsers } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Link, useLocation } from 'wouter';
+import { useLocation } from 'wouter';
 import { api, useAct, usePages } from '../api.ts';
 import type { Account } from '../api-types.ts';
 import { useSession } from '../session.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
+import { AccountName } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';
 import { Rows } from '../shell/rows.tsx';
 import { useSearch } from '../shell/search.tsx';
@@ -39,9 +40,7 @@ export default function Accounts(): ReactNode {
         row={(account) => (
           <Table.Tr key={account.id}>
             <Table.Td maw={320}>
-              <Anchor component={Link} href={`/operate/accounts/${account.id}`} size="sm" truncate display="block">
-                {account.name}
-              </Anchor>
+              <AccountName id={account.id} name={account.name} />
             </Table.Td>
             <Table.Td>{account.plan ?? t('accounts.noPlan')}</Table.Td>
             <Table.Td>{t(`accounts.roles.${account.role}`)}</Table.Td>

@@ -21,6 +21,7 @@ import { useTranslation } from 'react-i18next';
 import { wordsOf } from '../api.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
+import { CardTable } from '../shell/card-table.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
 import { useWriting } from '../shell/when.ts';
@@ -87,7 +88,7 @@ function Inside(): ReactNode {
       {list.data?.length === 0 && <Empty icon={<IconCpu size={28} />} text={t('models.empty')} />}
       {list.data && list.data.length > 0 && (
         <ScrollArea type="auto" viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': t('models.title') }}>
-          <Table miw={520}>
+          <CardTable miw={520}>
             <Table.Thead>
               <Table.Tr>
                 <Table.Th>{t('models.name')}</Table.Th>
@@ -110,7 +111,7 @@ function Inside(): ReactNode {
                 </Table.Tr>
               ))}
             </Table.Tbody>
-          </Table>
+          </CardTable>
         </ScrollArea>
       )}
     </>

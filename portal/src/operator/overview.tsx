@@ -22,6 +22,7 @@ import { api, useAct } from '../api.ts';
 import type { Overview as Now } from '../api-types.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
+import { AccountName } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';
 import { useWriting } from '../shell/when.ts';
 import { Checklist } from './checklist.tsx';
@@ -274,11 +275,9 @@ function Here({ now }: { readonly now: Now }): ReactNode {
       ) : (
         <Stack gap="xs">
           {now.accounts.slice(0, 20).map(({ account, name, running, waiting, tokensPerSecond }) => (
-            <Group key={account} justify="space-between" gap="xs" wrap="nowrap">
-              <Anchor component={Link} href={`/operate/accounts/${account}`} size="sm" truncate>
-                {name}
-              </Anchor>
-              <Group gap="xs" wrap="nowrap">
+            <Group key={account} justify="space-between" gap="xs">
+              <AccountName id={account} name={name} />
+              <Group gap="xs">
                 <Text size="sm">{t('overview.each', { running, waiting, speed: figure(tokensPerSecond) })}</Text>
                 {operates && name !== 'operator' && (
                   <Button
@@ -326,10 +325,8 @@ function Today({ now }: { readonly now: Now }): ReactNode {
           <Table.Tbody>
             {now.top.map(({ account, name, tokens, requests }) => (
               <Table.Tr key={account}>
-                <Table.Td maw={180}>
-                  <Anchor component={Link} href={`/operate/accounts/${account}`} size="sm" truncate display="block">
-                    {name}
-                  </Anchor>
+                <Table.Td>
+                  <AccountName id={account} name={name} />
                 </Table.Td>
                 <Table.Td ta="right">{figure(requests)}</Table.Td>
                 <Table.Td ta="right">{figure(tokens)}</Table.Td>

@@ -1,6 +1,15 @@
 // Language, light or dark, and the way out.
 import { ActionIcon, Button, Group, Menu, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
-import { IconClock, IconLanguage, IconLogout, IconMoon, IconSun, IconUser, IconUserCircle } from '@tabler/icons-react';
+import {
+  IconCheck,
+  IconClock,
+  IconLanguage,
+  IconLogout,
+  IconMoon,
+  IconSun,
+  IconUser,
+  IconUserCircle,
+} from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useLocation } from 'wouter';
@@ -38,20 +47,6 @@ export function Choices(): ReactNode {
           ))}
         </Menu.Dropdown>
       </Menu>
-      {person && viewer !== gate && (
-        <Menu>
-          <Menu.Target>
-            <ActionIcon variant="subtle" color="gray" size="lg" aria-label={t('zone', { zone })} title={zone}>
-              <IconClock size={18} />
-            </ActionIcon>
-          </Menu.Target>
-          <Menu.Dropdown>
-            <Menu.Label>{t('zones')}</Menu.Label>
-            <Menu.Item onClick={() => chooseZone('viewer')}>{t('zoneViewer', { zone: viewer })}</Menu.Item>
-            <Menu.Item onClick={() => chooseZone('gate')}>{t('zoneGate', { zone: gate })}</Menu.Item>
-          </Menu.Dropdown>
-        </Menu>
-      )}
       <ActionIcon
         variant="subtle"
         color="gray"
@@ -73,6 +68,21 @@ export function Choices(): ReactNode {
             <Menu.Item leftSection={<IconUser size={16} />} component={Link} href="/me">
               {t('nav.me')}
             </Menu.Item>
+            {viewer !== gate && (
+              <>
+                <Menu.Label>{t('zones')}</Menu.Label>
+                {(['viewer', 'gate'] as const).map((each) => (
+                  <Menu.Item
+                    key={each}
+                    leftSection={zones()[each] === zone ? <IconCheck size={16} /> : <IconClock size={16} />}
+                    onClick={() => chooseZone(each)}
+                  >
+                    {t(each === 'viewer' ? 'zoneViewer' : 'zoneGate', { zone: zones()[each] })}
+                  </Menu.Item>
+                ))}
+                <Menu.Divider />
+              </>
+            )}
             <Menu.Item
               leftSection={<IconLogout size={16} />}
               onClick={() =>

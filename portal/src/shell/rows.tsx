@@ -1,7 +1,8 @@
-// A table that comes in pages and scrolls in itself on a phone: head, rows, and the next page. Sorted, it has all of them first.
+// A table that comes in pages and becomes cards on a phone: head, rows, and the next page. Sorted, it has all of them first.
 import { ScrollArea, Skeleton, Stack, Table } from '@mantine/core';
 import { type ReactNode, useEffect } from 'react';
 import type { Pages } from '../api.ts';
+import { CardTable } from './card-table.tsx';
 import { More } from './more.tsx';
 import { type Column, useSorting } from './sorting.tsx';
 import { Trouble } from './trouble.tsx';
@@ -38,12 +39,12 @@ export function Rows<T>({ pages, label, head, row, empty, width = 640 }: RowsPro
   return (
     <Stack>
       <ScrollArea type="auto" viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': label }}>
-        <Table miw={width} verticalSpacing="xs" highlightOnHover>
+        <CardTable miw={width} verticalSpacing="xs" highlightOnHover>
           <Table.Thead>
             <Table.Tr>{heads}</Table.Tr>
           </Table.Thead>
           <Table.Tbody>{sort(rows).map(row)}</Table.Tbody>
-        </Table>
+        </CardTable>
       </ScrollArea>
       <More query={query} />
     </Stack>

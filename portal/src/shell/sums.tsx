@@ -1,8 +1,9 @@
-// Sums of usage as a table that fits a phone: it scrolls in itself.
+// Sums of usage as a table, which becomes cards on a phone.
 import { ScrollArea, Table } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { UsageSum } from '../api-types.ts';
+import { CardTable } from './card-table.tsx';
 import { useSorting } from './sorting.tsx';
 import { useWriting } from './when.ts';
 
@@ -45,7 +46,7 @@ export function Sums({ rows, group, caption, name }: SumsProps): ReactNode {
   ]);
   return (
     <ScrollArea type="auto" viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': caption }}>
-      <Table striped miw={520 + (cached ? 240 : 0) + (reasoned ? 120 : 0) + (costly ? 140 : 0)}>
+      <CardTable striped miw={520 + (cached ? 240 : 0) + (reasoned ? 120 : 0) + (costly ? 140 : 0)}>
         <Table.Thead>
           <Table.Tr>{head}</Table.Tr>
         </Table.Thead>
@@ -68,7 +69,7 @@ export function Sums({ rows, group, caption, name }: SumsProps): ReactNode {
             </Table.Tr>
           ))}
         </Table.Tbody>
-      </Table>
+      </CardTable>
     </ScrollArea>
   );
 }

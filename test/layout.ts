@@ -1,0 +1,38 @@
+// Measures the layout of an open page: text that is cut off, and text or controls that lie beyond the edge of the screen or of
+// what holds them. What scrolls by itself and is meant to (code, a chat) and pictures are left out.
+import type { Page } from 'playwright-core';
+
+/** Faults in words; none on a page that shows everything that is on it. */
+export const layoutFaults = (page: Page): Promise<string[]> => page.evaluate<string[]>(measure);
+
+/** Runs in the browser. */
+const measure = `(() => {
+  const faults = new Set();
+  const screen = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth > screen) faults.add('the page is wider than the screen');
+  const meant = 'pre, [role=log], [aria-hidden=true], svg, .skip, thead:not(:has(button)), .mantine-VisuallyHidden-root';
+  for (const element of document.querySelectorAll('header *, nav *, main *')) {
+    const area = element.getBoundingClientRect();
+    const style = getComputedStyle(element);
+    // The menu of a phone waits beside the screen.
+    if (element.closest('nav')?.getBoundingClientRect().right <= 0) continue;
+    if (area.width === 0 || style.visibility === 'hidden' || element.closest(meant)) continue;
+    const text = [...element.childNodes].some(({ nodeType, nodeValue }) => nodeType === 3 && nodeValue?.trim());
+    const control = element.matches('button, a[href], input, select, textarea');
+    if (!text && !control) continue;
+    const what = \`\${element.tagName.toLowerCase()} "\${(element.textContent || element.getAttribute('aria-label') || '').slice(0, 50)}"\`;
+    const hides = (side) => /hidden|clip/.test(side);
+    if (text && hides(style.overflowX) && element.scrollWidth > element.clientWidth + 1)
+      faults.add(\`\${what} is cut off\`);
+    if (text && hides(style.overflowY) && element.scrollHeight > element.clientHeight + 2)
+      faults.add(\`\${what} is cut off below\`);
+    if (area.right > screen + 1 || area.left < -1) faults.add(\`\${what} is beyond the screen\`);
+    for (let holder = element.parentElement; holder && holder !== document.body; holder = holder.parentElement) {
+      if (getComputedStyle(holder).overflowX === 'visible') continue;
+      const room = holder.getBoundingClientRect();
+      if (area.right > room.right + 1 || area.left < room.left - 1) faults.add(\`\${what} is beyond what holds it\`);
+      break;
+    }
+  }
+  return [...faults];
+})()`;
