@@ -192,6 +192,33 @@ test('what was refused in the last hour is known after a restart', async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
+test('backup codes can be copied and kept, and other sessions ended at once', async () => {
+  const member = await memberOf(gate, 'guarded@lists.example');
+  const other = new Visitor(gate.url);
+  await other.auth('/sign-in/email', { email: 'guarded@lists.example', password: goodPassword });
+  const reader = await readerOf(member, { width: 390 });
+  await reader.open('/portal/me');
+  await reader.press('Sign out everywhere else');
+  await reader.sees('You are signed out everywhere else.');
+  expect((await other.get('/session')).body.person).toBeNull();
+  expect((await member.get('/session')).body.person).not.toBeNull();
+  await reader.page.getByLabel('Your password *').fill(goodPassword);
+  await reader.press('Set it up');
+  await reader.press('Copy the codes');
+  const codes = (await reader.page.evaluate<string>('navigator.clipboard.readText()')).split('\n');
+  expect(codes).toHaveLength(10);
+  const [file] = await Promise.all([
+    reader.page.waitForEvent('download'),
+    reader.page.getByRole('link', { name: 'Download the codes' }).click(),
+  ]);
+  const kept = readFileSync(await file.path(), 'utf8');
+  expect(kept).toContain('guarded@lists.example');
+  expect(codes.filter((code) => !kept.includes(code))).toEqual([]);
+  await eventually(async () => expect(await layoutFaults(reader.page)).toEqual([]), 3_000);
+  await reader.isSound();
+  await reader.close();
+});
+
 /** Every page of the portal, by who may see it; a route that is added is walked as well. */
 const paths = Array.from(
   readFileSync(join(root, 'portal/src/routes.tsx'), 'utf8').matchAll(/path: '([^']+)',\s*who: '(\w+)'/g),

@@ -1,5 +1,5 @@
 // The second step: an authenticator app is set up with a key or a link, shown to work, and switched off with the password and a code.
-import { Anchor, Button, Code, Group, PasswordInput, SimpleGrid, Stack, Text, TextInput } from '@mantine/core';
+import { Anchor, Button, Group, PasswordInput, Stack, Text, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation } from '@tanstack/react-query';
 import type { TFunction } from 'i18next';
@@ -10,6 +10,7 @@ import { auth, endSecondStep } from '../auth.ts';
 import { useSession } from '../session.tsx';
 import { Copy } from '../shell/copy.tsx';
 import { Against, sending } from '../visitor/form.tsx';
+import { BackupCodes } from './backup-codes.tsx';
 
 interface Begun {
   readonly totpURI: string;
@@ -100,11 +101,7 @@ export function Totp(): ReactNode {
             </Anchor>
           </Group>
           <Text size="sm">{t('me.backup')}</Text>
-          <SimpleGrid cols={{ base: 2, sm: 5 }} spacing="xs">
-            {begun.backupCodes.map((each) => (
-              <Code key={each}>{each}</Code>
-            ))}
-          </SimpleGrid>
+          <BackupCodes codes={begun.backupCodes} />
         </>
       )}
       {begun && !on ? (

@@ -24,6 +24,13 @@ export function Visits(): ReactNode {
       await list.refetch();
     },
   });
+  const endOthers = useMutation({
+    mutationFn: () => auth.revokeOtherSessions(),
+    onSuccess: async () => {
+      notifications.show({ message: t('me.endedOthers'), color: 'teal' });
+      await list.refetch();
+    },
+  });
   return (
     <Stack gap="sm">
       {list.data?.all.map(({ id, token, userAgent, ipAddress, createdAt }) => (
@@ -43,6 +50,17 @@ export function Visits(): ReactNode {
           )}
         </Group>
       ))}
+      {(list.data?.all.length ?? 0) > 1 && (
+        <Button
+          w="fit-content"
+          variant="light"
+          color="red"
+          loading={endOthers.isPending}
+          onClick={() => endOthers.mutate()}
+        >
+          {t('me.endOthers')}
+        </Button>
+      )}
     </Stack>
   );
 }

@@ -177,6 +177,10 @@ export const member = {
       here: 'here',
       end: 'End',
       ended: 'Ended.',
+      endOthers: 'Sign out everywhere else',
+      endedOthers: 'You are signed out everywhere else.',
+      backupCopy: 'Copy the codes',
+      backupFile: 'Download the codes',
       since: 'since {{when}}',
       data: 'What is stored about you',
       dataText:
@@ -369,6 +373,10 @@ export const member = {
       here: 'この端末',
       end: '終了',
       ended: '終了しました。',
+      endOthers: 'ほかのすべての端末からサインアウト',
+      endedOthers: 'ほかのすべての端末からサインアウトしました。',
+      backupCopy: 'コードをコピー',
+      backupFile: 'コードをダウンロード',
       since: '{{when}} から',
       data: '保存されている情報',
       dataText:
