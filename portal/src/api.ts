@@ -13,6 +13,7 @@ import {
 import type { PageOf } from './api-types.ts';
 import { signInAgain, whyAgain } from './shell/again.ts';
 import { noteAnew } from './shell/anew.ts';
+import { noteReached, noteUnreachable } from './shell/reach.ts';
 import { i18n, type Language } from './words.ts';
 
 const base = '/management/v1';
@@ -118,8 +119,11 @@ async function send(method: string, path: string, body: unknown, how: Sending): 
 
 async function ask(path: string, request: RequestInit): Promise<Response> {
   try {
-    return await fetch(base + path, request);
+    const response = await fetch(base + path, request);
+    noteReached();
+    return response;
   } catch {
+    noteUnreachable();
     throw new Problem(0, 'unreachable', i18n.t('trouble.unreachable'));
   }
 }

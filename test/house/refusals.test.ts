@@ -61,8 +61,9 @@ test('the management plane refuses with reasons of the catalogue only', () => {
 test('no page shows the words of an answer or of the browser', () => {
   for (const [file, text] of pages) {
     expect(text, file).not.toMatch(/\b(?:detail|title)'\]|\.detail\b/);
-    // `wordsOf` of api.ts is the one way from an error to words; Trouble has a Problem, whose message is in the page's language.
-    if (!['api.ts', 'refusals.ts', 'shell/trouble.tsx'].includes(file))
+    // `wordsOf` of api.ts is the one way from an error to words. Trouble has a Problem, whose message is in the page's language, and Fault
+    // looks at a message and shows none.
+    if (!['api.ts', 'refusals.ts', 'shell/trouble.tsx', 'shell/fault.tsx'].includes(file))
       expect(text, file).not.toMatch(/\b(?:error|problem|reason|against)\)?\??\.message\b/);
   }
 });

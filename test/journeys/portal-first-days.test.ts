@@ -174,3 +174,129 @@ test('a rule is written in minutes, hours and days, and help opens a document th
   await reader.isSound();
   await reader.close();
 });
+
+test('what was typed and begun is not lost: plan edits ask, a chat survives a reload, a rejection is undone, a pull goes on', async () => {
+  const reader = await readerOf(operator);
+  const { page } = reader;
+  const dialog = page.getByRole('dialog');
+  await reader.open('/portal/operate/plans');
+  await reader.open('/portal/operate/plans/trial');
+  await reader.fill('Longest answer, in tokens', '77');
+  await page.getByRole('navigation').getByRole('link', { name: 'Rules' }).click();
+  await dialog.getByText('Leave without saving?').waitFor();
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  expect(await page.getByLabel('Longest answer, in tokens').inputValue()).toBe('77');
+  await page.getByRole('navigation').getByRole('link', { name: 'Rules' }).click();
+  await dialog.getByRole('button', { name: 'Leave without saving' }).click();
+  await page.getByRole('heading', { name: 'Rules', level: 1 }).waitFor();
+
+  await reader.open('/portal/playground');
+  await reader.fill('Message', 'What is a sekisho?');
+  await reader.press('Send');
+  await reader.sees(/tokens a second/);
+  await page.reload();
+  await reader.sees('What is a sekisho?');
+  await reader.sees(/tokens a second/);
+
+  const { body } = await new Visitor(gate.url).post('/applications', {
+    name: 'Slip',
+    email: 'slip@example.org',
+    purpose: 'x',
+    password: goodPassword,
+  });
+  await reader.open('/portal/operate/applications');
+  const one = page.locator('.mantine-Paper-root').filter({ hasText: 'slip@example.org' });
+  await one.getByRole('button', { name: 'Turn down' }).click();
+  await dialog.getByText('Turn down Slip?').waitFor();
+  await dialog.getByRole('button', { name: 'Turn down' }).click();
+  await page.getByRole('alert').getByRole('button', { name: 'Undo' }).click();
+  await eventually(async () =>
+    expect((await operator.get(`/applications/${body.id}`)).body).toMatchObject({ status: 'pending', decidedAt: null }),
+  );
+
+  let finish = (): void => undefined;
+  const held = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  await reader.open('/portal/operate/models');
+  await reader.sees('gemma3:270m');
+  fake.next(async (_, answer) => {
+    answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+    await answer.chunk('{"status":"pulling abc","total":100,"completed":40}\n');
+    await held;
+    await answer.chunk('{"status":"success"}\n');
+    answer.end();
+  });
+  await reader.fill(/^Name/, 'qwen3:0.6b');
+  await reader.press('Pull');
+  await reader.sees('Downloading');
+  await page.getByRole('navigation').getByRole('link', { name: 'Rules' }).click();
+  await page.getByRole('heading', { name: 'Rules', level: 1 }).waitFor();
+  await page.getByRole('navigation').getByRole('link', { name: 'Models', exact: true }).click();
+  await reader.sees('Downloading');
+  finish();
+  await reader.sees('qwen3:0.6b is here.');
+  await reader.isSound();
+  await reader.close();
+});
+
+test('what is down is said: mail and provider with their last error, the gate over a page that stays, a part, and the model servers', async () => {
+  const away = await openGate(fake.url, {
+    SMTP_URL: 'smtp://127.0.0.1:9',
+    MAIL_FROM: 'gate@example.org',
+    OIDC_ISSUER: 'http://127.0.0.1:9',
+    OIDC_CLIENT_ID: 'x',
+    OIDC_CLIENT_SECRET: 'y',
+  });
+  const desk = await operatorOf(away);
+  await desk.patch('/registration', { mode: 'approval', plan: 'default' });
+  await new Visitor(away.url).post('/applications', {
+    name: 'M',
+    email: 'm@example.org',
+    purpose: 'x',
+    password: goodPassword,
+  });
+  const visitor = await Reader.at(browser, away.url, { language: 'ja' });
+  await visitor.open('/portal/sign-in');
+  await visitor.page
+    .getByRole('button', { name: /でサインイン$/ })
+    .last()
+    .click();
+  await visitor.sees('サインインの提供元に接続できないか');
+  await visitor.close();
+  const there = await Reader.at(browser, away.url);
+  await there.context.addCookies([...desk.cookies].map(([name, value]) => ({ name, value, url: away.url })));
+  await there.open('/portal/operate/settings');
+  const failing = there.page.getByRole('alert').filter({ hasText: 'The last error' });
+  await eventually(async () => expect(await failing.count()).toBe(2), 15_000);
+  expect((await failing.allInnerTexts()).join(' ')).toContain('ECONNREFUSED');
+  await there.isSound();
+  await there.close();
+  await away.stop();
+
+  const reader = await readerOf(operator, 390, 'ja');
+  const { page } = reader;
+  await reader.open('/portal/operate/accounts');
+  await reader.sees('Alpha lab');
+  await page.route('**/management/**', (route) => route.abort());
+  await page.getByRole('searchbox').fill('x');
+  await reader.sees('関所から応答がありません');
+  await page.unroute('**/management/**');
+  await eventually(async () => expect(await page.getByText('関所から応答がありません').count()).toBe(0), 15_000);
+  await page.route('**/assets/rules-*', (route) => route.abort());
+  await page.getByRole('button', { name: 'メニュー' }).click();
+  await page.getByRole('navigation').getByRole('link', { name: 'ルール' }).click();
+  await reader.sees('画面の一部を読み込めませんでした');
+  await page.unroute('**/assets/rules-*');
+  await page.getByRole('button', { name: '画面を読み込み直す' }).click();
+  await page.getByRole('heading', { name: 'ルール', level: 1 }).waitFor();
+  // What the browser has said of the part that it could not get.
+  expect(reader.wrong.splice(0).every((said) => said.includes('dynamically imported'))).toBe(true);
+  await fake.close();
+  for (const path of ['/portal/home', '/portal/playground']) {
+    await reader.open(path);
+    await reader.sees('応答しているモデルサーバーがありません');
+  }
+  await reader.isSound();
+  await reader.close();
+});

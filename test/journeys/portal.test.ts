@@ -255,7 +255,7 @@ describe('an operator', () => {
     });
     await operatorReader.fill('Name *', 'gemma3:4b');
     await operatorReader.press('Pull');
-    await operatorReader.sees('pulling abc: 250 MB of 1 GB');
+    await operatorReader.sees('Downloading: 250 MB of 1 GB');
     expect(await operatorReader.page.getByRole('progressbar').getAttribute('aria-valuenow')).toBe('25');
     goOn();
     await operatorReader.sees('gemma3:4b is here.');

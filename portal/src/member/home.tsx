@@ -125,7 +125,7 @@ function Inside(): ReactNode {
   return (
     <Stack gap="lg">
       {session.person?.addressTaken === true && <AddressTaken email={session.person.email} />}
-      {session.gate.serves === false && <ServersDown />}
+      <ServersDown />
       <Standing />
       {word !== null && word !== undefined && <Text>{t('home.word', { word })}</Text>}
       {keys.data && working.length === 0 && (

@@ -84,7 +84,7 @@ export default function Playground(): ReactNode {
   if (models.data && names.length === 0)
     return (
       <Page title={t('play.title')} lead={t('play.lead')}>
-        {session.gate.serves === false && <ServersDown />}
+        <ServersDown />
         <Empty icon={<IconMessage size={28} />} text={t('play.noModels')} />
       </Page>
     );
@@ -144,7 +144,7 @@ export default function Playground(): ReactNode {
           </ScrollArea.Autosize>
         )}
       </Paper>
-      {session.gate.serves === false && <ServersDown />}
+      <ServersDown />
       {against !== undefined && (
         <Alert color="red" role="alert">
           {against}

@@ -2,6 +2,7 @@
 import {
   Progress as Bar,
   Button,
+  Code,
   Group,
   Paper,
   ScrollArea,
@@ -26,7 +27,8 @@ import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
 import { useWriting } from '../shell/when.ts';
 import { Against, sending } from '../visitor/form.tsx';
-import { ModelServer, type Progress } from './model-server.ts';
+import { ModelServer, PullError } from './model-server.ts';
+import { resumePull, startPull, stopPull, usePull } from './pulls.ts';
 
 export default function Models(): ReactNode {
   const { t } = useTranslation('policy');
@@ -43,7 +45,8 @@ function Inside(): ReactNode {
   const { session } = useSession();
   const { bytes, moment } = useWriting();
   const ask = useAsk();
-  const [server] = useState(() => new ModelServer(session.account?.name ?? 'operator'));
+  const account = session.account?.name ?? 'operator';
+  const [server] = useState(() => new ModelServer(account));
   useEffect(() => () => server.forget(), [server]);
   const list = useQuery({ queryKey: ['models'], queryFn: () => server.list(), staleTime: 0, retry: false });
   const servers = useQuery({ queryKey: ['models', 'servers'], queryFn: () => server.servers(), retry: false });
@@ -82,7 +85,7 @@ function Inside(): ReactNode {
           maw={420}
         />
       )}
-      <Pull server={server} where={chosen} done={() => void list.refetch()} />
+      <Pull account={account} where={chosen} done={() => void list.refetch()} />
       <Against error={list.error} />
       {list.isPending && <Skeleton height={120} />}
       {list.data?.length === 0 && <Empty icon={<IconCpu size={28} />} text={t('models.empty')} />}
@@ -119,53 +122,49 @@ function Inside(): ReactNode {
 }
 
 interface PullProps {
-  readonly server: ModelServer;
+  readonly account: string;
   readonly where: string | undefined;
   readonly done: () => void;
 }
 
-function Pull({ server, where, done }: PullProps): ReactNode {
+function Pull({ account, where, done }: PullProps): ReactNode {
   const { t } = useTranslation('policy');
   const { bytes } = useWriting();
   const [name, setName] = useState('');
-  const [progress, setProgress] = useState<Progress>();
-  const [running, setRunning] = useState<AbortController>();
-  const pull = useMutation({
-    mutationFn: async () => {
-      const stop = new AbortController();
-      setRunning(stop);
-      try {
-        await server.pull(name.trim(), where, stop.signal, setProgress);
-        notifications.show({ message: t('models.done', { name }), color: 'teal' });
-        setName('');
-      } catch (error) {
-        if (!stop.signal.aborted) throw error;
-      } finally {
-        setRunning(undefined);
-        setProgress(undefined);
-        done();
-      }
-    },
-  });
+  const pull = usePull();
+  const isRunning = pull?.state === 'running';
+  useEffect(() => resumePull(account), [account]);
+  const ended = pull?.state;
+  useEffect(() => {
+    if (ended !== undefined && ended !== 'running') done();
+    // Only the end of a pull changes the list.
+    // oxlint-disable-next-line react/exhaustive-deps -- `done` is new with every drawing
+  }, [ended]);
+  const start = (): void => {
+    const model = name.trim();
+    setName('');
+    void startPull(account, model, where);
+  };
+  const progress = isRunning ? pull.progress : undefined;
   const share = progress && progress.total > 0 ? (progress.completed / progress.total) * 100 : 0;
   return (
     <Paper withBorder p="md">
       <Title order={2} size="h4" mb="sm">
         {t('models.pull')}
       </Title>
-      <form onSubmit={sending(() => pull.mutate())}>
+      <form onSubmit={sending(start)}>
         <Group align="flex-end">
           <TextInput
             label={t('models.name')}
             placeholder={t('models.nameHint')}
-            value={name}
+            value={isRunning ? pull.model : name}
             onChange={(event) => setName(event.currentTarget.value)}
-            disabled={running !== undefined}
+            disabled={isRunning}
             required
             flex={1}
           />
-          {running ? (
-            <Button color="red" onClick={() => running.abort()}>
+          {isRunning ? (
+            <Button color="red" onClick={stopPull}>
               {t('models.stop')}
             </Button>
           ) : (
@@ -174,26 +173,45 @@ function Pull({ server, where, done }: PullProps): ReactNode {
         </Group>
       </form>
       <Stack gap={4} mt="sm" aria-live="polite">
-        <Against error={pull.error} />
-        {progress && (
+        {pull?.state === 'done' && <Text size="sm">{t('models.done', { name: pull.model })}</Text>}
+        {pull?.state === 'failed' && <PullFailed error={pull.error} />}
+        {isRunning && (
           <>
-            <Bar
-              value={progress.total > 0 ? share : 100}
-              animated={progress.total === 0}
-              aria-label={t('models.pull')}
-            />
+            <Bar value={share > 0 ? share : 100} animated={share === 0} aria-label={t('models.pull')} />
             <Text size="sm">
-              {progress.total > 0
+              {progress && progress.total > 0
                 ? t('models.progress', {
-                    status: progress.status,
+                    status: t(`models.phase.${phaseOf(progress.status)}`),
                     done: bytes(progress.completed),
                     total: bytes(progress.total),
                   })
-                : progress.status}
+                : t(`models.phase.${phaseOf(progress?.status ?? '')}`)}
+            </Text>
+            <Text size="xs" c="dimmed">
+              {t('models.goesOn')}
             </Text>
           </>
         )}
       </Stack>
     </Paper>
+  );
+}
+
+/** The phases of a pull as Ollama names them; any other is work. */
+function phaseOf(status: string): 'manifest' | 'layers' | 'verify' | 'write' | 'work' {
+  if (status.startsWith('pulling manifest')) return 'manifest';
+  if (/^(?:pulling|downloading)/.test(status)) return 'layers';
+  if (status.startsWith('verifying')) return 'verify';
+  return /^(?:writing|removing|success)/.test(status) ? 'write' : 'work';
+}
+
+function PullFailed({ error }: { readonly error: Error | undefined }): ReactNode {
+  const { t } = useTranslation('policy');
+  if (!(error instanceof PullError)) return <Against error={error} />;
+  return (
+    <>
+      <Against>{t('models.refused')}</Against>
+      <Code lang="en">{error.said}</Code>
+    </>
   );
 }

@@ -24,6 +24,7 @@ import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { AccountName } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';
+import { probe } from '../shell/reach.ts';
 import { useWriting } from '../shell/when.ts';
 import { Checklist } from './checklist.tsx';
 import { Spark } from './spark.tsx';
@@ -52,6 +53,7 @@ function useOverview(): { now: Now | undefined; speeds: readonly number[]; live:
       source.addEventListener('error', () => {
         // The browser tries again by itself while it can; where the gate said no, we do.
         if (Date.now() - heardAt > 5_000) setLive(false);
+        void probe();
         if (source?.readyState !== EventSource.CLOSED) return;
         timer = setTimeout(open, 3_000);
         // An event stream does not say why it was refused; where the session is over, this asks for it.

@@ -13,12 +13,15 @@ import {
   Title,
 } from '@mantine/core';
 import { IconCircleCheck, IconCircleX } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct } from '../api.ts';
 import type { Preview } from '../api-types.ts';
 import { Limits } from '../member/limits.tsx';
+import { useWriting } from '../shell/when.ts';
 import { Against, sending } from '../visitor/form.tsx';
+import type { Language } from '../words.ts';
 
 const paths = [
   '/api/chat',
@@ -88,7 +91,7 @@ export function PlanPreview({ plan }: { readonly plan: string }): ReactNode {
             icon={answer.passes ? <IconCircleCheck size={20} /> : <IconCircleX size={20} />}
             title={answer.passes ? t('plan.preview.passes') : t('plan.preview.refused', { status: answer.status })}
           >
-            <Text size="sm">{answer.reason}</Text>
+            <Why answer={answer} />
             {answer.retryAfterSeconds !== null && (
               <Text size="sm">{t('plan.preview.retry', { seconds: answer.retryAfterSeconds })}</Text>
             )}
@@ -102,5 +105,36 @@ export function PlanPreview({ plan }: { readonly plan: string }): ReactNode {
         {answer && answer.limits.length > 0 && <Limits limits={answer.limits} />}
       </Stack>
     </Paper>
+  );
+}
+
+/** The reason in words, and the figures of every limit that the call needs something of. */
+function Why({ answer }: { readonly answer: Preview }): ReactNode {
+  const { t, i18n } = useTranslation('policy');
+  const { figure } = useWriting();
+  const { code, limits } = answer;
+  const words = useQuery({ queryKey: ['refusals'], queryFn: () => import('../refusals.ts'), staleTime: Infinity });
+  const said = code === null ? t('plan.preview.passText') : words.data?.codeIn(code, i18n.language as Language);
+  const needed = limits.filter((limit) => limit.needed > 0);
+  return (
+    <>
+      <Text size="sm">{said ?? code}</Text>
+      {needed.map((limit) => {
+        const { name, per } = limit;
+        const isShort = limit.needed > limit.remaining;
+        const how = !isShort ? 'within' : answer.passes ? 'over' : 'short';
+        return (
+          <Text key={`${name} ${per}`} size="sm" {...(isShort ? { fw: 600 } : {})}>
+            {t(`plan.preview.${how}`, {
+              limit: `${t(`member:limit.${limit.measure}`)}, ${t(`member:limit.${limit.window}`)}`,
+              needed: figure(limit.needed),
+              most: figure(limit.limit),
+              used: figure(limit.used),
+              left: figure(Math.max(0, limit.remaining)),
+            })}
+          </Text>
+        );
+      })}
+    </>
   );
 }

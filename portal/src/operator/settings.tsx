@@ -1,12 +1,26 @@
 // What can be changed while the gate runs, what encrypts it, and what it runs with.
-import { Anchor, Button, NumberInput, Paper, Radio, Skeleton, Stack, Text, TextInput, Title } from '@mantine/core';
+import {
+  Alert,
+  Anchor,
+  Button,
+  Code,
+  NumberInput,
+  Paper,
+  Radio,
+  Skeleton,
+  Stack,
+  Text,
+  TextInput,
+  Title,
+} from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
-import type { Registration } from '../api-types.ts';
+import type { Connections, Registration } from '../api-types.ts';
 import { useSession } from '../session.tsx';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
+import { useWriting } from '../shell/when.ts';
 import { sending } from '../visitor/form.tsx';
 import { Encryption } from './encryption.tsx';
 import { PlanChoice } from './plan-choice.tsx';
@@ -99,6 +113,35 @@ function Applying({ registration }: { readonly registration: Registration }): Re
   );
 }
 
+/** How mail and providers answered last; what went wrong is in the words of the other side. */
+function Connected(): ReactNode {
+  const { t } = useTranslation('policy');
+  const { relative } = useWriting();
+  const { data } = useGet<Connections>('/connections', {}, 15_000);
+  if (!data) return null;
+  const states = [...(data.mail ? [{ name: t('settings.mail'), ...data.mail }] : []), ...data.providers];
+  return states.map(({ name, works, at, problem }) => (
+    <Alert
+      key={name}
+      color={works === null ? 'gray' : works ? 'teal' : 'red'}
+      py="xs"
+      title={name}
+      {...(works === false ? { role: 'alert' as const } : {})}
+    >
+      <Text size="sm">
+        {t(works === null ? 'settings.unused' : works ? 'settings.works' : 'settings.fails', {
+          when: at === null ? '' : relative(at),
+        })}
+      </Text>
+      {problem !== null && (
+        <Code lang="en" fz="xs">
+          {problem}
+        </Code>
+      )}
+    </Alert>
+  ));
+}
+
 function About(): ReactNode {
   const { t } = useTranslation('policy');
   const { session } = useSession();
@@ -126,6 +169,7 @@ function About(): ReactNode {
             <Text size="sm">{value}</Text>
           </div>
         ))}
+        <Connected />
         <Text size="sm">{t('settings.elsewhere')}</Text>
         <Text size="sm">
           {t('settings.apiText')} <Anchor href="/management/v1/">{t('settings.api')}</Anchor>

@@ -9,6 +9,7 @@ import { type Route, routes } from '../routes.tsx';
 import { useSession } from '../session.tsx';
 import { Choices } from './choices.tsx';
 import { Fault } from './fault.tsx';
+import { GateDown } from './gate-down.tsx';
 import { Missing } from './missing.tsx';
 import { doorTo, nextPage } from './next.ts';
 
@@ -61,6 +62,7 @@ export function Layout(): ReactNode {
       )}
       <AppShell.Main id="page" tabIndex={-1}>
         <Container size={signedIn ? 'xl' : 'sm'} px={0}>
+          <GateDown />
           {reads && session.gate.exposed && (
             <Alert color="red" icon={<IconLockOpen size={20} />} title={t('exposed.title')} mb="md">
               {t('exposed.text')}

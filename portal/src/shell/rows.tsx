@@ -33,7 +33,9 @@ export function Rows<T>({ pages, label, head, row, empty, width = 640 }: RowsPro
   useEffect(() => {
     if (needsMore) void fetchNextPage();
   }, [needsMore, fetchNextPage]);
-  if (query.error) return <Trouble problem={query.error} retry={() => void query.refetch()} />;
+  // What was read stays readable while the gate is away.
+  if (query.error && query.data === undefined)
+    return <Trouble problem={query.error} retry={() => void query.refetch()} />;
   if (query.isPending) return <Skeleton height={160} />;
   if (rows.length === 0 && !query.hasNextPage) return empty;
   return (

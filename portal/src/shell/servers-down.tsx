@@ -5,11 +5,16 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useGet } from '../api.ts';
 import type { Session } from '../api-types.ts';
+import { useSession } from '../session.tsx';
+
+const everyMs = 5_000;
 
 export function ServersDown(): ReactNode {
   const { t } = useTranslation('shell');
-  // The session says it, and is read again while this is here.
-  useGet<Session>('/session', {}, 5_000);
+  const { gate } = useSession().session;
+  // The session says it, and is read again while this page is open.
+  useGet<Session>('/session', {}, everyMs);
+  if (gate.serves !== false) return null;
   return (
     <Alert color="orange" icon={<IconPlugConnectedX size={20} />} title={t('serversDown.title')} role="alert">
       {t('serversDown.text')}

@@ -5,6 +5,7 @@ import { IconFingerprint, IconLogin2 } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { wordsOf } from '../api.ts';
 import { auth, passkeys, signInAt } from '../auth.ts';
 import { useSession } from '../session.tsx';
 import { Against, sending } from './form.tsx';
@@ -64,7 +65,7 @@ export function SignInForm({ known, refused, atCode, back, entered, onStep }: Si
   });
   const byProvider = useMutation({
     mutationFn: (provider: string) => signInAt(provider, back),
-    onError: () => setAgainst(t('signIn.refused.provider')),
+    onError: (error) => setAgainst(wordsOf(error)),
   });
 
   if (step === 'code') return <SecondStep entered={entered} restart={() => show('password')} />;

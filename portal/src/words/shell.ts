@@ -29,6 +29,10 @@ export const shell = {
     help: 'Help',
     englishOnly: 'This document is in English only.',
     duration: { unit: 'Unit: {{what}}', second: 'seconds', minute: 'minutes', hour: 'hours', day: 'days' },
+    gateDown: {
+      title: 'The gate does not answer',
+      text: 'What you see was read before. This page keeps trying and goes on by itself.',
+    },
     serversDown: {
       title: 'No model server answers',
       text: 'Calls are refused until one answers again. The gate keeps trying, and this message goes by itself.',
@@ -53,6 +57,7 @@ export const shell = {
       unknown: 'The gate refused it and gave no reason that this page knows (HTTP {{status}}).',
       tooMany: 'That was too often within a minute. Wait a little, then try once more.',
       page: 'A fault of this page. What you did before is kept.',
+      part: 'This part of the pages could not be loaded. It is loaded again as soon as the gate answers.',
       reload: 'Load the page again',
     },
     missing: { title: 'There is nothing here', text: 'This address leads nowhere, or not for you.' },
@@ -110,6 +115,10 @@ export const shell = {
     help: 'ヘルプ',
     englishOnly: 'この文書は英語版のみです。',
     duration: { unit: '単位: {{what}}', second: '秒', minute: '分', hour: '時間', day: '日' },
+    gateDown: {
+      title: '関所から応答がありません',
+      text: '表示されているのは、これまでに読み込んだ内容です。接続を試み続けており、回復すると自動的に続行します。',
+    },
     serversDown: {
       title: '応答しているモデルサーバーがありません',
       text: '応答が戻るまで、呼び出しは拒否されます。ゲートは接続を試み続けており、回復するとこの表示は自動的に消えます。',
@@ -137,6 +146,7 @@ export const shell = {
       unknown: 'リクエストが拒否されましたが、理由を表示できません（HTTP {{status}}）。',
       tooMany: '短い時間に操作が集中しました。少し待ってから、もう一度お試しください。',
       page: 'この画面に不具合がありました。これまでの操作は保存されています。',
+      part: '画面の一部を読み込めませんでした。関所から応答があり次第、読み込み直します。',
       reload: '画面を読み込み直す',
     },
     missing: {

@@ -1,0 +1,24 @@
+// The gate does not answer: a banner over every page, which stays as it is and is read again when the gate is back.
+import { Alert } from '@mantine/core';
+import { IconPlugConnectedX } from '@tabler/icons-react';
+import { useQueryClient } from '@tanstack/react-query';
+import { type ReactNode, useEffect, useRef } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useReached } from './reach.ts';
+
+export function GateDown(): ReactNode {
+  const { t } = useTranslation('shell');
+  const reached = useReached();
+  const client = useQueryClient();
+  const wasDown = useRef(false);
+  useEffect(() => {
+    if (reached && wasDown.current) void client.invalidateQueries();
+    wasDown.current = !reached;
+  }, [reached, client]);
+  if (reached) return null;
+  return (
+    <Alert color="orange" icon={<IconPlugConnectedX size={20} />} title={t('gateDown.title')} role="alert" mb="md">
+      {t('gateDown.text')}
+    </Alert>
+  );
+}
