@@ -3,6 +3,7 @@ import {
   IconActivity,
   IconBook2,
   IconChartBar,
+  IconChartLine,
   IconCpu,
   IconFileText,
   IconGavel,
@@ -129,6 +130,13 @@ export const routes: readonly Route[] = [
     name: 'allRequests',
     icon: IconListSearch,
     page: lazy(() => import('./operator/requests.tsx')),
+  },
+  {
+    path: '/operate/latency',
+    who: 'operator',
+    name: 'latency',
+    icon: IconChartLine,
+    page: lazy(() => import('./operator/latency.tsx')),
   },
   { path: '/operate/requests/:id', who: 'operator', page: lazy(() => import('./operator/request.tsx')) },
   {

@@ -77,3 +77,38 @@ export function percentile(bounds: readonly number[], counts: readonly number[],
   }
   return bounds.at(-1);
 }
+
+export type Counts = Record<HistogramName, number[]>;
+
+export const noCounts = (): Counts => ({
+  firstToken: zeros('firstToken'),
+  duration: zeros('duration'),
+  queue: zeros('queue'),
+  speed: zeros('speed'),
+});
+
+const zeros = (name: HistogramName): number[] => Array.from({ length: histograms[name].length + 1 }, () => 0);
+
+/** The counts of the buckets that are not empty, as `bucket:count` with spaces between. */
+export function writeCounts(counts: readonly number[]): string {
+  let text = '';
+  for (const [at, count] of counts.entries()) if (count > 0) text += `${text === '' ? '' : ' '}${at}:${count}`;
+  return text;
+}
+
+/** Adds counts that were written; by code units, since a page of a quarter of a year reads a million of them. */
+export function addCounts(counts: number[], text: string): void {
+  let at = 0;
+  let value = 0;
+  for (let index = 0; index <= text.length; index++) {
+    const sign = text.charCodeAt(index);
+    if (sign >= 48 && sign <= 57) value = value * 10 + sign - 48;
+    else if (sign === 58) {
+      at = value;
+      value = 0;
+    } else {
+      if (at < counts.length) counts[at] = (counts[at] ?? 0) + value;
+      value = 0;
+    }
+  }
+}

@@ -182,8 +182,11 @@ export function requestsContract(name: string, create: () => Promise<Database>):
   });
 
   describe(`health over time on ${name}`, () => {
-    const read = (store: Store, by: HealthBy, step: Step, extra: { model?: string; server?: string } = {}) =>
-      store.latencyBy(by, { step, from: startsAt - 86_400_000, before: startsAt + 9 * 86_400_000, ...extra });
+    const read = async (store: Store, by: HealthBy, step: Step, extra: { model?: string; server?: string } = {}) => {
+      // Steps of every length that may begin before it.
+      const [from, before] = [startsAt - 4 * 86_400_000, startsAt + 5 * 86_400_000];
+      return (await store.latency({ step, from, before, ...extra }))[by];
+    };
     test(
       'counts a row once in every step, whoever writes it and however often',
       withStores(async (mine, other) => {
@@ -201,7 +204,7 @@ export function requestsContract(name: string, create: () => Promise<Database>):
             rows.filter(({ code }) => code === ('rate_limited' satisfies ErrorCode)).length,
           );
           const sums = await read(other, 'server', step);
-          expect(sums.map(({ group }) => group).filter((group) => group !== '')).toEqual(['one', 'two']);
+          expect(sums.map(({ group }) => group)).toEqual(expect.arrayContaining(['one', 'two']));
           const total = (figure: (sum: (typeof sums)[number]) => number): number =>
             sums.reduce((all, sum) => all + figure(sum), 0);
           expect(total(({ counts }) => counts.queue.reduce((a, b) => a + b, 0))).toBe(sent.length);

@@ -169,7 +169,7 @@ export const log = {
       csv: 'CSV',
       json: 'JSON Lines形式',
       exportCsv: 'この一覧をCSVで書き出す',
-      exportJson: 'この一覧をJSON Linesで書き出す',
+      exportJson: 'この一覧をJSON Lines形式で書き出す',
       time: '日時',
       tokens: 'トークン',
       queued: '待ち時間',

@@ -5,6 +5,7 @@ import {
   type HistogramName,
   histogramNames,
   histograms,
+  noCounts,
   type Period,
   percentile,
   periods,
@@ -49,9 +50,10 @@ export async function readLatency(store: HealthStore, { period, until, model, se
     ...(model === undefined ? {} : { model }),
     ...(server === undefined ? {} : { server }),
   };
-  const times = await groupsOf(store, 'at', query);
-  const models = await groupsOf(store, 'model', query);
-  const servers = await groupsOf(store, 'server', query);
+  const sums = await store.latency(query);
+  const times = await groupsOf(store, 'at', query, sums.at);
+  const models = await groupsOf(store, 'model', query, sums.model);
+  const servers = await groupsOf(store, 'server', query, sums.server);
   const spanMs = Math.max(1, Math.min(before, until) - query.from);
   return {
     period,
@@ -76,11 +78,15 @@ interface Group {
   readonly ends: readonly OutcomeSum[];
 }
 
-async function groupsOf(store: HealthStore, by: HealthBy, query: HealthQuery): Promise<Group[]> {
-  const sums = new Map((await store.latencyBy(by, query)).map((sum) => [sum.group, sum]));
-  // Others come in between.
-  await nextTurn();
+async function groupsOf(
+  store: HealthStore,
+  by: HealthBy,
+  query: HealthQuery,
+  latency: readonly LatencySum[],
+): Promise<Group[]> {
+  const sums = new Map(latency.map((sum) => [sum.group, sum]));
   const ends = Map.groupBy(await store.outcomesBy(by, query), ({ group }) => group);
+  // Others come in between.
   await nextTurn();
   return [...new Set([...sums.keys(), ...ends.keys()])].map((group) => ({
     group,
@@ -95,9 +101,7 @@ const nothing: LatencySum = {
   completionTokens: 0,
   runningMs: 0,
   waitingMs: 0,
-  counts: Object.fromEntries(
-    histogramNames.map((name) => [name, Array.from({ length: histograms[name].length + 1 }, () => 0)]),
-  ) as Record<HistogramName, number[]>,
+  counts: noCounts(),
 };
 
 const joinedOf = (sums: readonly LatencySum[]): LatencySum =>

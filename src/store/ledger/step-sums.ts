@@ -1,19 +1,25 @@
 // Sums rows of the ledger for health over time: how calls ended, and histograms of their times and speeds, in steps of every
 // length. They are written with the rows, so a row that is replayed from the journal counts once.
-import { bucketOf, type HistogramName, histogramNames, histograms, stepMs, steps } from '../../domain/latency.ts';
+import {
+  addCounts,
+  bucketOf,
+  type Counts,
+  type HistogramName,
+  histogramNames,
+  histograms,
+  noCounts,
+  stepMs,
+  steps,
+  writeCounts,
+} from '../../domain/latency.ts';
 import { generatingMs } from '../../domain/usage.ts';
 import type { Tables } from '../relational/tables.ts';
-import type { Bucket } from '../relational/usage-tables.ts';
 import type { AnsweredModels } from './usage-rows.ts';
 
 type Row = Tables['usage'];
 export type OutcomeSum = Tables['outcome_steps'];
-export type LatencySum = Tables['latency_steps'];
-
-/** The columns of a histogram, by bucket. */
-export const bucketColumns = Object.fromEntries(
-  histogramNames.map((name) => [name, Array.from({ length: histograms[name].length + 1 }, (_, at) => `${name}_${at}`)]),
-) as unknown as Readonly<Record<HistogramName, readonly Bucket[]>>;
+export type LatencyRow = Tables['latency_steps'];
+export type LatencySum = Omit<LatencyRow, 'first_token' | 'duration' | 'queue' | 'speed'> & { readonly counts: Counts };
 
 export const outcomeKeys = ['step', 'at', 'model', 'upstream', 'outcome', 'status', 'code'] as const;
 export const latencyKeys = ['step', 'at', 'model', 'upstream'] as const;
@@ -31,17 +37,41 @@ export const outcomeFigures = {
   longest_first_token_ms: 'most',
 } as const satisfies Partial<Record<keyof OutcomeSum, Joining>>;
 
-const latencyColumns: readonly Exclude<keyof LatencySum, (typeof latencyKeys)[number]>[] = [
+export const latencyColumns = [
+  ...latencyKeys,
   'prompt_tokens',
   'completion_tokens',
   'running_ms',
   'waiting_ms',
-  ...histogramNames.flatMap((name) => bucketColumns[name]),
-];
+  'first_token',
+  'duration',
+  'queue',
+  'speed',
+] as const satisfies readonly (keyof LatencyRow)[];
 
-export const latencyFigures = Object.fromEntries(latencyColumns.map((column) => [column, 'add'])) as Readonly<
-  Record<(typeof latencyColumns)[number], 'add'>
->;
+/** The column of each histogram. */
+export const countColumns = {
+  firstToken: 'first_token',
+  duration: 'duration',
+  queue: 'queue',
+  speed: 'speed',
+} as const satisfies Record<HistogramName, keyof LatencyRow>;
+
+/** The sum as its row, with what the row of the same keys holds already. */
+export function rowOfLatency({ counts, ...sum }: LatencySum, old: LatencyRow | undefined): LatencyRow {
+  if (old) for (const name of histogramNames) addCounts(counts[name], old[countColumns[name]]);
+  return {
+    ...sum,
+    prompt_tokens: sum.prompt_tokens + Number(old?.prompt_tokens ?? 0),
+    completion_tokens: sum.completion_tokens + Number(old?.completion_tokens ?? 0),
+    running_ms: sum.running_ms + Number(old?.running_ms ?? 0),
+    waiting_ms: sum.waiting_ms + Number(old?.waiting_ms ?? 0),
+    first_token: writeCounts(counts.firstToken),
+    duration: writeCounts(counts.duration),
+    queue: writeCounts(counts.queue),
+    speed: writeCounts(counts.speed),
+  };
+}
 
 /** SQL of what the column becomes where the sum exists; `excluded` is the new one. */
 export function joined(table: string, column: string, how: Joining): string {
@@ -142,21 +172,18 @@ function spread(
     at(step)[column] += Math.min(until, (step + 1) * length) - Math.max(from, step * length);
 }
 
-function count(sum: LatencySum, name: HistogramName, value: number): void {
-  const column = bucketColumns[name][bucketOf(histograms[name], value)] as Bucket;
-  sum[column] = (sum[column] ?? 0) + 1;
+function count({ counts }: LatencySum, name: HistogramName, value: number): void {
+  const at = bucketOf(histograms[name], value);
+  counts[name][at] = (counts[name][at] ?? 0) + 1;
 }
 
-const noFigures = Object.fromEntries(latencyColumns.map((column) => [column, 0])) as Omit<
-  LatencySum,
-  (typeof latencyKeys)[number]
->;
+const noFigures = { prompt_tokens: 0, completion_tokens: 0, running_ms: 0, waiting_ms: 0 };
 
 function sumAt(sums: Map<string, LatencySum>, step: number, at: number, model: string, upstream: string): LatencySum {
   const name = `${step} ${at} ${upstream}\n${model}`;
   let sum = sums.get(name);
   if (!sum) {
-    sum = { ...noFigures, step, at, model, upstream };
+    sum = { step, at, model, upstream, ...noFigures, counts: noCounts() };
     sums.set(name, sum);
   }
   return sum;

@@ -1,7 +1,7 @@
 // Health over time: how calls ended, and histograms of their times and speeds, from sums in steps of several lengths that are
 // written with the ledger's rows.
 import type { ErrorCode } from '../../domain/error.ts';
-import type { HistogramName, Step } from '../../domain/latency.ts';
+import type { Counts, Step } from '../../domain/latency.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Outcome } from '../../domain/usage.ts';
 
@@ -21,11 +21,11 @@ export interface HealthQuery {
 export interface LatencySum {
   /** Unix milliseconds as text, or a name; empty for none. */
   readonly group: string;
-  readonly promptTokens: number;
-  readonly completionTokens: number;
-  readonly runningMs: number;
-  readonly waitingMs: number;
-  readonly counts: Readonly<Record<HistogramName, readonly number[]>>;
+  promptTokens: number;
+  completionTokens: number;
+  runningMs: number;
+  waitingMs: number;
+  readonly counts: Counts;
 }
 
 export interface OutcomeSum {
@@ -36,7 +36,7 @@ export interface OutcomeSum {
 }
 
 export interface HealthStore {
-  latencyBy(by: HealthBy, query: HealthQuery): Promise<LatencySum[]>;
+  latency(query: HealthQuery): Promise<Readonly<Record<HealthBy, readonly LatencySum[]>>>;
   outcomesBy(by: HealthBy, query: HealthQuery): Promise<OutcomeSum[]>;
   /** Removes about `limit` of the oldest sums of a step that are over before that time; returns their number. */
   pruneSteps(step: Step, before: WallMs, limit: number): Promise<number>;

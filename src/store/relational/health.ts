@@ -1,9 +1,10 @@
-// Reads and removes the sums of health over time. All databases can add up the buckets of a histogram by themselves, so a page
-// of a year reads about as many rows as a page of a day.
+// Reads and removes the sums of health over time. Every period has about as many steps, so a page of a year reads about as many
+// rows as a page of a day.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely';
-import { type HistogramName, histogramNames, type Step, stepMs } from '../../domain/latency.ts';
-import { bucketColumns } from '../ledger/step-sums.ts';
-import type { HealthBy, HealthQuery, HealthStore } from '../ports/health.ts';
+import { addCounts, histogramNames, noCounts, type Step, stepMs } from '../../domain/latency.ts';
+import { countColumns } from '../ledger/step-sums.ts';
+import type { HealthBy, HealthQuery, HealthStore, LatencySum } from '../ports/health.ts';
 import type { Connection } from './connection.ts';
 import type { Tables } from './tables.ts';
 
@@ -13,28 +14,20 @@ const columnOf = { at: 'at', model: 'model', server: 'upstream' } as const satis
 
 export function healthQueries({ db }: Connection): HealthStore {
   return {
-    latencyBy: async (by, query) => {
-      const sums = [...plainSums, ...histogramNames.flatMap((name) => bucketColumns[name])];
-      const rows = await db
-        .selectFrom('latency_steps')
-        .where(inSteps(query))
-        .select([columnOf[by], ...sums.map((name) => sql<number>`sum(${sql.ref(name)})`.as(name))])
-        .groupBy(columnOf[by])
-        .execute();
-      return rows.map((row) => {
-        const figures = row as unknown as Readonly<Record<string, number | string>>;
-        const counts = Object.fromEntries(
-          histogramNames.map((name) => [name, bucketColumns[name].map((column) => Number(figures[column]))]),
-        ) as Record<HistogramName, number[]>;
-        return {
-          group: groupOf(by, query.step, figures),
-          promptTokens: Number(figures['prompt_tokens']),
-          completionTokens: Number(figures['completion_tokens']),
-          runningMs: Number(figures['running_ms']),
-          waitingMs: Number(figures['waiting_ms']),
-          counts,
-        };
-      });
+    latency: async (query) => {
+      const length = stepMs[query.step];
+      const [first, last] = [Math.floor(query.from / length), Math.ceil(query.before / length)];
+      const sums = { at: new Sums(), model: new Sums(), server: new Sums() };
+      for (let at = first; at < last; at += stepsPerRead) {
+        const part = { ...query, from: at * length, before: Math.min(last, at + stepsPerRead) * length };
+        for (const row of await db.selectFrom('latency_steps').selectAll().where(inSteps(part)).execute()) {
+          sums.at.add(String(Number(row.at) * length), row);
+          sums.model.add(row.model, row);
+          sums.server.add(row.upstream, row);
+        }
+        await nextTurn();
+      }
+      return { at: sums.at.list(), model: sums.model.list(), server: sums.server.list() };
     },
     outcomesBy: async (by, query) => {
       const rows = await db
@@ -59,7 +52,30 @@ export function healthQueries({ db }: Connection): HealthStore {
   };
 }
 
-const plainSums = ['prompt_tokens', 'completion_tokens', 'running_ms', 'waiting_ms'] as const;
+/** A thousand rows or two at most gates. */
+const stepsPerRead = 12;
+
+/** Rows of one grouping, added up. */
+class Sums {
+  readonly #sums = new Map<string, LatencySum>();
+
+  add(group: string, row: Tables['latency_steps']): void {
+    let sum = this.#sums.get(group);
+    if (!sum) {
+      sum = { group, promptTokens: 0, completionTokens: 0, runningMs: 0, waitingMs: 0, counts: noCounts() };
+      this.#sums.set(group, sum);
+    }
+    sum.promptTokens += Number(row.prompt_tokens);
+    sum.completionTokens += Number(row.completion_tokens);
+    sum.runningMs += Number(row.running_ms);
+    sum.waitingMs += Number(row.waiting_ms);
+    for (const name of histogramNames) addCounts(sum.counts[name], row[countColumns[name]]);
+  }
+
+  list(): LatencySum[] {
+    return [...this.#sums.values()];
+  }
+}
 
 /** The rows of the query, in either table. */
 function inSteps({ step, from, before, model, server }: HealthQuery): RawBuilder<SqlBool> {

@@ -1,11 +1,7 @@
 // Rows of the ledger, and the quarter-hourly sums that are written with them.
 import type { ErrorCode } from '../../domain/error.ts';
 import type { AccountId, KeyId, RequestId } from '../../domain/id.ts';
-import type { HistogramName } from '../../domain/latency.ts';
 import type { Outcome, UsageSource } from '../../domain/usage.ts';
-
-/** A column of a histogram: `duration_12`. */
-export type Bucket = `${HistogramName}_${number}`;
 
 export interface UsageTables {
   usage: {
@@ -102,7 +98,12 @@ export interface UsageTables {
     /** Milliseconds of this step during which calls ran or waited, all together. */
     running_ms: number;
     waiting_ms: number;
-  } & Record<Bucket, number>;
+    /** Counts by bucket, as domain/latency writes them. */
+    first_token: string;
+    duration: string;
+    queue: string;
+    speed: string;
+  };
   /** Costs of services beside the other sums, since each has its unit. */
   unit_quarterly: {
     account_id: AccountId;

@@ -7,10 +7,10 @@ import { blamelessCodes, type UsageBucket, type UsageRecord } from '../../domain
 import {
   type Joining,
   joined,
-  latencyFigures,
-  latencyKeys,
+  type LatencySum,
   outcomeFigures,
   outcomeKeys,
+  rowOfLatency,
   sumLatency,
   sumOutcomes,
 } from '../ledger/step-sums.ts';
@@ -221,7 +221,7 @@ async function appendSlowly(
     await add('usage_quarterly', quarterKeys, quarterFigures, rollUp(added, answered));
     await add('unit_quarterly', [...quarterKeys, 'unit'], { units: 'add' }, rollUpUnits(added));
     await add('outcome_steps', outcomeKeys, outcomeFigures, sumOutcomes(added, answered));
-    await add('latency_steps', latencyKeys, latencyFigures, sumLatency(added, answered));
+    for (const sum of sumLatency(added, answered)) await addLatency(transaction, sum);
   });
 }
 
@@ -246,4 +246,22 @@ async function addSums<Table extends keyof UsageTables>(
       insert into ${sql.table(table)} (${names}) values (${values})
       on conflict (${sql.join(keys.map((key) => sql.ref(key)))}) do update set ${changes}`.execute(transaction);
   }
+}
+
+/** Histograms are joined here: SQL cannot. */
+async function addLatency(transaction: Transaction<Tables>, sum: LatencySum): Promise<void> {
+  const old = await transaction
+    .selectFrom('latency_steps')
+    .selectAll()
+    .where('step', '=', sum.step)
+    .where('at', '=', sum.at)
+    .where('model', '=', sum.model)
+    .where('upstream', '=', sum.upstream)
+    .executeTakeFirst();
+  const row = rowOfLatency(sum, old);
+  await transaction
+    .insertInto('latency_steps')
+    .values(row)
+    .onConflict((conflict) => conflict.columns(['step', 'at', 'model', 'upstream']).doUpdateSet(row))
+    .execute();
 }

@@ -3,10 +3,13 @@ import type Database from 'better-sqlite3';
 import {
   type Joining,
   joined,
-  latencyFigures,
+  type LatencyRow,
+  type LatencySum,
+  latencyColumns,
   latencyKeys,
   outcomeFigures,
   outcomeKeys,
+  rowOfLatency,
   sumLatency,
   sumOutcomes,
 } from '../ledger/step-sums.ts';
@@ -33,7 +36,7 @@ export function usageAppender(database: Database.Database): (rows: readonly Tabl
   const addUp = upsert(database, 'usage_quarterly', quarterKeys, quarterFigures);
   const addUnits = upsert(database, 'unit_quarterly', [...quarterKeys, 'unit'], { units: 'add' });
   const addOutcome = upsert(database, 'outcome_steps', outcomeKeys, outcomeFigures);
-  const addLatency = upsert(database, 'latency_steps', latencyKeys, latencyFigures);
+  const addLatency = latencyAdder(database);
   const answered = new AnsweredModels();
   return database.transaction((rows: readonly Tables['usage'][]) => {
     // A row that already exists is already in the roll-ups.
@@ -43,6 +46,20 @@ export function usageAppender(database: Database.Database): (rows: readonly Tabl
     for (const sum of sumOutcomes(added, answered)) addOutcome(sum);
     for (const sum of sumLatency(added, answered)) addLatency(sum);
   });
+}
+
+/** Histograms are joined here: SQL cannot. */
+function latencyAdder(database: Database.Database): (sum: LatencySum) => void {
+  const read = database.prepare<unknown[], LatencyRow>(
+    `select ${latencyColumns.join(', ')} from latency_steps where ${latencyKeys.map((key) => `${key} = ?`).join(' and ')}`,
+  );
+  const write = database.prepare(
+    `insert or replace into latency_steps (${latencyColumns.join(', ')}) values (${latencyColumns.map(() => '?').join(', ')})`,
+  );
+  return (sum) => {
+    const row = rowOfLatency(sum, read.get(latencyKeys.map((key) => sum[key])));
+    write.run(latencyColumns.map((column) => row[column]));
+  };
 }
 
 /** Adds a sum, or joins it with the one of the same keys. */

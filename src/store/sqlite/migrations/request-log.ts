@@ -3,7 +3,6 @@ import { type Kysely, sql } from 'kysely';
 
 /** As they were when this migration was written. */
 const stepLengths = [60_000, 900_000, 7_200_000, 43_200_000, 345_600_000];
-const buckets = { firstToken: 38, duration: 38, queue: 38, speed: 26 };
 
 export async function openRequestLog(db: Kysely<unknown>): Promise<void> {
   const { schema } = db;
@@ -36,18 +35,22 @@ export async function openRequestLog(db: Kysely<unknown>): Promise<void> {
 }
 
 async function openLatency({ schema }: Kysely<unknown>): Promise<void> {
-  let table = schema
+  await schema
     .createTable('latency_steps')
     .addColumn('step', 'bigint', (column) => column.notNull())
     .addColumn('at', 'bigint', (column) => column.notNull())
     .addColumn('model', 'text', (column) => column.notNull())
-    .addColumn('upstream', 'text', (column) => column.notNull());
-  const bucketNames = Object.entries(buckets).flatMap(([name, count]) =>
-    Array.from({ length: count }, (_, at) => `${name}_${at}`),
-  );
-  for (const column of ['prompt_tokens', 'completion_tokens', 'running_ms', 'waiting_ms', ...bucketNames])
-    table = table.addColumn(column, 'bigint', (each) => each.notNull());
-  await table.addPrimaryKeyConstraint('latency_steps_key', ['step', 'at', 'model', 'upstream']).execute();
+    .addColumn('upstream', 'text', (column) => column.notNull())
+    .addColumn('prompt_tokens', 'bigint', (column) => column.notNull())
+    .addColumn('completion_tokens', 'bigint', (column) => column.notNull())
+    .addColumn('running_ms', 'bigint', (column) => column.notNull())
+    .addColumn('waiting_ms', 'bigint', (column) => column.notNull())
+    .addColumn('first_token', 'text', (column) => column.notNull())
+    .addColumn('duration', 'text', (column) => column.notNull())
+    .addColumn('queue', 'text', (column) => column.notNull())
+    .addColumn('speed', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('latency_steps_key', ['step', 'at', 'model', 'upstream'])
+    .execute();
 }
 
 /**

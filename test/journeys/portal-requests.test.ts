@@ -1,0 +1,102 @@
+// The pages about requests in a real browser: a member finds what went wrong with a call of theirs, an operator finds it among
+// everybody's and sees since when and how often, in both languages and widths.
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Look, openBrowser, Reader } from '../browser.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, post, type TestGate } from '../gate.ts';
+import { memberOf, operatorOf, type Visitor } from '../visitor.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+let browser: Browser;
+let operator: Visitor;
+let member: Visitor;
+let refusedId: string;
+let servedId: string;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  gate = await openGate(fake.url);
+  browser = await openBrowser();
+  operator = await operatorOf(gate);
+  await operator.post('/plans', { name: 'short', like: 'default', requestsPerDay: 1 });
+  await operator.patch('/registration', { mode: 'open', plan: 'short' });
+  member = await memberOf(gate, 'hanako@example.org');
+  const { body: key } = await member.post('/me/keys', { name: 'laptop' });
+  const call = async (): Promise<string> => {
+    const messages = [{ role: 'user', content: 'x' }];
+    const answer = await post(`${gate.url}/api/chat`, key.secret, { model: 'gemma3:270m', messages });
+    await answer.text();
+    return answer.headers.get('x-request-id') ?? '';
+  };
+  servedId = await call();
+  refusedId = await call();
+  await gate.ledger(2);
+});
+afterAll(async () => {
+  await browser.close();
+  await gate.stop();
+  await fake.close();
+});
+
+async function readerOf(visitor: Visitor, look: Look = {}): Promise<Reader> {
+  const reader = await Reader.at(browser, gate.url, look);
+  await reader.context.addCookies([...visitor.cookies].map(([name, value]) => ({ name, value, url: gate.url })));
+  return reader;
+}
+
+test('a member sees their requests, and which limit refused one', async () => {
+  const reader = await readerOf(member);
+  await reader.open('/portal/requests');
+  await reader.page.locator(`a[title="${refusedId}"]`).click();
+  await reader.sees('Refused by the limit Calls a day of the account.');
+  await reader.sees('may use 1 calls a day');
+  await reader.isSound();
+  await reader.open(`/portal/requests/${servedId}`);
+  await reader.sees('Waited for the answer to begin');
+  // The server is the operator's.
+  expect(await reader.page.content()).not.toContain(fake.url);
+  await reader.open('/portal/requests/req_0TvcqqlEciUXBU3ekzdM');
+  await reader.sees('There is no record of this request');
+  await reader.close();
+});
+
+test('an operator narrows the log down, keeps it in the address, and exports exactly that', async () => {
+  const reader = await readerOf(operator);
+  await reader.open('/portal/operate/requests');
+  await reader.page.locator(`a[title="${servedId}"]`).waitFor();
+  await reader.press('More filters');
+  await reader.page.getByLabel('Code').fill('quota_exceeded');
+  await reader.page.locator(`a[title="${servedId}"]`).waitFor({ state: 'detached' });
+  await reader.page.locator(`a[title="${refusedId}"]`).waitFor();
+  expect(reader.page.url()).toContain('code=quota_exceeded');
+  const href = await reader.page.getByRole('link', { name: 'Export these requests as CSV' }).getAttribute('href');
+  const csv = await reader.page.evaluate((path) => fetch(path).then((answer) => answer.text()), href ?? '');
+  expect(csv).toContain(refusedId);
+  expect(csv).not.toContain(servedId);
+  await reader.page.locator(`a[title="${refusedId}"]`).click();
+  await reader.page.getByRole('heading', { name: 'Why it was refused' }).waitFor();
+  await reader.page.goBack();
+  await eventually(async () => expect(await reader.page.getByLabel('Code').inputValue()).toBe('quota_exceeded'));
+  await reader.close();
+});
+
+test.each<Required<Look>>([
+  { language: 'en', scheme: 'light', width: 1440 },
+  { language: 'ja', scheme: 'dark', width: 390 },
+])('the log, a request and latency are sound in $language, $scheme, at $width px', async (look) => {
+  const [inside, operating] = [await readerOf(member, look), await readerOf(operator, look)];
+  for (const path of ['/requests', `/requests/${refusedId}`]) {
+    await inside.open(`/portal${path}`);
+    await inside.isSound();
+  }
+  for (const path of ['/requests?minDurationMs=0&range=own', `/requests/${servedId}`, '/latency?period=hour']) {
+    await operating.open(`/portal/operate${path}`);
+    if (path.startsWith('/latency')) {
+      await operating.page.locator('.recharts-surface').first().waitFor();
+      await operating.sees('quota_exceeded');
+    }
+    await operating.isSound();
+  }
+  await Promise.all([inside.close(), operating.close()]);
+});
