@@ -96,8 +96,8 @@ export function writeCounts(counts: readonly number[]): string {
   return text;
 }
 
-/** Adds counts that were written; by code units, since a page of a quarter of a year reads a million of them. */
-export function addCounts(counts: number[], text: string): void {
+/** Adds counts that were written to each of the sums; by code units, since a page of a quarter of a year reads a million of them. */
+export function addCounts(text: string, ...sums: readonly number[][]): void {
   let at = 0;
   let value = 0;
   for (let index = 0; index <= text.length; index++) {
@@ -107,7 +107,7 @@ export function addCounts(counts: number[], text: string): void {
       at = value;
       value = 0;
     } else {
-      if (at < counts.length) counts[at] = (counts[at] ?? 0) + value;
+      for (const counts of sums) if (at < counts.length) counts[at] = (counts[at] ?? 0) + value;
       value = 0;
     }
   }

@@ -59,7 +59,7 @@ export const countColumns = {
 
 /** The sum as its row, with what the row of the same keys holds already. */
 export function rowOfLatency({ counts, ...sum }: LatencySum, old: LatencyRow | undefined): LatencyRow {
-  if (old) for (const name of histogramNames) addCounts(counts[name], old[countColumns[name]]);
+  if (old) for (const name of histogramNames) addCounts(old[countColumns[name]], counts[name]);
   return {
     ...sum,
     prompt_tokens: sum.prompt_tokens + Number(old?.prompt_tokens ?? 0),

@@ -21,9 +21,13 @@ export function healthQueries({ db }: Connection): HealthStore {
       for (let at = first; at < last; at += stepsPerRead) {
         const part = { ...query, from: at * length, before: Math.min(last, at + stepsPerRead) * length };
         for (const row of await db.selectFrom('latency_steps').selectAll().where(inSteps(part)).execute()) {
-          sums.at.add(String(Number(row.at) * length), row);
-          sums.model.add(row.model, row);
-          sums.server.add(row.upstream, row);
+          const three = [
+            sums.at.add(String(Number(row.at) * length), row),
+            sums.model.add(row.model, row),
+            sums.server.add(row.upstream, row),
+          ];
+          for (const name of histogramNames)
+            addCounts(row[countColumns[name]], ...three.map(({ counts }) => counts[name]));
         }
         await nextTurn();
       }
@@ -59,7 +63,8 @@ const stepsPerRead = 12;
 class Sums {
   readonly #sums = new Map<string, LatencySum>();
 
-  add(group: string, row: Tables['latency_steps']): void {
+  /** Adds all but the histograms. */
+  add(group: string, row: Tables['latency_steps']): LatencySum {
     let sum = this.#sums.get(group);
     if (!sum) {
       sum = { group, promptTokens: 0, completionTokens: 0, runningMs: 0, waitingMs: 0, counts: noCounts() };
@@ -69,7 +74,7 @@ class Sums {
     sum.completionTokens += Number(row.completion_tokens);
     sum.runningMs += Number(row.running_ms);
     sum.waitingMs += Number(row.waiting_ms);
-    for (const name of histogramNames) addCounts(sum.counts[name], row[countColumns[name]]);
+    return sum;
   }
 
   list(): LatencySum[] {
