@@ -4,6 +4,7 @@ import { type Kysely, sql } from 'kysely';
 /** As they were when this migration was written. */
 const stepLengths = [60_000, 900_000, 7_200_000, 43_200_000, 345_600_000];
 
+/** Sums are read in the order of their keys, thousands at a time, so they are stored in it. */
 export async function openRequestLog(db: Kysely<unknown>): Promise<void> {
   const { schema } = db;
   for (const column of ['ready_ms', 'load_ms', 'sent_ms', 'first_token_ms'])
@@ -29,6 +30,7 @@ export async function openRequestLog(db: Kysely<unknown>): Promise<void> {
     .addColumn('longest_queued_ms', 'bigint', (column) => column.notNull())
     .addColumn('longest_first_token_ms', 'bigint', (column) => column.notNull())
     .addPrimaryKeyConstraint('outcome_steps_key', ['step', 'at', 'model', 'upstream', 'outcome', 'status', 'code'])
+    .modifyEnd(sql`without rowid`)
     .execute();
   await openLatency(db);
   await fillOutcomes(db);
@@ -50,6 +52,7 @@ async function openLatency({ schema }: Kysely<unknown>): Promise<void> {
     .addColumn('queue', 'text', (column) => column.notNull())
     .addColumn('speed', 'text', (column) => column.notNull())
     .addPrimaryKeyConstraint('latency_steps_key', ['step', 'at', 'model', 'upstream'])
+    .modifyEnd(sql`without rowid`)
     .execute();
 }
 
