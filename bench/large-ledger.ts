@@ -3,7 +3,7 @@
 //   node bench/large-ledger.ts [--rows 10000000] [--directory <kept data directory>] [--runs 3]
 //
 // Fills a database through the store, in the order of time, as a gate does; then asks a gate of its own for every list page, each
-// call `--runs` times, and prints the median of each and the slowest. With --directory the database is kept, and a second run
+// call `--runs` times, and prints the median of each, the slowest, and the median of the CPU time that the gate took. With --directory the database is kept, and a second run
 // measures without filling it again. It takes 5 GB and some minutes.
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import process from 'node:process';
@@ -17,6 +17,7 @@ import type { Store } from '../src/store/ports/store.ts';
 import { databaseIn, openSqlite } from '../src/store/sqlite/open.ts';
 import { startFakeOllama } from '../test/fake-ollama/fake-ollama.ts';
 import { author, spawnGate, temporaryDirectory } from '../test/gate.ts';
+import { cpuUs } from './processes.ts';
 
 const { values } = parseArgs({
   options: {
@@ -228,14 +229,21 @@ const calls: readonly (readonly [what: string, path: string, secret?: string])[]
   ['status', '/status'],
 ];
 say('');
-say('| call | median | slowest |');
-say('| --- | ---: | ---: |');
+say('| call | median | slowest | CPU |');
+say('| --- | ---: | ---: | ---: |');
 for (const [what, path, secret] of calls) {
   const times: number[] = [];
-  for (let run = 0; run < runs; run++) times.push((await ask(path, secret))[0]);
+  const work: number[] = [];
+  const { pid = 0 } = gate.process;
+  for (let run = 0; run < runs; run++) {
+    const before = cpuUs([pid]);
+    times.push((await ask(path, secret))[0]);
+    work.push((cpuUs([pid]) - before) / 1000);
+  }
+  work.sort((a, b) => a - b);
   times.sort((a, b) => a - b);
   const ms = (value: number | undefined): string => `${Math.round(value ?? 0)} ms`;
-  say(`| ${what} | ${ms(times[Math.floor(runs / 2)])} | ${ms(times.at(-1))} |`);
+  say(`| ${what} | ${ms(times[Math.floor(runs / 2)])} | ${ms(times.at(-1))} | ${ms(work[Math.floor(runs / 2)])} |`);
 }
 gate.process.kill('SIGTERM');
 await gate.ended;
