@@ -86,6 +86,7 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
   );
   await start.step('services', () => publishFromFile(data.storedRoutes, config, port));
   gate.services.onLate((server) => gate.running.endOn(server));
+  gate.services.onGone((published) => gate.running.endWaitingFor(published));
   await start.step('routes', () =>
     servers.serve({
       gate,

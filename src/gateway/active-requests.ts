@@ -8,6 +8,7 @@ import type { Comments } from './answer/keep-alive-comments.ts';
 import type { Decisions } from './decide-again.ts';
 import type { Exchange } from './exchange.ts';
 import type { Intended } from './intent.ts';
+import type { Published } from './services/published.ts';
 
 export interface Run extends Member {
   readonly call: Intended;
@@ -118,9 +119,13 @@ export class ActiveRequests {
   endOn(server: object): void {
     for (const run of this.#runs.list())
       if (run.exchange.server === server)
-        run.end(
-          new GatewayError('draining', { message: 'The model server of this call is being taken out of service.' }),
-        );
+        run.end(new GatewayError('draining', { message: 'The server of this call is being taken out of service.' }));
+  }
+
+  /** Ends the calls of a published service that is gone, if they have not been sent. */
+  endWaitingFor(published: Published): void {
+    for (const run of this.#runs.list())
+      if (run.call.operation.service === published && !run.exchange.begun) run.end(new GatewayError('unknown_route'));
   }
 
   endAll(code: 'draining'): void {

@@ -23,6 +23,8 @@ import type { ModelFacts } from './model-facts.ts';
 import { isFallback, type ModelNames, type NamedModel } from './model-names.ts';
 import { costOf, draftOf, endTurn } from './record.ts';
 import { isPublished, type ServiceOperation } from './services/published.ts';
+import type { PublishedServices } from './services/published-services.ts';
+import { stillPublished } from './services/still-published.ts';
 
 declare class Mark {
   protected readonly admitted: true;
@@ -57,6 +59,7 @@ export interface AdmitTools extends LimitTools, Omit<TurnTools<Upstream>, 'rules
   readonly modelFacts: ModelFacts;
   /** The queue in front of the published services. */
   readonly serviceTurns: Pick<TurnTools<ServiceServer>, 'queue' | 'reachOf' | 'takes' | 'assign'>;
+  readonly services: Pick<PublishedServices, 'table'>;
   readonly names: Pick<ModelNames, 'choose' | 'after'>;
   /** Checks the caller again; things may have changed while the call waited. */
   readonly decisions: Pick<Decisions, 'again'>;
@@ -166,13 +169,14 @@ function forgetLines(lines: string[]): void {
  * cannot fill the queue.
  */
 function atPublished(
-  call: ServiceAdmitted['call'],
+  asked: ServiceAdmitted['call'],
   exchange: Exchange,
   ask: Ask,
   enteredMs: MonotonicMs,
   tools: AdmitTools,
 ): Soon<ServiceAdmitted> {
   if (tools.draining) throw new GatewayError('draining');
+  const call = stillPublished(asked, tools.services);
   const { service } = call.operation;
   const seat = service.takeSeat(call.caller.principal.accountId);
   if (!seat)
@@ -193,7 +197,10 @@ function atPublished(
     ...serviceTurns,
   });
   if (!isLater(turn)) return start(call, turn);
-  return turn.then(async (slot) => start(await tools.decisions.again(call, exchange), slot));
+  return turn.then(async (slot) => {
+    const still = await tools.decisions.again(call, exchange);
+    return start(stillPublished(still, tools.services), slot);
+  });
 }
 
 /** The call for the servers that take calls now, and for a fallback of its model if none of them can serve that any more. */

@@ -10,12 +10,15 @@ import { Published } from './published.ts';
 
 /** Ends the calls of a server that has been taken out. */
 export type EndCalls = (server: ServiceServer) => void;
+/** Ends the calls of a removed service that have not been sent. */
+export type EndWaiting = (published: Published) => void;
 
 export class PublishedServices {
   table: ServiceTable<Published> = tableOf<Published>([]);
   readonly #drainMs: number;
   readonly #sessions: McpSessions;
   #endCalls: EndCalls = () => undefined;
+  #endWaiting: EndWaiting = () => undefined;
   #retiring = new Set<ServiceServer>();
 
   constructor(drainMs: number, sessions: McpSessions) {
@@ -26,6 +29,11 @@ export class PublishedServices {
   /** Called for a server whose calls have not ended in time. */
   onLate(endCalls: EndCalls): void {
     this.#endCalls = endCalls;
+  }
+
+  /** Called for a service that was removed. */
+  onGone(endWaiting: EndWaiting): void {
+    this.#endWaiting = endWaiting;
   }
 
   /** From now on these are published, and no others. They do not clash. */
@@ -45,10 +53,20 @@ export class PublishedServices {
       });
       const same = earlier.get(route.name);
       const isSame = same?.servers.every((server, at) => server === servers[at]) && sameRoute(same.route, route);
-      return same && isSame === true ? same : new Published(route, servers, this.#sessions, page);
+      return same && isSame === true ? same : new Published(route, servers, this.#sessions, page, same);
     });
     this.table = tableOf(published);
     for (const server of before.values()) this.#retire(server);
+    this.#replace(earlier);
+  }
+
+  #replace(earlier: ReadonlyMap<string, Published>): void {
+    const now = new Map(this.table.routes.map((published) => [published.name, published]));
+    for (const [name, published] of earlier) {
+      if (now.get(name) === published) continue;
+      published.isReplaced = true;
+      if (!now.has(name)) this.#endWaiting(published);
+    }
   }
 
   #retire(server: ServiceServer): void {

@@ -24,9 +24,10 @@ export class Published {
   readonly requestHeaders: AllowList;
   readonly responseHeaders: AllowList;
   readonly cors: CorsPolicy;
+  /** The route was changed or removed since. */
+  isReplaced = false;
   /** Calls that run or wait, by account; only if the route limits them. */
-  readonly #running = new Map<string, number>();
-
+  readonly #running: Map<string, number>;
   /** Of an MCP server. */
   readonly sessions: McpSessions;
   /** Of an MCP server that takes access tokens. */
@@ -34,13 +35,20 @@ export class Published {
   /** For calls that only one server can answer: the same array for all of them. */
   readonly alone: ReadonlyMap<ServiceServer, readonly ServiceServer[]>;
 
-  /** `own`: where callers find the gate. */
-  constructor(route: ServiceRoute, servers: readonly ServiceServer[], sessions: McpSessions, own: URL) {
+  /** `own`: where callers find the gate; `before`: the same route until it was changed, whose calls keep their places. */
+  constructor(
+    route: ServiceRoute,
+    servers: readonly ServiceServer[],
+    sessions: McpSessions,
+    own: URL,
+    before: Published | undefined,
+  ) {
     this.route = route;
     this.servers = servers;
     this.sessions = sessions;
     this.resource = resourceServerOf(route, own);
     this.alone = new Map(servers.map((server) => [server, [server]]));
+    this.#running = before ? before.#running : new Map<string, number>();
     this.requestHeaders = allowListOf(
       route.mcp ? [...route.requestHeaders, ...mcpHeaders] : route.requestHeaders,
       'request',
