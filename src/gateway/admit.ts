@@ -232,7 +232,10 @@ function begin(call: Shaped, exchange: Exchange, slot: Slot<Upstream> | undefine
   addModelLines(call.models[0], exchange);
   const draft = draftOf(exchange);
   if (!draft) throw new GatewayError('internal');
-  const progress = () => ({ ...(exchange.meter?.read() ?? unsent), bytesOut: exchange.bytesOut, ...costOf(exchange) });
+  const progress = () => {
+    const { meter, bytesIn, bytesOut } = exchange;
+    return { ...(meter?.read() ?? unsent), bytesIn, bytesOut, ...costOf(exchange) };
+  };
   try {
     exchange.begun = journal.begin(draft, progress, exchange.begun);
   } catch (cause) {

@@ -126,7 +126,7 @@ test('refusals that blame no caller keep their reason, and all the others share 
 test('a call that began, or was forwarded, has a row of its own at once', () => {
   const { written, refusals, row, refuse } = gate(1);
   refuse(3);
-  const begun = { slot: 0, progress: () => ({ promptTokens: 0, completionTokens: 0, bytesOut: 0 }) };
+  const begun = { slot: 0, progress: () => ({ promptTokens: 0, completionTokens: 0, bytesIn: 0, bytesOut: 0 }) };
   for (let i = 0; i < 3; i++) {
     const refused = row();
     refusals.end(refused, { ...begun, draft: refused });

@@ -16,7 +16,7 @@ import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { eventually, root, temporaryDirectory } from '../gate.ts';
 
 const bounds = { rotateBytes: 20_000, maxPending: 100, batchRows: 40 };
-const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesOut: 0 });
+const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesIn: 0, bytesOut: 0 });
 
 const rowOf = (number: number, outcome: UsageRecord['outcome'] = 'completed'): UsageRecord => ({
   id: `req_${String(number).padStart(20, '0')}` as RequestId,
@@ -136,7 +136,7 @@ test.each(['while the database is locked', 'while it catches up'])(
       import { openSqlite } from ${JSON.stringify(join(root, 'src/store/sqlite/open.ts'))};
       const row = ${JSON.stringify(rowOf(0))};
       const rowOf = (number) => ({ ...row, id: 'req_' + String(number).padStart(20, '0'), at: row.at + number });
-      const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesOut: 0 });
+      const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesIn: 0, bytesOut: 0 });
       const segments = () => readdirSync(${JSON.stringify(join(dataDir, 'journal'))}).join();
       const store = await openSqlite(${JSON.stringify(dataDir)}, 0);
       let batches = 0;
@@ -223,7 +223,7 @@ test('an end that waits while the journal cannot be written reaches the store, a
     import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger/ledger.ts'))};
     const row = ${JSON.stringify(rowOf(0))};
     const rowOf = (number) => ({ ...row, id: 'req_' + String(number).padStart(20, '0') });
-    const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesOut: 0 });
+    const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesIn: 0, bytesOut: 0 });
     const stored = [];
     const store = { appendUsage: async (rows) => void stored.push(...rows.map(({ id }) => id)), touchKeys: async () => {} };
     let failures = 0;
@@ -275,7 +275,7 @@ test('what began or ended while the disk was full is in the journal as soon as t
     import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger/ledger.ts'))};
     const row = ${JSON.stringify(rowOf(0))};
     const rowOf = (number) => ({ ...row, outcome: 'interrupted', id: 'req_' + String(number).padStart(20, '0') });
-    const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesOut: 0 });
+    const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesIn: 0, bytesOut: 0 });
     const store = { appendUsage: async () => { throw new Error('no room'); }, touchKeys: async () => {} };
     let failures = 0;
     const ledger = await Ledger.start(store, ${JSON.stringify(dataDir)}, () => failures++);

@@ -16,10 +16,9 @@ import type { UsageRecord } from '../../domain/usage.ts';
 import type { OpenUsage, Progress, UsageJournal } from '../ports/journal.ts';
 import type { Store } from '../ports/store.ts';
 import { Journal, linesOfAll, segmentPath } from './journal.ts';
+import { hasMoved, type Noted } from './progress.ts';
 
-interface OpenEntry extends OpenUsage {
-  bytesWritten: number;
-}
+type OpenEntry = OpenUsage & Noted;
 
 /** Short, so that a batch blocks the process for 1 ms instead of 20, and its rows do not reach the old generation. */
 const flushIntervalMs = 20;
@@ -118,7 +117,7 @@ export class Ledger implements UsageJournal {
     this.#unwritten += before ? againOf(draft) : beginOf(draft);
     this.#setTurn();
     if (before) return Object.assign(before, { draft });
-    const entry: OpenEntry = { draft, progress, bytesWritten: 0, slot: -1 };
+    const entry: OpenEntry = { draft, progress, noted: draft.bytesIn, slot: -1 };
     this.#open.add(entry);
     return entry;
   }
@@ -289,7 +288,7 @@ export class Ledger implements UsageJournal {
     this.#closed.push(old);
     this.#hasGap = false;
     this.#loose = [];
-    for (const entry of open) entry.bytesWritten = 0;
+    for (const entry of open) entry.noted = -1;
   }
 
   #remove(segment: number): void {
@@ -301,8 +300,7 @@ export class Ledger implements UsageJournal {
     this.#writeUnwritten();
     for (const entry of this.#open.list()) {
       const now = entry.progress();
-      if (now.bytesOut === entry.bytesWritten) continue;
-      entry.bytesWritten = now.bytesOut;
+      if (!hasMoved(entry, now)) continue;
       try {
         this.#append(`P${JSON.stringify({ id: entry.draft.id, ...now })}\n`);
       } catch (error) {

@@ -6,6 +6,7 @@ import type { UsageCost, UsageRecord } from '../../domain/usage.ts';
 export interface Progress {
   readonly promptTokens: number;
   readonly completionTokens: number;
+  readonly bytesIn: number;
   readonly bytesOut: number;
   readonly cost?: UsageCost;
 }
