@@ -7,6 +7,7 @@ import { asksForTicket } from './services/match-published.ts';
 import type { Published } from './services/published.ts';
 import type { Transported } from './transport.ts';
 import { asksForWebSocket } from './websocket/handshake.ts';
+import { isOriginOf } from './websocket/origin.ts';
 
 declare class Mark {
   protected readonly fetched: true;
@@ -52,13 +53,14 @@ export function refuseNavigation(transported: Transported): Fetched {
  * site's page asks (RFC 7617). So a request of another site's page must be a plain navigation, or come from an origin that
  * the route lists. @throws GatewayError `foreign_page`.
  */
-function refuseForeignPage({ method, target, request: { headers } }: Transported, published: Published): void {
+function refuseForeignPage({ method, target, request }: Transported, published: Published): void {
   // These have a list of their own, whatever the page (websocket/origin.ts).
-  if (asksForWebSocket(method, headers) || asksForTicket(published, method, target)) return;
+  if (asksForWebSocket(request) || asksForTicket(published, method, target)) return;
   const { origins } = published.cors;
+  const { headers } = request;
   const { origin, host, 'sec-fetch-site': site, 'sec-fetch-mode': mode } = headers;
   if (origin !== undefined && origins.has(origin)) return;
-  if (origin !== undefined && URL.parse(origin)?.host === host) return;
+  if (origin !== undefined && isOriginOf(origin, host)) return;
   const isForeign = site === undefined ? origin !== undefined : site === 'cross-site' || site === 'same-site';
   const isLink =
     (method === 'GET' || method === 'HEAD') && mode === 'navigate' && headers['sec-fetch-dest'] === 'document';

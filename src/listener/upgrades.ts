@@ -15,8 +15,9 @@ export type MayUpgrade = (request: IncomingMessage) => boolean;
 /** Only a WebSocket, and only where the address is that of a service that has them. */
 export const upgradesOf =
   ({ services }: Pick<Gate, 'services'>): MayUpgrade =>
-  ({ method, url = '', headers }) =>
-    asksForWebSocket(method, headers) && (services.table.routeOf(url, headers.host)?.route.webSocket ?? null) !== null;
+  (request) =>
+    asksForWebSocket(request) &&
+    (services.table.routeOf(request.url ?? '', request.headers.host)?.route.webSocket ?? null) !== null;
 
 /** `answer` gets each upgrade that Node was told to accept; `reject` a connection that cannot have an answer. */
 export function takeUpgrades(
@@ -28,7 +29,7 @@ export function takeUpgrades(
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Until a body is complete, Node gives a wrapper instead of the connection. Node before 24.9 also gives connections that nobody
     // accepted.
-    if (!(socket instanceof Socket) || !asksForWebSocket(request.method, request.headers)) {
+    if (!(socket instanceof Socket) || !asksForWebSocket(request)) {
       reject(socket);
       return;
     }

@@ -1,6 +1,6 @@
 // WebSockets of published services on raw sockets: what must not open one, what a service sees of a handshake, and what ends a
 // connection that is open.
-import { writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAccount } from '../../src/management/accounts/accounts.ts';
@@ -8,7 +8,7 @@ import { createKey, type NewKey, revokeKey } from '../../src/management/keys/key
 import { changePlan, createPlan } from '../../src/management/plans/plans.ts';
 import { suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, RawClient, type TestGate, temporaryDirectory } from '../gate.ts';
+import { eventually, openGate, RawClient, spawnGate, type TestGate, temporaryDirectory } from '../gate.ts';
 import { ambiguousTargets, deceivingHeaders, keylessRequests } from '../services/hostile-requests.ts';
 import { clientFrame, refusedUpgrade, SocketClient, upgradeBytes } from '../services/socket-client.ts';
 import {
@@ -193,6 +193,19 @@ describe('an upgrade that is refused', () => {
     },
   );
 
+  test('a WebSocket handshake of HTTP/1.0, which has no upgrades', async () => {
+    const before = service.asked.length;
+    const client = new RawClient(gate.port);
+    client.write(
+      upgradeBytes({ path: '/echo/ws', lines: [key()] })
+        .toString('latin1')
+        .replace('HTTP/1.1', 'HTTP/1.0'),
+    );
+    expect(await client.until(/\r\n\r\n/)).toMatch(/^HTTP\/1\.1 400 /);
+    client.socket.destroy();
+    expect(service.asked.length).toBe(before);
+  });
+
   test('a WebSocket handshake with a body', async () => {
     const before = service.sockets.length;
     const client = new RawClient(gate.port);
@@ -265,7 +278,13 @@ describe('the pages that may open one', () => {
     own.write(upgradeBytes({ path: '/ws', instead: host, lines: [key(), 'Origin: https://own.example.com'] }));
     await own.until('HTTP/1.1 101 ');
     own.socket.destroy();
-    await refusedAtGate({ path: '/ws', instead: host, lines: [key(), 'Origin: https://evil.example'] }, 403);
+    for (const origin of [
+      'https://evil.example',
+      'ftp://own.example.com',
+      'https://x@own.example.com',
+      'https://own.example.com/x',
+    ])
+      await refusedAtGate({ path: '/ws', instead: host, lines: [key(), `Origin: ${origin}`] }, 403);
   });
 });
 
@@ -368,6 +387,8 @@ describe('a service that opens no WebSocket', () => {
       (asked) => `HTTP/1.1 101 S\r\n${right(asked)}Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n`,
       502,
     ],
+    ['101 with a length', (asked) => `HTTP/1.1 101 S\r\n${right(asked)}Content-Length: 5\r\n\r\n`, 502],
+    ['101 with a coding', (asked) => `HTTP/1.1 101 S\r\n${right(asked)}Transfer-Encoding: chunked\r\n\r\n`, 502],
     [
       '101 with a subprotocol that nobody offered',
       (asked) => `HTTP/1.1 101 S\r\n${right(asked)}Sec-WebSocket-Protocol: x\r\n\r\n`,
@@ -551,6 +572,45 @@ test('a key in the path opens one where the key and the route allow it, and the 
   expect(rawHeaders.join(' ')).not.toContain(own.secret);
   client.socket.close();
   await client.closed;
+});
+
+test('a gate that is killed leaves one row for each WebSocket, with the bytes that passed', async () => {
+  const file = join(temporaryDirectory(), 'routes.json');
+  const route = { name: 'echo', path: '/echo', upstreams: [service.url], websocket: {}, cost: { perSecond: 1 } };
+  writeFileSync(file, JSON.stringify([route]));
+  const environment = { UPSTREAM: fake.url, ROUTES: file, DATA_DIR: temporaryDirectory() };
+  const killed = await spawnGate(environment);
+  const made = await killed.key({ scopes: ['route:echo'] });
+  const clients = Array.from(
+    { length: 3 },
+    () => new SocketClient(`${killed.url}/echo/ws`, { 'x-api-key': made.secret }),
+  );
+  for (const client of clients) {
+    await client.opened;
+    client.socket.send('hello');
+    await client.message(0);
+  }
+  (clients[0] as SocketClient).socket.close();
+  await (clients[0] as SocketClient).closed;
+  const journal = join(environment.DATA_DIR, 'journal');
+  const noted = (): number =>
+    readdirSync(journal).flatMap((name) => readFileSync(join(journal, name), 'utf8').match(/^P.*"bytesIn":11,/gm) ?? [])
+      .length;
+  await eventually(() => expect(noted()).toBeGreaterThanOrEqual(2));
+  killed.process.kill('SIGKILL');
+  await killed.ended;
+  const again = await spawnGate(environment);
+  const rows = (await again.ledger(3)).map(({ outcome, bytesIn, bytesOut, cost }) => [
+    outcome,
+    bytesIn,
+    bytesOut,
+    cost?.units,
+  ]);
+  const interrupted = ['interrupted', 11, 7, expect.any(Number)];
+  expect(rows).toHaveLength(3);
+  expect(rows).toEqual(expect.arrayContaining([['completed', 17, 9, expect.any(Number)], interrupted, interrupted]));
+  again.process.kill('SIGTERM');
+  await again.ended;
 });
 
 test('a gate that stops closes every WebSocket with 1001 at once', async () => {

@@ -19,8 +19,9 @@ test.each([
   ['GET', {}, false],
   ['GET', { upgrade: 'websocket', 'content-length': '1' }, false],
   ['GET', { upgrade: 'websocket', 'transfer-encoding': 'chunked' }, false],
-] as const)('%s with %o asks for a WebSocket: %s', (method, headers, expected) => {
-  expect(asksForWebSocket(method, headers)).toBe(expected);
+] as const)('%s with %o asks for a WebSocket: %s; with HTTP/1.0 never', (method, headers, expected) => {
+  expect(asksForWebSocket({ method, headers, httpVersion: '1.1' })).toBe(expected);
+  expect(asksForWebSocket({ method, headers, httpVersion: '1.0' })).toBe(false);
 });
 
 test.each([

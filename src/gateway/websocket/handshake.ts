@@ -1,7 +1,7 @@
 // The opening handshake of a WebSocket (RFC 6455 §4): what a caller must have sent, what the gateway sends to the service, and
 // what the service must have answered. Nothing of the caller's handshake is copied but the names of subprotocols.
 import { createHash, randomBytes } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { GatewayError } from '../../domain/error.ts';
 
 /** RFC 6455 §1.3. */
@@ -32,11 +32,16 @@ export interface Handshake {
 
 /**
  * Does the request ask for a WebSocket, and for nothing else? A body would be read as the first frames; another token, or
- * several, are not understood, and the request is answered as if it had none (RFC 9110 §7.8).
+ * several, are not understood, and the request is answered as if it had none, as is one of HTTP/1.0 (RFC 9110 §7.8).
  */
-export function asksForWebSocket(method: string | undefined, headers: IncomingHttpHeaders): boolean {
+export function asksForWebSocket({
+  method,
+  headers,
+  httpVersion,
+}: Pick<IncomingMessage, 'method' | 'headers' | 'httpVersion'>): boolean {
   return (
     method === 'GET' &&
+    httpVersion === '1.1' &&
     headers.upgrade?.toLowerCase() === 'websocket' &&
     headers['transfer-encoding'] === undefined &&
     (headers['content-length'] ?? '0') === '0'
@@ -106,6 +111,9 @@ export function ownHandshake(protocols: readonly string[]): OwnHandshake {
         headers.upgrade?.toLowerCase() !== 'websocket' ||
         headers['sec-websocket-accept'] !== acceptOf(key) ||
         headers['sec-websocket-extensions'] !== undefined ||
+        // A 101 has neither (RFC 9110 §8.6, RFC 9112 §6.1): another reader would not begin with frames where the gateway does.
+        headers['content-length'] !== undefined ||
+        headers['transfer-encoding'] !== undefined ||
         (protocol !== undefined && !protocols.includes(protocol))
       )
         throw new GatewayError('upstream_failed', { message: wrongHandshake });

@@ -13,6 +13,15 @@ export function refuseOrigin(
   host: string | undefined,
 ): void {
   if ((mcp ? cors : webSocket?.origins)?.includes(origin) === true) return;
-  if (hasOwnHost && host !== undefined && URL.parse(origin)?.host === host.toLowerCase()) return;
+  if (hasOwnHost && isOriginOf(origin, host)) return;
   throw new GatewayError('origin_not_allowed');
+}
+
+/**
+ * Whether it is the origin of the pages of this Host, written as browsers write it (RFC 6454 §6.2). A gateway behind a proxy does
+ * not always know which scheme they have.
+ */
+export function isOriginOf(origin: string, host: string | undefined): boolean {
+  const name = host?.toLowerCase();
+  return origin === `https://${name}` || origin === `http://${name}`;
 }

@@ -211,6 +211,16 @@ test('a side that reads nothing holds the other back, and is cut after a time', 
   expect(ends).toMatchObject([{ outcome: 'ended', error: { code: 'reader_stalled' } }]);
 });
 
+test('a service that reads nothing is cut after a time, and its caller is told that it failed', async () => {
+  const { caller, service, ends } = await open({ stallMs: 20, limits: { maxFrameBytes: 1e9, maxMessageBytes: 1e9 } });
+  service.socket.pause();
+  const head = Buffer.from('82ff000000001000000000000000', 'hex');
+  caller.socket.write(Buffer.concat([head, Buffer.alloc(32 * 1024 * 1024)]));
+  await caller.until(Buffer.from([0x88]));
+  expect(ends).toMatchObject([{ outcome: 'failed', error: { code: 'upstream_timeout' } }]);
+  expect(codeAt(caller.received, 0)).toBe(1011);
+});
+
 test('the close frames of the gateway are masked for a service only', () => {
   expect((closeFrame(1001, 'x', 'client')[1] as number) & 0x80).toBe(0);
   expect((closeFrame(1001, 'x', 'server')[1] as number) & 0x80).toBe(0x80);

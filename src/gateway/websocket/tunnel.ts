@@ -144,14 +144,20 @@ export class Tunnel {
     return setTimeout(() => {
       const { writableLength } = side.socket;
       if (writableLength < waiting) side.stall = this.#watch(side, writableLength);
-      else
-        this.#end({
-          outcome: 'ended',
-          error: new GatewayError('reader_stalled'),
-          toCaller: undefined,
-          toService: undefined,
-        });
+      else this.#endWithStall(side);
     }, this.#settings.stallMs);
+  }
+
+  /** A side that reads nothing cannot be told anything. */
+  #endWithStall(side: Side): void {
+    if (side === this.#caller) {
+      const error = new GatewayError('reader_stalled');
+      this.#end({ outcome: 'ended', error, toCaller: undefined, toService: undefined });
+      return;
+    }
+    const error = new GatewayError('upstream_timeout', { message: 'The service stopped reading.' });
+    const toCaller = { code: closeCodeOf(error), reason: reasonOf(error) };
+    this.#end({ outcome: 'failed', error, toCaller, toService: undefined });
   }
 
   /** A close frame is about to pass. With the service's, the caller sees the end. */
