@@ -53,7 +53,18 @@ const reservedOfAnswers = new Set([
   'public-key-pins',
   'x-content-type-options',
   'x-frame-options',
+  // Commands to a proxy in front of the gateway: to send one of its own files, or to keep an answer for everybody.
+  'surrogate-control',
+  'x-accel-charset',
+  'x-accel-expires',
+  'x-accel-limit-rate',
+  'x-accel-redirect',
+  'x-lighttpd-send-file',
+  'x-sendfile',
+  'x-sendfile2',
 ]);
+/** Targeted at one kind of cache, they replace Cache-Control there (RFC 9213 §2.2). */
+const targetedCaching = '-cache-control';
 
 export type Direction = 'request' | 'response';
 
@@ -125,7 +136,10 @@ export function readHeaderNames(names: readonly string[], direction: Direction):
 export function isReserved(name: string, direction: Direction): boolean {
   const folded = foldName(name);
   if (reserved.has(folded) || reservedFamilies.some((family) => folded.startsWith(family))) return true;
-  return direction === 'response' && (reservedOfAnswers.has(folded) || folded.startsWith('access-control-'));
+  return (
+    direction === 'response' &&
+    (reservedOfAnswers.has(folded) || folded.startsWith('access-control-') || folded.endsWith(targetedCaching))
+  );
 }
 
 export interface AllowList {

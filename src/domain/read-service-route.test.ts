@@ -29,7 +29,7 @@ test('a route with every option is read', () => {
   const read = readServiceRoute({
     ...least,
     strip: true,
-    methods: ['DELETE', 'GET'],
+    methods: ['DELETE', 'POST', 'GET'],
     scope: 'route:vectors',
     credential: ['header', 'ticket'],
     headers: { request: ['X-Tenant', 'mcp-param-*'], response: ['x-took'] },
@@ -49,7 +49,7 @@ test('a route with every option is read', () => {
     recordPath: 'template',
   });
   expect(read).toMatchObject({
-    methods: ['GET', 'DELETE'],
+    methods: ['GET', 'POST', 'DELETE'],
     scope: 'route:vectors',
     requestHeaders: ['x-tenant', 'mcp-param-*'],
     times: { connectSeconds: 1, headSeconds: 2, idleSeconds: 3, totalSeconds: null },
@@ -76,6 +76,24 @@ test.each([
     'neither path nor host',
     { name: 'x', upstreams: ['http://x'] },
     'route "x": give either a path, such as /service, or a hostName',
+  ],
+  ['a websocket without GET', { ...least, methods: ['POST'], websocket: {} }, 'a websocket is opened with GET'],
+  [
+    'tickets without POST',
+    { ...least, methods: ['GET'], websocket: {}, credential: ['ticket'] },
+    'tickets are asked for with POST',
+  ],
+  ['a session cookie of the portal', { ...least, cookies: ['sekisho.session_token'] }, "opens the gateway's own pages"],
+  ['one over TLS', { ...least, cookies: ['__Host-Sekisho.two_factor'] }, "opens the gateway's own pages"],
+  [
+    'a command to a proxy in front',
+    { ...least, headers: { response: ['X_Accel-Redirect'] } },
+    'cannot have x_accel-redirect: the gate sets it',
+  ],
+  [
+    'permission for shared caches',
+    { ...least, headers: { response: ['CDN-Cache-Control'] } },
+    'cannot have cdn-cache-control: the gate sets it',
   ],
   ['path and host', { ...least, hostName: 'q.example.com' }, 'give either a path'],
   ['the root as its path', { ...least, path: '/' }, 'route "qdrant": path begins with / and has segments'],

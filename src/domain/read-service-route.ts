@@ -194,6 +194,9 @@ function refuseContradictions(route: ServiceRoute, called: string): void {
   if (!mcp && cost?.kind === 'fixed' && cost.tools.length > 0)
     throw new Error(`${called}: cost.tools is for the tools of an MCP server`);
   if (credential.includes('ticket') && !webSocket) throw new Error(`${called}: tickets are for a websocket`);
+  if (webSocket && !methods.includes('GET')) throw new Error(`${called}: a websocket is opened with GET`);
+  if (credential.includes('ticket') && !methods.includes('POST'))
+    throw new Error(`${called}: tickets are asked for with POST`);
 }
 
 function readAddress(text: string): string {
@@ -245,6 +248,8 @@ function readOrigin(text: string): string {
 
 function readCookieName(text: string): string {
   if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/.test(text)) throw new Error('has names of cookies');
+  if (/^(?:__(?:host|secure)-)?sekisho\./i.test(text))
+    throw new Error(`has ${text}, which opens the gateway's own pages and is for no service`);
   return text;
 }
 

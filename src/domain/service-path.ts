@@ -13,6 +13,8 @@ const plainQuery = /^[!-"$-~]*$/;
 const idle = /[A-Za-z0-9\-._~]/;
 /** Escapes that change how a path is divided or ended once they are decoded. */
 const dividing = '/\\%;?#';
+/** Those that take two bytes; U+2028 and U+2029 end lines, as U+0085 does. */
+const otherControls = /[\u0080-\u009F\u2028\u2029]/;
 
 export interface ServiceTarget {
   /** As the caller sent it, without the key; at least `/`. */
@@ -56,11 +58,13 @@ function refuseEscapes(path: string): void {
     if (code < 0x20 || code === 0x7f || dividing.includes(char) || idle.test(char))
       throw new GatewayError('bad_target');
   }
+  let text: string;
   try {
-    decodeURIComponent(path);
+    text = decodeURIComponent(path);
   } catch {
     throw new GatewayError('bad_target');
   }
+  if (otherControls.test(text)) throw new GatewayError('bad_target');
 }
 
 /** What follows the prefix, beginning with `/`. The prefix ends on the border of a segment, or with the path. */

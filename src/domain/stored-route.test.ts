@@ -9,7 +9,7 @@ test.each([
   {
     ...least,
     hostName: 'a.example.com',
-    methods: ['PUT'],
+    methods: ['GET', 'PUT'],
     headers: { request: ['x-a'], response: ['x-b'] },
     timeouts: { total: null },
     websocket: { origins: ['https://x'], perKey: 3 },

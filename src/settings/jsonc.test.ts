@@ -10,3 +10,13 @@ test('anything else than JSON is refused', () => {
   for (const text of ['{a: 1}', '[1,,2]', '{"a": 1} /', '/* open', "{'a': 1}"])
     expect(() => parseJsonc(text)).toThrow();
 });
+
+test('a mark of byte order is ignored, as editors on Windows write it', () => {
+  expect(parseJsonc('\uFEFF[1]')).toEqual([1]);
+});
+
+test('many comments after a comma take no longer than elsewhere', () => {
+  const comments = '/* a **/ // b\n'.repeat(5_000);
+  expect(parseJsonc(`[1,${comments}]`)).toEqual([1]);
+  expect(parseJsonc(`[1,${comments} 2]`)).toEqual([1, 2]);
+});

@@ -21,6 +21,8 @@ beforeAll(async () => {
   const directory = temporaryDirectory();
   const secretFile = join(directory, 'secret');
   writeFileSync(secretFile, `x-service-key: ${serviceSecret}\n`);
+  const cookieFile = join(directory, 'cookie');
+  writeFileSync(cookieFile, 'cookie: session=ours\n');
   const routes = join(directory, 'routes.jsonc');
   const upstreams = [echo.url];
   writeFileSync(
@@ -32,7 +34,7 @@ beforeAll(async () => {
         upstreams,
         secretFile,
         methods: ['GET', 'HEAD', 'POST', 'PUT'],
-        headers: { request: ['x-listed'], response: ['x-took', 'x-echo'] },
+        headers: { request: ['x-listed', 'x-service-*', 'x_service_key'], response: ['x-took', 'x-echo'] },
         cookies: ['kept'],
         bodyBytes: 1000,
         timeouts: { idle: 1, head: 1 },
@@ -48,6 +50,14 @@ beforeAll(async () => {
         credential: ['header'],
         redirects: 'refuse',
         recordPath: 'template',
+      },
+      {
+        name: 'cookie',
+        path: '/cookie',
+        upstreams,
+        scope: 'route:whole',
+        secretFile: cookieFile,
+        cookies: ['session'],
       },
       { name: 'keeps', path: '/keeps', strip: false, upstreams, scope: 'route:whole' },
       { name: 'base', path: '/base', upstreams: [`${echo.url}/inner`], concurrent: 1 },
@@ -197,6 +207,16 @@ describe('what the service sees', () => {
       expect(headers).toMatchObject({ 'x-listed': 'yes', cookie: 'kept=1', 'x-service-key': serviceSecret });
       expect(JSON.stringify(headers)).not.toContain(key);
     }
+  });
+
+  test('is the secret as it is, and nothing of the caller that a service could take for it', async () => {
+    await ask(
+      '/echo/a',
+      `${withKey()}X-Service_Key: mine\r\nX_Service_Key: mine\r\nX-Service-Key: mine\r\nX-Service-More: 1\r\n`,
+    );
+    await ask('/cookie/a', `${withKey()}Cookie: session=mine\r\n`);
+    expect(JSON.stringify(echo.seen)).not.toContain('mine');
+    expect(echo.seen).toMatchObject([{ headers: { 'x-service-more': '1' } }, { headers: { cookie: 'session=ours' } }]);
   });
 
   test('is none of the methods that the route does not list', async () => {

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import type { Dispatcher } from 'undici';
 import { type AddressBlocks, plainAddress } from '../../domain/address.ts';
-import type { AllowList } from '../../domain/header-names.ts';
+import { type AllowList, foldName } from '../../domain/header-names.ts';
 import { restOf } from '../../domain/service-path.ts';
 import { prefixOf, type ServiceRoute } from '../../domain/service-route.ts';
 import type { ServiceServer } from '../../upstream/service-server.ts';
@@ -95,7 +95,8 @@ export function serviceHeaders(
   const prefix = publicPrefix(route, { pathKey: undefined });
   if (prefix !== '' && route.strip) lines.push('x-forwarded-prefix', prefix);
   addListed(lines, request, requestHeaders, own, hasBody(request));
-  const cookies = route.cookies.length === 0 ? '' : cookiesFor(route, headers.cookie ?? '');
+  const isOurs = route.cookies.length === 0 || isSet('cookie', own);
+  const cookies = isOurs ? '' : cookiesFor(route, headers.cookie ?? '');
   if (cookies !== '') lines.push('cookie', cookies);
   return lines;
 }
@@ -110,11 +111,15 @@ function addListed(
 ): void {
   const nominated = nominatedBy(headers.connection);
   for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined || !listed.allows(name) || nominated.has(name) || own.includes(name)) continue;
+    if (value === undefined || !listed.allows(name) || nominated.has(name) || isSet(name, own)) continue;
     if (!withBody && name.startsWith('content-')) continue;
     lines.push(name, Array.isArray(value) ? value.join(', ') : value);
   }
 }
+
+/** Whether the secret has this header, also as a server would read it that takes `_` for `-` (Traefik CVE-2026-54763). */
+const isSet = (name: string, own: readonly string[]): boolean =>
+  own.some((line, at) => at % 2 === 0 && foldName(line) === foldName(name));
 
 const none: ReadonlySet<string> = new Set();
 

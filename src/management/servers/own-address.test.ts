@@ -13,7 +13,11 @@ test("the gate's own addresses are recognized, however they are written", () => 
     'http://0.0.0.0:3000',
     'http://2130706433:3000',
     'http://0x7f.1:3000',
-    'http://gate.localhost:3000',
+    'http://0:3000',
+    'http://any.localhost:3000',
+    'http://localhost.localdomain:3000',
+    'http://ip6-localhost:3000',
+    'http://gate.example.org:3000',
     'https://gate.example.org/v2',
   ])
     expect([address, isOwnAddress(address, local)]).toEqual([address, true]);
@@ -21,6 +25,8 @@ test("the gate's own addresses are recognized, however they are written", () => 
     'http://127.0.0.1:3001',
     'http://10.0.0.7:3000',
     'http://gate.example.org',
+    'http://127.0.0.2:3000',
+    'http://localhost.example.org:3000',
     'http://127.0.0.1',
   ])
     expect([address, isOwnAddress(address, local)]).toEqual([address, false]);
@@ -28,7 +34,7 @@ test("the gate's own addresses are recognized, however they are written", () => 
 
 test('a gate that listens everywhere is found under every name of its machine', () => {
   const open = { host: '0.0.0.0', ports: [80], publicUrl: '' };
-  for (const host of ['127.0.0.1', '127.1.2.3', 'localhost', 'a.localhost', hostname()])
+  for (const host of ['127.0.0.1', '127.1.2.3', 'localhost', 'x.localhost', hostname(), `${hostname()}.local`])
     expect(isOwnAddress(`http://${host}`, open)).toBe(true);
   expect(isOwnAddress('https://localhost', open)).toBe(false);
   const one = { host: '10.0.0.7', ports: [3000], publicUrl: '' };

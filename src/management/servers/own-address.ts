@@ -16,13 +16,15 @@ export function isOwnAddress(address: string, { host, ports, publicUrl }: Listen
   const url = new URL(address);
   if (publicUrl !== '' && url.origin === new URL(publicUrl).origin) return true;
   const port = url.port === '' ? (defaultPorts[url.protocol] as number) : Number(url.port);
-  return ports.includes(port) && isNameOf(plain(host), plain(url.hostname));
+  if (!ports.includes(port)) return false;
+  const name = plain(url.hostname);
+  return (publicUrl !== '' && name === plain(new URL(publicUrl).hostname)) || isNameOf(plain(host), name);
 }
 
 function isNameOf(listens: string, name: string): boolean {
   if (namesOf(listens).has(name)) return true;
-  // All of 127.0.0.0/8 is this machine (RFC 1122 §3.2.1.3), and so is every name below localhost (RFC 6761 §6.3).
-  if (name.endsWith('.localhost')) return isAny(listens) || isLoopback(listens);
+  if (isMachine(name)) return isAny(listens) || isLoopback(listens);
+  // All of 127.0.0.0/8 is this machine (RFC 1122 §3.2.1.3), but a listener on one of these addresses answers only there.
   return isAny(listens) && name.startsWith('127.');
 }
 
@@ -30,13 +32,18 @@ function isNameOf(listens: string, name: string): boolean {
 function namesOf(listens: string): ReadonlySet<string> {
   if (isAny(listens)) {
     const own = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
-    return new Set([...everywhere, hostname().toLowerCase(), ...own.map(({ address }) => plain(address))]);
+    const name = hostname().toLowerCase();
+    return new Set([...everywhere, name, `${name}.local`, ...own.map(({ address }) => plain(address))]);
   }
   // Connecting to 0.0.0.0 is connecting to this machine.
   return isLoopback(listens) ? new Set([...everywhere, listens]) : new Set([listens]);
 }
 
 const everywhere = ['localhost', '127.0.0.1', '::1', '0.0.0.0', '::'];
+/** What every resolver leads to this machine, or usually does (RFC 6761 §6.3, /etc/hosts of Debian and Red Hat). */
+const isMachine = (name: string): boolean =>
+  /^(?:.+\.)?localhost$|^localhost6?\.localdomain6?$|^ip6-(?:localhost|loopback)$/.test(name);
+
 const isAny = (host: string): boolean => host === '0.0.0.0' || host === '::';
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.');
 
