@@ -166,10 +166,18 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
     else
       try {
         const carriage = this.#answer.begin(status, headers);
-        if (carriage === 'error') this.deadlineMs = Math.min(this.deadlineMs, now + errorBodyMs);
+        // A refusal of the route itself is short; one that does not end must not hold a turn at the model.
+        const bodyMs = this.#mayLackRoute ? restMs : errorBodyMs;
+        if (carriage === 'error') this.deadlineMs = Math.min(this.deadlineMs, now + bodyMs);
       } catch (cause) {
         this.#settlement.fail(toFailure(cause));
       }
+  }
+
+  /** Its answer is an error, which may say that the server lacks the route. */
+  get #mayLackRoute(): boolean {
+    const { status } = this.#answer;
+    return status >= 400 && this.#tries.mayLackRoute(status);
   }
 
   #refuse(refusal: GatewayError): void {
@@ -326,6 +334,11 @@ class UpstreamCall implements Run, Holding, Dispatcher.DispatchHandler {
     if (isLate && this.#markedMs !== undefined && !isAnswered) {
       this.#endAnswer();
       this.#tries.cancel(this.#controller, over);
+      return;
+    }
+    const refusal = isLate && !isAnswered && this.#mayLackRoute ? refusalOf(this.#answer.status, this.call) : undefined;
+    if (refusal) {
+      this.#refuse(refusal);
       return;
     }
     // Once the model server is done, only the reader can exceed the time.

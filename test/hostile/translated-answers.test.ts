@@ -333,3 +333,32 @@ describe('a server of Anthropic’s API', () => {
     on.server.state.isHeld = false;
   });
 });
+
+test('a 404 that never ends is the answer of a server without the model, and holds no turn for it', async () => {
+  const server = await imitate({
+    ...plain,
+    answer: (heard, state) =>
+      heard.method === 'POST' ? { status: 404, type: 'text/plain', body: ['No'] } : plain.answer(heard, state),
+  });
+  server.state.isHeld = true;
+  const gate = await openGate(server.url, { PROBE_SECONDS: '0.05', SLOTS: '1' });
+  const { secret } = await gate.key();
+  await eventually(() => expect(gate.servers.all[0]?.kindName).toBe('openai'));
+  const messages = [{ role: 'user', content: 'x' }];
+  const statuses = await Promise.all(
+    [
+      ['/v1/messages', { messages, max_tokens: 9 }],
+      ['/v1/messages/count_tokens', { messages }],
+      ['/v1/responses', { input: 'x' }],
+    ].map(async ([path, body]) => {
+      const answer = await post(`${gate.url}${path as string}`, secret, { model: 'tiny', ...(body as object) });
+      await answer.text();
+      return answer.status;
+    }),
+  );
+  // Counting is optional, so there its lack is said as such.
+  expect(statuses).toEqual([404, 501, 404]);
+  expect((await gate.ledger(3)).map(({ code }) => code)).not.toContain('upstream_timeout');
+  await gate.stop();
+  server.close();
+});
