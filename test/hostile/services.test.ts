@@ -59,6 +59,7 @@ beforeAll(async () => {
         secretFile: cookieFile,
         cookies: ['session'],
       },
+      { name: 'large', path: '/large', upstreams, scope: 'route:whole', timeouts: { idle: 1 } },
       { name: 'keeps', path: '/keeps', strip: false, upstreams, scope: 'route:whole' },
       { name: 'base', path: '/base', upstreams: [`${echo.url}/inner`], concurrent: 1 },
     ]),
@@ -283,6 +284,20 @@ describe('bodies', () => {
     const { status } = await send(`${head('/echo/a', 'Content-Length: 5\r\n')}ha`);
     expect(status).toBe(408);
     await eventually(() => expect(echo.broken).toBe(1));
+  });
+
+  test('that a service does not read are its fault, not the caller’s', async () => {
+    echo.early = (request) => {
+      request.pause();
+      return true;
+    };
+    const client = new RawClient(gate.port);
+    client.write(
+      `POST /large/a HTTP/1.1\r\nHost: g\r\nConnection: close\r\n${withKey()}Content-Length: 32000000\r\n\r\n`,
+    );
+    client.write(Buffer.alloc(32_000_000));
+    expect(await client.until('The service stopped reading.')).toMatch(/^HTTP\/1\.1 504 /);
+    client.socket.destroy();
   });
 
   test('a service that answers before the body has arrived is heard', async () => {

@@ -29,6 +29,11 @@ function refuseBody({ bodyBytes }: ServiceRoute, request: IncomingMessage): void
 const tooLarge = (most: number): GatewayError =>
   new GatewayError('body_too_large', { message: `This service takes bodies of up to ${most} bytes.` });
 
+const unsent = (): GatewayError =>
+  new GatewayError('request_timeout', { message: 'The request body stopped arriving.' });
+
+const unread = (): GatewayError => new GatewayError('upstream_timeout', { message: 'The service stopped reading.' });
+
 /** Takes nothing from the request before the service's connection asks for it. */
 export class RequestBody extends Readable {
   readonly #request: IncomingMessage;
@@ -37,6 +42,8 @@ export class RequestBody extends Readable {
   readonly #onBytes: (count: number) => void;
   #count = 0;
   #listens = false;
+  /** The service takes no more at the moment. */
+  #isHeld = false;
   #timer: NodeJS.Timeout | undefined;
 
   /** `onBytes`: called with the length of each piece that goes on. */
@@ -55,6 +62,8 @@ export class RequestBody extends Readable {
 
   override _read(): void {
     if (!this.#listens) this.#listen();
+    if (this.#isHeld) this.#timer?.refresh();
+    this.#isHeld = false;
     this.#request.resume();
   }
 
@@ -71,10 +80,7 @@ export class RequestBody extends Readable {
 
   #listen(): void {
     this.#listens = true;
-    this.#timer = setTimeout(
-      () => this.destroy(new GatewayError('request_timeout', { message: 'The request body stopped arriving.' })),
-      this.#idleMs,
-    );
+    this.#timer = setTimeout(() => this.destroy(this.#isHeld ? unread() : unsent()), this.#idleMs);
     this.#request.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onGone).on('close', this.#onGone);
   }
 
@@ -86,7 +92,9 @@ export class RequestBody extends Readable {
       return;
     }
     this.#onBytes(piece.length);
-    if (!this.push(piece)) this.#request.pause();
+    if (this.push(piece)) return;
+    this.#isHeld = true;
+    this.#request.pause();
   };
 
   readonly #onEnd = (): void => {
