@@ -43,6 +43,11 @@ test.each(['data: \n\n', ': あ\r\n\r\ndata:  {"a": "あ"}\r\n\r\nid: 2\ndata: {
   },
 );
 
+test('an event of megabytes in small pieces takes no longer than in large ones', () => {
+  const text = `data: {"a":"${'x'.repeat(6_000_000)}"}\n\n`;
+  expect(passed(new ListEvents(mayUse), text, 256)).toBe(text);
+});
+
 test('an event goes on as soon as it is complete', () => {
   const events = new ListEvents(mayUse);
   expect(events.add(Buffer.from('data: {"a":1}\n')).toString()).toBe('');

@@ -42,7 +42,10 @@ const eventEnd = /\n\n|\n\r\n|\n\r(?!\n)|\r\r|\r\n\r(?!\n)/g;
 /** An event stream; it may be open for long. */
 export class ListEvents implements ToolFilter {
   readonly #mayUse: MayUse;
-  #rest: Buffer = nothing;
+  /** The begun event. Its pieces are joined when it is complete, and not with each of them. */
+  #begun = new Pieces();
+  /** Its last bytes, in which an empty line can begin. */
+  #tail: Buffer = nothing;
   #isFirst = true;
 
   constructor(mayUse: MayUse) {
@@ -50,18 +53,29 @@ export class ListEvents implements ToolFilter {
   }
 
   add(piece: Buffer): Buffer {
-    // An empty line can begin in the bytes that were here before.
-    const from = Math.max(0, this.#rest.length - 3);
-    this.#rest = this.#rest.length === 0 ? piece : Buffer.concat([this.#rest, piece]);
-    const end = lastEventEnd(this.#rest, from);
-    const whole = this.#rest.subarray(0, end);
-    this.#rest = this.#rest.subarray(end);
-    if (this.#rest.length > mostBytes) throw unreadable('an event is too long');
-    return end === 0 ? nothing : this.#shown(whole);
+    const before = this.#tail.length;
+    const end = lastEventEnd(before === 0 ? piece : Buffer.concat([this.#tail, piece]));
+    if (end === 0) {
+      this.#keep(piece);
+      return nothing;
+    }
+    this.#begun.add(piece.subarray(0, end - before));
+    const whole = this.#begun.bytes();
+    this.#begun = new Pieces();
+    this.#tail = nothing;
+    this.#keep(piece.subarray(end - before));
+    return this.#shown(whole);
   }
 
   end(): Buffer {
-    return this.#shown(this.#rest);
+    return this.#shown(this.#begun.bytes());
+  }
+
+  #keep(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    if (this.#begun.length + bytes.length > mostBytes) throw unreadable('an event is too long');
+    this.#begun.add(bytes);
+    this.#tail = bytes.length >= 3 ? bytes.subarray(-3) : Buffer.concat([this.#tail, bytes]).subarray(-3);
   }
 
   #shown(bytes: Buffer): Buffer {
@@ -93,10 +107,9 @@ export class ListEvents implements ToolFilter {
 
 const isData = (line: string): boolean => line.startsWith('data:');
 
-function lastEventEnd(bytes: Buffer, from: number): number {
+function lastEventEnd(bytes: Buffer): number {
   let end = 0;
-  for (const { 0: found, index } of bytes.toString('latin1', from).matchAll(eventEnd))
-    end = from + index + found.length;
+  for (const { 0: found, index } of bytes.toString('latin1').matchAll(eventEnd)) end = index + found.length;
   // The line feed that belongs to a carriage return may still come.
   return bytes[end - 1] === 0x0d && end === bytes.length ? 0 : end;
 }
