@@ -83,6 +83,7 @@ test.each([
     { ...least, methods: ['GET'], websocket: {}, credential: ['ticket'] },
     'tickets are asked for with POST',
   ],
+  ['nothing but tickets', { ...least, websocket: {}, credential: ['ticket'] }, 'credential needs header or path, too'],
   ['a session cookie of the portal', { ...least, cookies: ['sekisho.session_token'] }, "opens the gateway's own pages"],
   ['one over TLS', { ...least, cookies: ['__Host-Sekisho.two_factor'] }, "opens the gateway's own pages"],
   [

@@ -197,6 +197,8 @@ function refuseContradictions(route: ServiceRoute, called: string): void {
   if (webSocket && !methods.includes('GET')) throw new Error(`${called}: a websocket is opened with GET`);
   if (credential.includes('ticket') && !methods.includes('POST'))
     throw new Error(`${called}: tickets are asked for with POST`);
+  if (credential.every((way) => way === 'ticket'))
+    throw new Error(`${called}: a ticket is given for a key, so credential needs header or path, too`);
 }
 
 function readAddress(text: string): string {

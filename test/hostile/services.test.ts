@@ -146,6 +146,10 @@ describe('without a key, nothing opens a service', () => {
     expect((await ask(`/k/${pathKey}/echo/a`)).status).toBe(200);
     expect((await ask(`/k/${key}/echo/a`)).status).toBe(403);
     expect((await ask(`/k/${pathKey}/whole/a`)).status).toBe(403);
+    // Behind the prefix it would go on.
+    for (const target of [`/echo/${pathKey}`, `/echo/k/${pathKey}/a`, `/echo/a/${key}?x`])
+      expect((await ask(target, withKey())).status, target).toBe(403);
+    expect((await ask('/other/sekisho_docs', withKey())).body).toContain('missing_scope');
     expect(echo.seen.map(({ url }) => url)).toEqual(['/a']);
     expect(JSON.stringify(echo.seen)).not.toContain(pathKey);
   });

@@ -1,6 +1,7 @@
 // Finds what a request asks of a published service: the method must be one of the route's, and the credential in a place that the
 // route allows. An upgrade must be a correct handshake, from a page that may open a WebSocket.
 import type { IncomingHttpHeaders } from 'node:http';
+import { readKeyId } from '../../domain/api-key.ts';
 import { GatewayError } from '../../domain/error.ts';
 import { restOf } from '../../domain/service-path.ts';
 import { type CredentialWay, prefixOf } from '../../domain/service-route.ts';
@@ -32,6 +33,7 @@ export function matchPublished(
   // A MUST of the protocol: a page of another site must not reach a server through its user's browser.
   if (route.mcp && headers.origin !== undefined) refuseOrigin(headers.origin, published, headers.host);
   refuseWay(wayOf(target, isUpgrade, headers), published);
+  if (target.path.includes('sekisho_')) refuseKeyIn(target.path);
   const isTicket = !isUpgrade && asksForTicket(published, method, target);
   return { operation: isTicket ? ticketOperation : operation, parameter: textOf(target) };
 }
@@ -57,6 +59,14 @@ function refuseWay(way: CredentialWay, { route }: Published): void {
   throw new GatewayError('path_key_not_allowed', {
     message: 'This service does not take a key in its address. Send it as x-api-key.',
   });
+}
+
+/** A key after the prefix would go on to the service, and into its logs. @throws GatewayError `path_key_not_allowed`. */
+function refuseKeyIn(path: string): void {
+  if (path.split('/').some((segment) => readKeyId(segment) !== undefined))
+    throw new GatewayError('path_key_not_allowed', {
+      message: 'A key in an address stands at its beginning, as in /k/<key>/…',
+    });
 }
 
 /** The checked target as one text, which readServicePath reads back. */
