@@ -12,7 +12,7 @@ export class Utf8Check {
     const all = this.#open.length > 0 ? Buffer.concat([this.#open, bytes]) : bytes;
     const end = all.length - openBytes(all);
     this.#open = end < all.length ? Buffer.from(all.subarray(end)) : nothing;
-    return isUtf8(end < all.length ? all.subarray(0, end) : all);
+    return this.#open.length === 0 ? isUtf8(all) : isUtf8(all.subarray(0, end)) && canBegin(this.#open);
   }
 
   /** No character is incomplete. */
@@ -21,14 +21,21 @@ export class Utf8Check {
   }
 }
 
+/** Whether a character can begin with these bytes: no second byte but those of 80..9F and A0..BF is special (RFC 3629 §4). */
+function canBegin(open: Buffer): boolean {
+  const rest = sizeOf(open[0] as number) - open.length;
+  return [0x80, 0xbf].some((byte) => isUtf8(Buffer.concat([open, Buffer.alloc(rest, byte)])));
+}
+
+const sizeOf = (first: number): number => (first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2);
+
 /** How many bytes at the end begin a character that is longer (RFC 3629 §3). */
 function openBytes(bytes: Buffer): number {
   for (let back = 1; back <= 3 && back <= bytes.length; back++) {
     const byte = bytes[bytes.length - back] as number;
     if (byte < 0x80) return 0;
     if (byte < 0xc0) continue;
-    const size = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
-    return size > back ? back : 0;
+    return sizeOf(byte) > back ? back : 0;
   }
   return 0;
 }

@@ -2,7 +2,13 @@
 // and two spellings are one model to the gate exactly when they are one to Ollama. A model that a pattern allows is
 // forwarded under the matched name.
 import assert from 'node:assert/strict';
-import { ModelPatterns, mostPatterns, parseModelName, readPatterns } from '../../../src/domain/model-name.ts';
+import {
+  canonicalText,
+  ModelPatterns,
+  mostPatterns,
+  parseModelName,
+  readPatterns,
+} from '../../../src/domain/model-name.ts';
 import { isProblem, readName, sameModel } from '../../fake-ollama/model-name.ts';
 import type { Target } from '../target.ts';
 
@@ -17,6 +23,7 @@ function run(bytes: Buffer): void {
 
 function check(text: string) {
   const name = parseModelName(text);
+  assert.equal(canonicalText(text), name?.canonical ?? text);
   if (!name) return undefined;
   const theirs = readName(text);
   assert.ok(!isProblem(theirs), 'Ollama refuses it');
@@ -40,6 +47,8 @@ function checkPattern(pattern: string, text: string): void {
   const name = parseModelName(text);
   if (!name) return;
   const opened = patterns.allow(name);
+  // Only a pattern without a star names an alias.
+  assert.equal(patterns.allowAs(name, pattern), opened || parseModelName(pattern)?.canonical === pattern);
   if (!pattern.includes('*')) assert.equal(opened, parseModelName(pattern)?.canonical === name.canonical);
   else if (pattern === '*') assert.ok(opened);
   // A star matches no slash, so an allowed name has as many slashes as the pattern.
