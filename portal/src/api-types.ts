@@ -13,6 +13,7 @@ import type {
 import type { auditSchema } from '../../src/management/audit/schemas.ts';
 import type { keyRowSchema, keySchema, keyWithSecretSchema } from '../../src/management/keys/schemas.ts';
 import type { latencySchema } from '../../src/management/latency/schemas.ts';
+import type { maintenanceSchema } from '../../src/management/maintenance/schemas.ts';
 import type { modelNameSchema } from '../../src/management/model-names/schemas.ts';
 import type { connectionsSchema, encryptionSchema, overviewSchema } from '../../src/management/overview/schemas.ts';
 import type { linkSchema } from '../../src/management/people/schemas.ts';
@@ -42,6 +43,7 @@ export type KeyRow = Of<typeof keyRowSchema>;
 export type KeyWithSecret = Of<typeof keyWithSecretSchema>;
 export type Latency = Of<typeof latencySchema>;
 export type Limit = Of<typeof limitSchema>;
+export type Maintenance = Of<typeof maintenanceSchema>;
 export type Model = Of<typeof modelSchema>;
 export type ModelName = Of<typeof modelNameSchema>;
 export type OneTimeLink = Of<typeof linkSchema>;

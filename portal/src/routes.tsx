@@ -17,6 +17,7 @@ import {
   IconScale,
   IconServer,
   IconSettings,
+  IconSpeakerphone,
   IconTag,
   IconUser,
   IconUsers,
@@ -166,6 +167,13 @@ export const routes: readonly Route[] = [
     name: 'services',
     icon: IconPlugConnected,
     page: lazy(() => import('./operator/services.tsx')),
+  },
+  {
+    path: '/operate/notices',
+    who: 'operator',
+    name: 'notices',
+    icon: IconSpeakerphone,
+    page: lazy(() => import('./operator/notices.tsx')),
   },
   {
     path: '/operate/audit',

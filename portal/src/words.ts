@@ -4,6 +4,7 @@ import i18next, { type i18n as I18n } from 'i18next';
 import { initReactI18next } from 'react-i18next';
 import { log } from './words/log.ts';
 import { member } from './words/member.ts';
+import { notices } from './words/notices.ts';
 import { operator } from './words/operator.ts';
 import { policy } from './words/policy.ts';
 import { serving } from './words/serving.ts';
@@ -45,6 +46,7 @@ void i18n.use(initReactI18next).init({
       policy: policy.en,
       serving: serving.en,
       log: log.en,
+      notices: notices.en,
     },
     ja: {
       shell: shell.ja,
@@ -54,6 +56,7 @@ void i18n.use(initReactI18next).init({
       policy: policy.ja,
       serving: serving.ja,
       log: log.ja,
+      notices: notices.ja,
     },
   },
 });

@@ -99,6 +99,12 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'server drain': ['server drain box2'],
   'server reseal': ['server reseal'],
   'server remove': ['server remove box2', 'server remove box2 --yes'],
+  'maintenance on': [
+    "maintenance on --message 'New disks; back by noon.' --for 90m",
+    'maintenance on --until 2027-01-31T12:00:00Z',
+  ],
+  'maintenance off': ['maintenance off'],
+  'maintenance show': ['maintenance show', 'maintenance show --json'],
   audit: ['audit', 'audit --subject key_zvlVMaolT9WJ', 'audit --limit 500 --json'],
   completion: ['completion bash > ~/.local/share/bash-completion/completions/sekisho'],
 };

@@ -14,6 +14,7 @@ import type { CallGate } from './gate-call.ts';
 import { type AskGate, healthCommand } from './health.ts';
 import { keyCommand } from './key.ts';
 import { latencyCommand } from './latency.ts';
+import { maintenanceCommand } from './maintenance.ts';
 import { modelCommand } from './model.ts';
 import { planCommand } from './plan.ts';
 import { requestCommand } from './request.ts';
@@ -58,6 +59,7 @@ export function programOf({ withContext, serve, kindNames, askGate, callGate, en
   latencyCommand(program, withContext);
   serverCommand(program, withContext, kindNames);
   routeCommand(program, withContext);
+  maintenanceCommand(program, withContext);
   auditCommand(program, withContext);
   completionCommand(program);
   addExamples(program);

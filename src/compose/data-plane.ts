@@ -205,6 +205,7 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     wallNow: clock.wall,
     tlsOnly: tlsMode(config) !== 'off',
     draining: false,
+    maintenance: null,
   };
 }
 
@@ -254,6 +255,12 @@ export async function followChanges(
   { gate, storedServers, storedRoutes }: DataPlane,
   { logger }: Log,
 ): Promise<void> {
+  await changes.subscribe({
+    what: 'whether the gate is under maintenance could not be read; it stays as it is',
+    run: async () => {
+      gate.maintenance = await store.readMaintenance();
+    },
+  });
   // Before the callers: whether they still have a right may depend on what a name means.
   await changes.subscribe({
     what: 'the model names could not be read; they stay as they are',

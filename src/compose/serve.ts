@@ -1,5 +1,6 @@
 // The composition root: settings → storage → data plane → certificates → listener → management plane → jobs. The only room,
 // with cli.ts, that names an adapter. Each part gets what the parts before it have made; the order is this file.
+import { maintenanceAt } from '../domain/maintenance.ts';
 import type { Health } from '../listener/server.ts';
 import type { Outbox } from '../management/mail/outbox.ts';
 import type { ManagementApp } from '../management/management-app.ts';
@@ -165,7 +166,8 @@ function healthOf({ gate }: DataPlane, { store }: Storage): Health {
         () => true,
         () => false,
       );
-      return { accepting: !gate.draining, store: answers, upstream: gate.registry.anyUp };
+      const parts = { accepting: !gate.draining, store: answers, upstream: gate.registry.anyUp };
+      return { parts, maintenance: maintenanceAt(gate.maintenance, gate.wallNow()) !== null };
     },
   };
 }

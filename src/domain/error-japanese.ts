@@ -81,6 +81,7 @@ export const japanese: Readonly<Record<ErrorCode, string>> = {
     'この経路に対応するモデルサーバーがありません。トークン数を数える場合は、概算するか、そのままメッセージを送ってください。',
   upstream_timeout: 'モデルサーバーの応答に時間がかかりすぎました。',
 
+  maintenance: 'ゲートウェイはメンテナンス中です。',
   draining: 'ゲートウェイを停止しています。',
   connection_idle: '長時間データが届かなかったため、接続を閉じました。',
   connection_over: 'このルートで許される時間が過ぎたため、接続を閉じました。',

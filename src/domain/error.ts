@@ -249,6 +249,12 @@ export const registry = {
   upstream_timeout: { status: 504, owner: 'upstream', message: 'The model server took too long.' },
 
   // The gateway.
+  maintenance: {
+    status: 503,
+    owner: 'gateway',
+    message: 'The gateway is under maintenance.',
+    retryAfterSeconds: 60,
+  },
   draining: { status: 503, owner: 'gateway', message: 'The gateway is shutting down.', retryAfterSeconds: 5 },
   connection_idle: { status: 408, owner: 'client', message: 'Nothing came over the connection for too long.' },
   connection_over: { status: 408, owner: 'policy', message: 'The connection was open as long as this route allows.' },
@@ -298,7 +304,7 @@ export class GatewayError extends Error {
     this.retryIsIdle =
       entry.status === 401 ||
       (entry.status >= 500 && this.retryAfterSeconds === undefined) ||
-      (entry.status === 429 && (this.retryAfterSeconds ?? 0) > idleAfterSeconds);
+      ((entry.status === 429 || code === 'maintenance') && (this.retryAfterSeconds ?? 0) > idleAfterSeconds);
     this.allow = options.allow;
     this.by = options.by;
   }

@@ -28,6 +28,7 @@ import { suppose } from './identify.ts';
 import { bodiless, readJson } from './intent.ts';
 import { type Metering, unmetered } from './limits/account-usage.ts';
 import type { LiveStats } from './live-stats.ts';
+import { refuseMaintenance } from './maintenance.ts';
 import { type LimitRules, openUsage } from './metering.ts';
 import type { ModelNames } from './model-names.ts';
 import { canonicalTarget, type Matched, matchOperation } from './operation.ts';
@@ -39,7 +40,7 @@ import type { Published } from './services/published.ts';
 
 type IntrospectionTools = Pick<
   Gate,
-  'rules' | 'modelRules' | 'names' | 'modelFacts' | 'appealContact' | 'replays' | 'services'
+  'rules' | 'modelRules' | 'names' | 'modelFacts' | 'appealContact' | 'replays' | 'services' | 'maintenance'
 >;
 
 export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspection {
@@ -188,7 +189,7 @@ async function rehearseCall(
   const identified = suppose(matchPath(path, tools), principal);
   const accounted = await openUsage(identified, { notes: new RecordFacts() }, rules);
   const permitted = permit(accounted, { at, request: 'none' }, appealContact);
-  const prechecked = await refuseSpent(permitted, [], rules);
+  const prechecked = await refuseSpent(refuseMaintenance(permitted, tools, at), [], rules);
   const { operation } = identified;
   const body = (): Buffer => Buffer.from(JSON.stringify(bodyFor(operation, model, maxTokens)));
   const intent = operation.service ? bodiless(prechecked, []) : readJson(prechecked, body(), tools.names, promptTokens);

@@ -1,8 +1,8 @@
 // The path of one model request, on one screen. Each stage takes the proof of the previous stage and returns its own,
 // so omitting a check does not compile (test/house/pipeline.test.ts removes each line and runs the compiler). Cheap
 // checks come before expensive ones, and the exchange is settled once, whatever happens.
-//   received → transported → fetched → asked → addressed → identified → accounted → permitted → prechecked → intended
-//   → confirmed → claimed → authorized → shaped → admitted → routed → settled
+//   received → transported → fetched → asked → addressed → identified → accounted → permitted → welcome → prechecked
+//   → intended → confirmed → claimed → authorized → shaped → admitted → routed → settled
 // A published service has the same stages; only the sending differs (services/).
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type AddressBlocks, clientAddress, plainAddress } from '../domain/address.ts';
@@ -36,6 +36,7 @@ import type { ReplayGuard } from './identity/replay-guard.ts';
 import { readIntent } from './intent.ts';
 import type { AccountLines } from './limits/account-line.ts';
 import type { Ladder } from './limits/ladder.ts';
+import { type MaintenanceSwitch, refuseMaintenance } from './maintenance.ts';
 import { answerLists, isMerged } from './merged-lists.ts';
 import { type Accounted, type LimitRules, openUsage } from './metering.ts';
 import type { ModelRules } from './model-access.ts';
@@ -101,6 +102,7 @@ export interface Gate {
   /** Plain HTTP is refused. */
   readonly tlsOnly: boolean;
   draining: boolean;
+  maintenance: MaintenanceSwitch['maintenance'];
 }
 
 /** Answers one request, and returns whether its caller was identified. Never rejects. */
@@ -141,7 +143,8 @@ async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | ServiceA
   const opening: Soon<Accounted> = openUsage(identified, exchange, gate.rules);
   const accounted = isLater(opening) ? await opening : opening;
   const permitted = permit(accounted, exchange, gate.appealContact);
-  const prechecking: Soon<Prechecked> = refuseSpent(permitted, exchange.lines, gate.rules);
+  const welcome = refuseMaintenance(permitted, gate, exchange.at);
+  const prechecking: Soon<Prechecked> = refuseSpent(welcome, exchange.lines, gate.rules);
   const prechecked = isLater(prechecking) ? await prechecking : prechecking;
 
   const intended = await readIntent(prechecked, exchange, gate.limits, gate.names);

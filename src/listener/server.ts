@@ -32,8 +32,8 @@ export interface ServerSettings {
 export interface Health {
   /** The gate lives. */
   readonly live: () => boolean;
-  /** Every part that is needed to answer, by name. */
-  readonly ready: () => Promise<Record<string, boolean>>;
+  /** Every part that is needed to answer, by name; and whether new calls are refused for maintenance. */
+  readonly ready: () => Promise<{ readonly parts: Record<string, boolean>; readonly maintenance: boolean }>;
 }
 
 /** What listens: one port, whatever is spoken there. */
@@ -294,8 +294,10 @@ function openShell(health: Health, plane: express.RequestHandler): express.Expre
     (_request, response) => void response.status(health.live() ? 200 : 503).json({ live: health.live() }),
   );
   app.get('/readyz', async (_request, response) => {
-    const parts = await health.ready();
-    response.status(Object.values(parts).every(Boolean) ? 200 : 503).json(parts);
+    // Maintenance is no failure: a balancer that left the gate out would keep the operator's sentence from callers, and
+    // the pages and the management API from operators.
+    const { parts, maintenance } = await health.ready();
+    response.status(Object.values(parts).every(Boolean) ? 200 : 503).json({ ...parts, maintenance });
   });
   app.use(
     (_request, response) =>

@@ -6,6 +6,7 @@ import { auditEndpoints } from './audit/endpoints.ts';
 import type { Endpoint } from './http/endpoint.ts';
 import { keyEndpoints } from './keys/endpoints.ts';
 import { latencyEndpoints } from './latency/endpoints.ts';
+import { maintenanceEndpoints } from './maintenance/endpoints.ts';
 import { modelNameEndpoints } from './model-names/endpoints.ts';
 import { overviewEndpoints } from './overview/endpoints.ts';
 import { planEndpoints, previewEndpoints } from './plans/endpoints.ts';
@@ -23,6 +24,7 @@ export const endpoints: readonly Endpoint[] = [
   ...selfServiceEndpoints,
   ...overviewEndpoints,
   ...latencyEndpoints,
+  ...maintenanceEndpoints,
   ...applicationEndpoints,
   ...accountEndpoints,
   ...keyEndpoints,

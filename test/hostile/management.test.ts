@@ -81,6 +81,7 @@ async function grownOld(visitor: Visitor): Promise<Visitor> {
 /** The freshness of sign-in that each changing row requires, and its rate limit. */
 const declared: Readonly<Record<string, readonly ['always' | 'never' | 'depends', PaceName]>> = {
   changeRegistration: ['always', 'change'],
+  changeMaintenance: ['always', 'change'],
   apply: ['never', 'door'],
   claimKey: ['never', 'door'],
   approveApplication: ['never', 'change'],
@@ -505,6 +506,7 @@ describe('a bound key', () => {
     createModelName: 'may not',
     changeModelName: 'may not',
     deleteModelName: 'may not',
+    changeMaintenance: 'may not',
     createRoute: 'may not',
     changeRoute: 'may not',
     deleteRoute: 'may not',
@@ -547,6 +549,7 @@ describe('a bound key', () => {
       createModelName: ['POST', '/model-names', { name: 'of-a-bound-key', target: 'llama3' }],
       changeModelName: ['PATCH', '/model-names/nothing', {}],
       deleteModelName: ['DELETE', '/model-names/nothing'],
+      changeMaintenance: ['PATCH', '/maintenance', { on: true }],
       createRoute: ['POST', '/routes', { name: 'of-a-bound-key', path: '/bound', upstreams: ['http://box'] }],
       changeRoute: ['PATCH', '/routes/nothing', {}],
       deleteRoute: ['DELETE', '/routes/nothing'],

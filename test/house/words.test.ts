@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { log } from '../../portal/src/words/log.ts';
 import { member } from '../../portal/src/words/member.ts';
+import { notices } from '../../portal/src/words/notices.ts';
 import { operator } from '../../portal/src/words/operator.ts';
 import { policy } from '../../portal/src/words/policy.ts';
 import { serving } from '../../portal/src/words/serving.ts';
@@ -16,7 +17,7 @@ import { ruleMeasures, steps } from '../../src/domain/rule.ts';
 import { serverStates } from '../../src/domain/server-status.ts';
 import { outcomes } from '../../src/domain/usage.ts';
 
-const all = { shell, visitor, member, operator, policy, serving, log };
+const all = { shell, visitor, member, operator, policy, serving, log, notices };
 const source = join(import.meta.dirname, '../../portal/src');
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
   (name) => /\.tsx?$/.test(name) && !name.startsWith('words'),

@@ -201,6 +201,19 @@ describe('an operator', () => {
   });
 });
 
+test('maintenance answers in its shape, is begun once and keeps what a change leaves out', async () => {
+  expect((await call('GET', '/maintenance')).body).toEqual({ on: false, message: null, since: null, until: null });
+  const until = '2099-01-01T00:00:00.000Z';
+  const { body: begun } = await call('PATCH', '/maintenance', { body: { on: true, message: 'Soon.', until } });
+  const changed = await call('PATCH', '/maintenance', { body: { on: true, until: null } });
+  expect(changed.body).toEqual({ ...begun, message: 'Soon.', until: null });
+  expect((await call('PATCH', '/maintenance', { secret: auditor, body: { on: false } })).status).toBe(403);
+  expect((await call('PATCH', '/maintenance', { body: { on: false } })).body.on).toBe(false);
+  const { secret } = await gate.member({});
+  const lists = (): Promise<Response> => fetch(`${gate.url}/v1/models`, { headers: { 'x-api-key': secret } });
+  await withinASecond(async () => expect((await lists()).status).toBe(200));
+});
+
 test('applications, invitations and registration answer in their shapes', async () => {
   expect((await call('GET', '/registration/open', { secret: '' })).body).toEqual({ mode: 'closed' });
   const registration = (await call('GET', '/registration')).body;

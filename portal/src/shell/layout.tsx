@@ -10,6 +10,7 @@ import { useSession } from '../session.tsx';
 import { Choices } from './choices.tsx';
 import { Fault } from './fault.tsx';
 import { GateDown } from './gate-down.tsx';
+import { MaintenanceBanner } from './maintenance-banner.tsx';
 import { Missing } from './missing.tsx';
 import { doorTo, nextPage } from './next.ts';
 
@@ -68,6 +69,7 @@ export function Layout(): ReactNode {
               {t('exposed.text')}
             </Alert>
           )}
+          {session.gate.maintenance && <MaintenanceBanner maintenance={session.gate.maintenance} />}
           <Fault key={location}>
             <Suspense
               fallback={

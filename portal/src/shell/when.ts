@@ -17,6 +17,16 @@ export interface Writing {
   readonly bytes: (value: number) => string;
 }
 
+/** A moment as `datetime-local` has it: in the zone of the viewer; empty for none. */
+export function localOf(time: string | null): string {
+  const date = new Date(time ?? '');
+  if (Number.isNaN(date.getTime())) return '';
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+/** The moment that `datetime-local` has; null for none. */
+export const isoOf = (local: string): string | null => (local === '' ? null : new Date(local).toISOString());
+
 const steps = [
   ['year', 31_536_000],
   ['month', 2_592_000],

@@ -37,6 +37,11 @@ export const shell = {
       title: 'No model server answers',
       text: 'Calls are refused until one answers again. The gate keeps trying, and this message goes by itself.',
     },
+    maintenance: {
+      title: 'Maintenance: no new calls',
+      text: 'New calls are refused until it is over. This message goes by itself.',
+      until: 'New calls are refused until {{until}}.',
+    },
     exposed: {
       title: 'Keys and answers can be read on their way',
       text: 'This gate is open to a network without encryption. Set ACME_DOMAINS, TLS_CERT or TLS=self-signed, or name the proxy that encrypts in TRUSTED_PROXIES.',
@@ -82,6 +87,7 @@ export const shell = {
       modelNames: 'Model names',
       models: 'Models',
       services: 'Services',
+      notices: 'Notices',
       audit: 'Audit log',
       settings: 'Settings',
     },
@@ -122,6 +128,11 @@ export const shell = {
     serversDown: {
       title: '応答しているモデルサーバーがありません',
       text: '応答が戻るまで、呼び出しは拒否されます。ゲートは接続を試み続けており、回復するとこの表示は自動的に消えます。',
+    },
+    maintenance: {
+      title: 'メンテナンス中: 新しい呼び出しは受け付けていません',
+      text: '終わるまで、新しい呼び出しは断られます。終わると、この表示は自動的に消えます。',
+      until: '{{until}} まで、新しい呼び出しは断られます。',
     },
     exposed: {
       title: 'キーや回答が途中で読み取られるおそれがあります',
@@ -174,6 +185,7 @@ export const shell = {
       modelNames: 'モデル名',
       models: 'モデル',
       services: 'サービス',
+      notices: 'お知らせ',
       audit: '監査ログ',
       settings: '設定',
     },

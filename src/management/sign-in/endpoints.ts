@@ -9,6 +9,7 @@ import type { Caller } from '../http/authenticate.ts';
 import { type Call, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { Problem } from '../http/problem.ts';
 import type { Mailer } from '../mail/mailer.ts';
+import { readMaintenance, tellMaintenance } from '../maintenance/maintenance.ts';
 import { deadLink, opensSomething } from '../people/one-time-links.ts';
 import { confirmAddress, requestReset, resetPassword, setUp, showPerson } from '../people/people.ts';
 import {
@@ -65,6 +66,7 @@ export const signInEndpoints: readonly Endpoint[] = [
           timeZone,
           exposed,
           authority: authority(),
+          maintenance: tellMaintenance(await readMaintenance(store, now())),
         },
       };
     },

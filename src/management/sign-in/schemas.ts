@@ -5,6 +5,7 @@ import { linkPurposes } from '../../domain/person.ts';
 import { accountSchema } from '../accounts/schemas.ts';
 import { applicationSchema } from '../applications/schemas.ts';
 import { name, text } from '../http/fields.ts';
+import { shownMaintenanceSchema } from '../maintenance/schemas.ts';
 import { personFields } from '../people/schemas.ts';
 
 export const sessionSchema = z
@@ -36,6 +37,7 @@ export const sessionSchema = z
       timeZone: z.string(),
       exposed: z.boolean().describe('others reach it over a network that can read along'),
       authority: z.string().nullable().describe('SHA-256 of the authority of its own that callers must trust first'),
+      maintenance: shownMaintenanceSchema,
     }),
   })
   .meta({ id: 'Session' });

@@ -14,6 +14,7 @@ import type { HealthStore } from './health.ts';
 import type { InvitationStore } from './invitations.ts';
 import type { KeyStore } from './keys.ts';
 import type { LeaseStore } from './leases.ts';
+import type { MaintenanceStore } from './maintenance.ts';
 import type { NameStore } from './names.ts';
 import type { LinkStore } from './one-time-links.ts';
 import type { OutboxStore } from './outbox.ts';
@@ -46,6 +47,7 @@ export interface Store
     HealthStore,
     RepeatStore,
     RegistrationStore,
+    MaintenanceStore,
     ApplicationStore,
     InvitationStore,
     AdmissionStore,

@@ -16,6 +16,7 @@ import { healthQueries } from './health.ts';
 import { invitationQueries } from './invitations.ts';
 import { keyQueries } from './keys.ts';
 import { leaseQueries } from './leases.ts';
+import { maintenanceQueries } from './maintenance.ts';
 import { nameQueries } from './names.ts';
 import { linkQueries } from './one-time-links.ts';
 import { outboxQueries } from './outbox.ts';
@@ -42,6 +43,7 @@ export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
     ...suspensionQueries(connection),
     ...auditQueries(connection),
     ...registrationQueries(connection),
+    ...maintenanceQueries(connection),
     ...invitationQueries(connection),
     ...linkQueries(connection),
     ...leaseQueries(connection),

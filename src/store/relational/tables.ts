@@ -55,6 +55,7 @@ export interface Tables extends CertificateTables, PeopleTables, UsageTables {
     of_page: number;
   };
   registration: { id: number; definition: string };
+  maintenance: { id: number; definition: string | null };
   applications: AdmissionColumns & {
     id: ApplicationId;
     name: string;

@@ -7,6 +7,7 @@ import { firstRules } from '../../../domain/rule.ts';
 import { addSkeletons, sayUnlimited } from './accounts.ts';
 import { openAdmission, openBarred } from './admission.ts';
 import { openCertificates } from './certificates.ts';
+import { openMaintenance } from './maintenance.ts';
 import { openNames } from './names.ts';
 import { addNoticeStates } from './notices.ts';
 import { openOutbox } from './outbox.ts';
@@ -297,5 +298,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0031-request-log': {
     up: openRequestLog,
+  },
+  '0032-maintenance': {
+    up: openMaintenance,
   },
 };

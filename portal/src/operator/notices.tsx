@@ -1,0 +1,14 @@
+// What an operator tells everybody.
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Page } from '../shell/page.tsx';
+import { Maintenance } from './maintenance.tsx';
+
+export default function Notices(): ReactNode {
+  const { t } = useTranslation('notices');
+  return (
+    <Page title={t('title')} help="portal" lead={t('lead')}>
+      <Maintenance />
+    </Page>
+  );
+}
