@@ -132,7 +132,7 @@ export function ed25519Point(wire: Buffer): Buffer {
 }
 
 /** How long a key lives that a page makes for itself; it makes another in time. */
-export const pageKeyMs = 1_800_000;
+export const pageKeyMs = 3_600_000;
 
 /** A key with at most this lifetime passes by itself; it does not count against a plan's keys. */
 export const passingKeyMs = 3_600_000;

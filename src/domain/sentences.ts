@@ -25,7 +25,7 @@ export const sentences = {
   key_missing: 'There is no key {id}.',
   key_expired_already: 'The key would have expired already.',
   key_beyond_maker: 'The key that asks makes no key beyond itself: {beyond}.',
-  keys_of_pages_full: '{count} pages of {account} hold a key already; close one, or wait half an hour.',
+  keys_of_pages_full: '{count} pages of {account} hold a key already; close one, or wait an hour.',
   keys_passing_full: '{account} holds {count} keys for an hour already; they end by themselves.',
   keys_full: '{account} holds {held} working keys, and the plan {plan} allows {most}. Revoke one first.',
   keys_full_beside: '{account} holds {held} other working keys, and the plan {plan} allows {most}. Revoke one first.',

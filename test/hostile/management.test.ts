@@ -92,7 +92,7 @@ const declared: Readonly<Record<string, readonly ['always' | 'never' | 'depends'
   changeSelf: ['never', 'change'],
   leave: ['always', 'change'],
   createOwnKey: ['depends', 'change'],
-  createPageKey: ['never', 'change'],
+  createPageKey: ['depends', 'change'],
   changeOwnKey: ['depends', 'change'],
   rotateOwnKey: ['depends', 'change'],
   revokeOwnKey: ['never', 'change'],
@@ -159,6 +159,7 @@ describe('an old session', () => {
       rotateKey: [strong.id, {}],
       changeKey: [strong.id, { expiresAt: null }],
       createOwnKey: ['', { name: 'x', scopes: ['cloud'] }],
+      createPageKey: ['', { name: 'x', scopes: ['cloud'] }],
       changeOwnKey: [mine.id, { name: 'y' }],
       rotateOwnKey: [mine.id, {}],
     };

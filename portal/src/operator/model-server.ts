@@ -29,12 +29,7 @@ export class PullError extends Error {
 }
 
 export class ModelServer {
-  readonly #account: string;
   #made: Promise<KeyWithSecret> | undefined;
-
-  constructor(account: string) {
-    this.#account = account;
-  }
 
   async list(): Promise<readonly StoredModel[]> {
     const response = await this.#ask('GET', '/api/tags');
@@ -88,13 +83,12 @@ export class ModelServer {
   forget(): void {
     const made = this.#made;
     this.#made = undefined;
-    void made?.then(({ id }) => api.post(`/keys/${id}/revoke`)).catch(() => undefined);
+    void made?.then(({ id }) => api.post(`/me/keys/${id}/revoke`)).catch(() => undefined);
   }
 
   async #ask(method: string, path: string, body?: unknown, servers?: string, signal?: AbortSignal): Promise<Response> {
-    const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
     const scopes = ['metadata', 'models:pull', 'models:delete'];
-    this.#made ??= api.post<KeyWithSecret>('/keys', { name: 'models page', account: this.#account, scopes, expiresAt });
+    this.#made ??= api.post<KeyWithSecret>('/me/page-keys', { name: 'models page', scopes });
     const made = await this.#made.catch((error: unknown) => {
       this.#made = undefined;
       throw error;

@@ -46,7 +46,7 @@ function Inside(): ReactNode {
   const { bytes, moment } = useWriting();
   const ask = useAsk();
   const account = session.account?.name ?? 'operator';
-  const [server] = useState(() => new ModelServer(account));
+  const [server] = useState(() => new ModelServer());
   useEffect(() => () => server.forget(), [server]);
   const list = useQuery({ queryKey: ['models'], queryFn: () => server.list(), staleTime: 0, retry: false });
   const servers = useQuery({ queryKey: ['models', 'servers'], queryFn: () => server.servers(), retry: false });

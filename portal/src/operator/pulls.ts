@@ -42,7 +42,7 @@ const stay = (event: BeforeUnloadEvent): void => event.preventDefault();
 /** Resolves when it has ended, however it did. */
 export async function startPull(account: string, model: string, where: string | undefined): Promise<void> {
   if (current?.state === 'running') return;
-  const server = new ModelServer(account);
+  const server = new ModelServer();
   stop = new AbortController();
   const { signal } = stop;
   set({ model, where, progress: undefined, error: undefined, state: 'running' });

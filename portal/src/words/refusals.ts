@@ -25,7 +25,7 @@ export const japanese: Readonly<Record<Reason, string>> = {
   key_expired_already: 'その有効期限はすでに過ぎています。',
   key_beyond_maker: 'キーで、そのキー自身を超える権限のキーは作れません（{beyond}）。',
   keys_of_pages_full:
-    '{account} では、すでに{count}個のページがキーを使っています。どれかを閉じるか、30分お待ちください。',
+    '{account} では、すでに{count}個のページがキーを使っています。どれかを閉じるか、1時間お待ちください。',
   keys_passing_full: '{account} には、1時間以内に終わるキーがすでに{count}個あります。時間がたつと自動的に終わります。',
   keys_full: '{account} には有効なキーが{held}個あり、プラン {plan} の上限は{most}個です。先に一つ無効にしてください。',
   keys_full_beside:

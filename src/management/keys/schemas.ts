@@ -66,7 +66,9 @@ export const newOwnKeySchema = z
 /** Without `boundCertificate`: a caller who has only the secret must not free it from its certificate. */
 export const ownKeyChangeSchema = z.strictObject({ name: name.optional(), ...keyTerms }).meta({ id: 'OwnKeyChange' });
 /** Which page, as the ledger names it. */
-export const pageKeySchema = z.strictObject({ name }).meta({ id: 'NewPageKey' });
+export const pageKeySchema = z
+  .strictObject({ name, scopes: z.array(scope).min(1).optional() })
+  .meta({ id: 'NewPageKey' });
 
 export const rotationSchema = z
   .strictObject({

@@ -143,17 +143,17 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('createPageKey', 'post /me/page-keys', {
-    summary: 'A key that a page makes for itself, for half an hour; it is in no list and no count',
+    summary: 'A key that a page makes for itself, for an hour; it is in no list and no count',
     group,
     needs: 'person',
-    fresh: 'never',
+    fresh: ({ body }) => isPowerful(body.scopes),
     pace: 'change',
     body: pageKeySchema,
     answer: keyWithSecretSchema,
     creates: true,
     again: async ({ store }, id) => showKey(await requireKey(store, id)),
     run: async ({ store, caller, body, author }) => {
-      const asked: AskedKey = { ...body, expiresAt: author.at + pageKeyMs, ofPage: true };
+      const asked = { ...body, expiresAt: author.at + pageKeyMs, ofPage: true } as AskedKey;
       return showCreatedKey(await createKeyFor(store, ownAccount(caller).id, asked, author));
     },
   }),
