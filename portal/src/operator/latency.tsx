@@ -20,6 +20,7 @@ import { Link, useSearchParams } from 'wouter';
 import { useGet } from '../api.ts';
 import type { Latency as Read } from '../api-types.ts';
 import { useTimes } from '../log/times.ts';
+import { CardTable } from '../shell/card-table.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
@@ -196,7 +197,7 @@ function Healths({ label, head, rows, href }: HealthsProps): ReactNode {
         {t('latency.spread')}
       </Text>
       <ScrollArea type="auto" viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': label }}>
-        <Table miw={1080} verticalSpacing="xs">
+        <CardTable miw={1080} verticalSpacing="xs">
           <Table.Thead>
             <Table.Tr>
               {heads.map((name) => (
@@ -230,7 +231,7 @@ function Healths({ label, head, rows, href }: HealthsProps): ReactNode {
               </Table.Tr>
             ))}
           </Table.Tbody>
-        </Table>
+        </CardTable>
       </ScrollArea>
     </Stack>
   );
