@@ -2,6 +2,7 @@
 
 import type { z } from 'zod';
 import type { accountSchema } from '../../src/management/accounts/schemas.ts';
+import type { announcementSchema } from '../../src/management/announcements/schemas.ts';
 import type {
   applicationRowSchema,
   appliedSchema,
@@ -30,6 +31,7 @@ import type { usageRowSchema, usageSumSchema } from '../../src/management/usage/
 type Of<T extends z.ZodType> = z.output<T>;
 
 export type Account = Of<typeof accountSchema>;
+export type Announcement = Of<typeof announcementSchema>;
 export type Application = Of<typeof applicationRowSchema>;
 export type Applied = Of<typeof appliedSchema>;
 export type AuditEvent = Of<typeof auditSchema>;

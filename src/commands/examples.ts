@@ -99,6 +99,14 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'server drain': ['server drain box2'],
   'server reseal': ['server reseal'],
   'server remove': ['server remove box2', 'server remove box2 --yes'],
+  'announcement list': ['announcement list'],
+  'announcement show': ['announcement show ann_zvlVMaolT9WJ'],
+  'announcement create': [
+    "announcement create --en 'A new model: gemma3:27b.' --ja '新しいモデル: gemma3:27b' --until 7d",
+    "announcement create --en 'Maintenance on Friday at 18:00.' --header --until 2027-01-31T18:00:00Z",
+  ],
+  'announcement set': ['announcement set ann_zvlVMaolT9WJ --until 2d', 'announcement set ann_zvlVMaolT9WJ --no-header'],
+  'announcement delete': ['announcement delete ann_zvlVMaolT9WJ --yes'],
   'maintenance on': [
     "maintenance on --message 'New disks; back by noon.' --for 90m",
     'maintenance on --until 2027-01-31T12:00:00Z',

@@ -4,6 +4,7 @@ import { describeConfig, loadConfig } from '../settings/config.ts';
 import { settings } from '../settings/settings.ts';
 import { version } from '../version.ts';
 import { accountCommand } from './account.ts';
+import { announcementCommand } from './announcement.ts';
 import { registrationCommand } from './application.ts';
 import { auditCommand } from './audit.ts';
 import { type Json, print, printObject, type WithContext } from './command.ts';
@@ -60,6 +61,7 @@ export function programOf({ withContext, serve, kindNames, askGate, callGate, en
   serverCommand(program, withContext, kindNames);
   routeCommand(program, withContext);
   maintenanceCommand(program, withContext);
+  announcementCommand(program, withContext);
   auditCommand(program, withContext);
   completionCommand(program);
   addExamples(program);

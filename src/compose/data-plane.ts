@@ -3,6 +3,7 @@ import { AddressBlocks } from '../domain/address.ts';
 import type { Principal } from '../domain/principal.ts';
 import { accessLog } from '../gateway/access-log.ts';
 import { ActiveRequests } from '../gateway/active-requests.ts';
+import { Announced } from '../gateway/announced.ts';
 import { corsPolicy } from '../gateway/answer/cors.ts';
 import { Decisions } from '../gateway/decide-again.ts';
 import { AccessTokens } from '../gateway/identity/access-tokens.ts';
@@ -206,6 +207,7 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     tlsOnly: tlsMode(config) !== 'off',
     draining: false,
     maintenance: null,
+    announced: new Announced(),
   };
 }
 
@@ -260,6 +262,10 @@ export async function followChanges(
     run: async () => {
       gate.maintenance = await store.readMaintenance();
     },
+  });
+  await changes.subscribe({
+    what: 'the announcements could not be read; they stay as they are',
+    run: async () => gate.announced.set(await store.listAnnouncements(), gate.wallNow()),
   });
   // Before the callers: whether they still have a right may depend on what a name means.
   await changes.subscribe({

@@ -71,7 +71,7 @@ export function startJobs(
 /** Ends what has waited or stood still for too long, and samples what runs. */
 function sweepOf(
   config: Config,
-  { gate: { running, lines, queue, serviceTurns }, liveStats }: DataPlane,
+  { gate: { running, lines, queue, serviceTurns, announced, wallNow }, liveStats }: DataPlane,
   { refusals }: Storage,
   nowMs: GateClocks['nowMs'],
 ): () => void {
@@ -83,6 +83,7 @@ function sweepOf(
     queue.sweep(nowMs());
     serviceTurns.queue.sweep(nowMs());
     refusals.sweep();
+    announced.sweep(wallNow());
     liveStats.sample(running.exchanges());
   };
 }

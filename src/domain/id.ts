@@ -12,6 +12,7 @@ export type PersonId = string & { readonly __kind: 'person' };
 export type AuditId = string & { readonly __kind: 'audit' };
 export type ServerId = string & { readonly __kind: 'server' };
 export type RouteId = string & { readonly __kind: 'route' };
+export type AnnouncementId = string & { readonly __kind: 'announcement' };
 export type NameId = string & { readonly __kind: 'name' };
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
@@ -51,6 +52,8 @@ export const isAccountId = (text: string): text is AccountId => text.startsWith(
 export const newAccountId = (): AccountId => `acc_${randomBase62(12)}` as AccountId;
 
 export const newServerId = (): ServerId => `srv_${randomBase62(12)}` as ServerId;
+
+export const newAnnouncementId = (): AnnouncementId => `ann_${randomBase62(12)}` as AnnouncementId;
 
 export const newNameId = (): NameId => `nam_${randomBase62(12)}` as NameId;
 

@@ -18,6 +18,7 @@ import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
 import type { ActiveRequests } from './active-requests.ts';
 import { type AdmitTools, type Admitted, admit, goesToRoute, type ServiceAdmitted } from './admit.ts';
+import type { Announced } from './announced.ts';
 import { type CorsPolicy, corsLines } from './answer/cors.ts';
 import { answerMetadata, answerOptions, answerRoot, asksForOptions, asksForRoot } from './answer/open-answers.ts';
 import { shape } from './apply-plan.ts';
@@ -103,6 +104,7 @@ export interface Gate {
   readonly tlsOnly: boolean;
   draining: boolean;
   maintenance: MaintenanceSwitch['maintenance'];
+  readonly announced: Announced;
 }
 
 /** Answers one request, and returns whether its caller was identified. Never rejects. */
@@ -143,6 +145,7 @@ async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | ServiceA
   const opening: Soon<Accounted> = openUsage(identified, exchange, gate.rules);
   const accounted = isLater(opening) ? await opening : opening;
   const permitted = permit(accounted, exchange, gate.appealContact);
+  if (gate.announced.header !== undefined) exchange.lines.push('x-sekisho-announcement', gate.announced.header);
   const welcome = refuseMaintenance(permitted, gate, exchange.at);
   const prechecking: Soon<Prechecked> = refuseSpent(welcome, exchange.lines, gate.rules);
   const prechecked = isLater(prechecking) ? await prechecking : prechecking;

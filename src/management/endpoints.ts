@@ -1,6 +1,7 @@
 // The table of contents of the management API. A row calls one use case and shows what it gives; the command line calls
 // the same ones.
 import { accountEndpoints } from './accounts/endpoints.ts';
+import { announcementEndpoints } from './announcements/endpoints.ts';
 import { applicationEndpoints } from './applications/endpoints.ts';
 import { auditEndpoints } from './audit/endpoints.ts';
 import type { Endpoint } from './http/endpoint.ts';
@@ -25,6 +26,7 @@ export const endpoints: readonly Endpoint[] = [
   ...overviewEndpoints,
   ...latencyEndpoints,
   ...maintenanceEndpoints,
+  ...announcementEndpoints,
   ...applicationEndpoints,
   ...accountEndpoints,
   ...keyEndpoints,

@@ -82,6 +82,10 @@ async function grownOld(visitor: Visitor): Promise<Visitor> {
 const declared: Readonly<Record<string, readonly ['always' | 'never' | 'depends', PaceName]>> = {
   changeRegistration: ['always', 'change'],
   changeMaintenance: ['always', 'change'],
+  createAnnouncement: ['always', 'change'],
+  changeAnnouncement: ['always', 'change'],
+  deleteAnnouncement: ['always', 'change'],
+  dismissAnnouncement: ['never', 'change'],
   apply: ['never', 'door'],
   claimKey: ['never', 'door'],
   approveApplication: ['never', 'change'],
@@ -349,7 +353,7 @@ describe('one change', () => {
         method !== 'get' &&
         (path.includes('{') || (method !== 'post' && seenAt.has(path))) &&
         !before &&
-        !['claimKey', 'appealSuspension'].includes(name),
+        !['claimKey', 'appealSuspension', 'dismissAnnouncement'].includes(name),
     );
     expect(missing).toEqual([]);
     const member = await memberOf(gate, newMail());
@@ -508,6 +512,9 @@ describe('a bound key', () => {
     changeModelName: 'may not',
     deleteModelName: 'may not',
     changeMaintenance: 'may not',
+    createAnnouncement: 'may not',
+    changeAnnouncement: 'may not',
+    deleteAnnouncement: 'may not',
     createRoute: 'may not',
     changeRoute: 'may not',
     deleteRoute: 'may not',
@@ -550,6 +557,9 @@ describe('a bound key', () => {
       createModelName: ['POST', '/model-names', { name: 'of-a-bound-key', target: 'llama3' }],
       changeModelName: ['PATCH', '/model-names/nothing', {}],
       deleteModelName: ['DELETE', '/model-names/nothing'],
+      createAnnouncement: ['POST', '/announcements', { en: 'x' }],
+      changeAnnouncement: ['PATCH', '/announcements/nothing', {}],
+      deleteAnnouncement: ['DELETE', '/announcements/nothing'],
       changeMaintenance: ['PATCH', '/maintenance', { on: true }],
       createRoute: ['POST', '/routes', { name: 'of-a-bound-key', path: '/bound', upstreams: ['http://box'] }],
       changeRoute: ['PATCH', '/routes/nothing', {}],

@@ -23,6 +23,7 @@ const spared: Record<string, string> = {
   'if (asksForOptions(transported))': 'no operation has the method: 405',
   'if (asksForRoot(fetched))': 'no operation has the path: 404',
   'if (fetched.described': 'no operation has the path: 404',
+  'if (gate.announced.header': 'the answer carries no announcement',
   'if (asksForTicket(claimed))': 'the service is asked for it, as for any other path, and gives none',
   'if (isMerged(routed, gate))': 'the list of the first server alone, without aliases, and only what the key may see',
   'if (isSpread(routed))': 'only the first of the servers that the call names gets it',

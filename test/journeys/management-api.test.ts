@@ -214,6 +214,24 @@ test('maintenance answers in its shape, is begun once and keeps what a change le
   await withinASecond(async () => expect((await lists()).status).toBe(200));
 });
 
+test('announcements are made, read, changed with the version seen, dismissed and deleted', async () => {
+  const { id } = await made('/announcements', { en: 'Hello.' });
+  const seen = await call('GET', `/announcements/${id as string}`);
+  expect(seen.body).toMatchObject({ en: 'Hello.', ja: null, until: null, header: false, version: 1 });
+  const change = (): Promise<Answer> =>
+    call('PATCH', `/announcements/${id as string}`, {
+      body: { ja: 'どうも' },
+      headers: { 'if-match': seen.headers.get('etag')! },
+    });
+  expect((await change()).body).toMatchObject({ en: 'Hello.', ja: 'どうも', version: 2 });
+  expect((await change()).status).toBe(412);
+  expect((await call('GET', '/announcements')).body.items).toHaveLength(1);
+  const person = await operatorOf(gate);
+  expect((await person.get('/session')).body.announcements).toEqual([{ id, en: 'Hello.', ja: 'どうも' }]);
+  expect((await person.post(`/me/announcements/${id as string}/dismiss`)).status).toBe(204);
+  expect((await call('DELETE', `/announcements/${id as string}`)).status).toBe(204);
+});
+
 test('applications, invitations and registration answer in their shapes', async () => {
   expect((await call('GET', '/registration/open', { secret: '' })).body).toEqual({ mode: 'closed' });
   const registration = (await call('GET', '/registration')).body;

@@ -747,6 +747,7 @@ describe.each<Required<Look>>([
           '/operate/plans/default',
           '/operate/rules',
           '/operate/services',
+          '/operate/notices',
           '/operate/suspensions',
           '/operate/usage',
           '/operate/servers',

@@ -67,7 +67,7 @@ function Form({ state }: { readonly state: State }): ReactNode {
         />
         {operates && (
           <Group>
-            <Button type="submit" color="orange.9" loading={change.isPending}>
+            <Button type="submit" loading={change.isPending}>
               {t(state.on ? 'maintenance.save' : 'maintenance.begin')}
             </Button>
             {state.on && (

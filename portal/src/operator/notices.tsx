@@ -2,6 +2,7 @@
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Page } from '../shell/page.tsx';
+import { Announcements } from './announcements.tsx';
 import { Maintenance } from './maintenance.tsx';
 
 export default function Notices(): ReactNode {
@@ -9,6 +10,7 @@ export default function Notices(): ReactNode {
   return (
     <Page title={t('title')} help="portal" lead={t('lead')}>
       <Maintenance />
+      <Announcements />
     </Page>
   );
 }

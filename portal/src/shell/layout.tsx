@@ -7,6 +7,7 @@ import { useTranslation } from 'react-i18next';
 import { Link, Route as Place, Redirect, Switch, useLocation } from 'wouter';
 import { type Route, routes } from '../routes.tsx';
 import { useSession } from '../session.tsx';
+import { Announcements } from './announcements.tsx';
 import { Choices } from './choices.tsx';
 import { Fault } from './fault.tsx';
 import { GateDown } from './gate-down.tsx';
@@ -70,6 +71,7 @@ export function Layout(): ReactNode {
             </Alert>
           )}
           {session.gate.maintenance && <MaintenanceBanner maintenance={session.gate.maintenance} />}
+          <Announcements />
           <Fault key={location}>
             <Suspense
               fallback={

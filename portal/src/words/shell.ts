@@ -37,6 +37,7 @@ export const shell = {
       title: 'No model server answers',
       text: 'Calls are refused until one answers again. The gate keeps trying, and this message goes by itself.',
     },
+    announcement: { title: 'Announcement', dismiss: 'Do not show this again' },
     maintenance: {
       title: 'Maintenance: no new calls',
       text: 'New calls are refused until it is over. This message goes by itself.',
@@ -129,6 +130,7 @@ export const shell = {
       title: '応答しているモデルサーバーがありません',
       text: '応答が戻るまで、呼び出しは拒否されます。ゲートは接続を試み続けており、回復するとこの表示は自動的に消えます。',
     },
+    announcement: { title: 'お知らせ', dismiss: '今後表示しない' },
     maintenance: {
       title: 'メンテナンス中: 新しい呼び出しは受け付けていません',
       text: '終わるまで、新しい呼び出しは断られます。終わると、この表示は自動的に消えます。',

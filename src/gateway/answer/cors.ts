@@ -55,7 +55,7 @@ export function servicePolicy(
 // Listed one by one: `*` is no wildcard where a page sends credentials (Fetch standard §3.3.3).
 const exposed =
   'X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, X-Should-Retry, X-Sekisho-Error-Owner, ' +
-  'X-Sekisho-Error-Code, X-Sekisho-Changed, X-Sekisho-Model, X-Sekisho-Fallback, X-Sekisho-Warning, X-Sekisho-Queue-Position, X-Sekisho-Queue-Wait-Ms, ' +
+  'X-Sekisho-Error-Code, X-Sekisho-Changed, X-Sekisho-Announcement, X-Sekisho-Model, X-Sekisho-Fallback, X-Sekisho-Warning, X-Sekisho-Queue-Position, X-Sekisho-Queue-Wait-Ms, ' +
   [...new Set(dialects.flatMap(({ headers }) => headers.limits))].join(', ');
 const none: readonly string[] = [];
 

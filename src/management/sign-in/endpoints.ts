@@ -4,6 +4,7 @@ import type { RegistrationMode } from '../../domain/application.ts';
 import type { Introspection } from '../../domain/introspection.ts';
 import { type Person, placeholderDomain } from '../../domain/person.ts';
 import { showAccount } from '../accounts/accounts.ts';
+import { announcementsFor } from '../announcements/announcements.ts';
 import { showOwnApplication } from '../applications/applications.ts';
 import type { Caller } from '../http/authenticate.ts';
 import { type Call, type Endpoint, endpoint } from '../http/endpoint.ts';
@@ -52,6 +53,7 @@ export const signInEndpoints: readonly Endpoint[] = [
           : null,
         account: account ? await showAccount(store, account, now()) : null,
         application: application ? showOwnApplication(application) : null,
+        announcements: person ? await announcementsFor(store, person.id, now()) : [],
         signIn: { providers: [...signIn.providers], passkeys: true, mail: mailer.delivers },
         registration: {
           mode,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { registrationModes } from '../../domain/application.ts';
 import { linkPurposes } from '../../domain/person.ts';
 import { accountSchema } from '../accounts/schemas.ts';
+import { shownAnnouncementSchema } from '../announcements/schemas.ts';
 import { applicationSchema } from '../applications/schemas.ts';
 import { name, text } from '../http/fields.ts';
 import { shownMaintenanceSchema } from '../maintenance/schemas.ts';
@@ -19,6 +20,9 @@ export const sessionSchema = z
       .nullable(),
     account: accountSchema.nullable(),
     application: applicationSchema.nullable(),
+    announcements: z
+      .array(shownAnnouncementSchema)
+      .describe('in force, and not dismissed by the person; empty for somebody who is not signed in'),
     signIn: z.strictObject({
       providers: z.array(z.strictObject({ id: z.string(), name: z.string() })),
       passkeys: z.boolean(),

@@ -4,6 +4,7 @@
 import type { Kysely } from 'kysely';
 import type { AccountStore } from './accounts.ts';
 import type { AdmissionStore } from './admission.ts';
+import type { AnnouncementStore } from './announcements.ts';
 import type { ApplicationStore } from './applications.ts';
 import type { AuditStore } from './audit.ts';
 import type { CertificateStore } from './certificates.ts';
@@ -48,6 +49,7 @@ export interface Store
     RepeatStore,
     RegistrationStore,
     MaintenanceStore,
+    AnnouncementStore,
     ApplicationStore,
     InvitationStore,
     AdmissionStore,

@@ -5,6 +5,7 @@ import { type Kysely, sql } from 'kysely';
 import type { Store } from '../ports/store.ts';
 import { accountQueries } from './accounts.ts';
 import { admissionQueries } from './admission.ts';
+import { announcementQueries } from './announcements.ts';
 import { applicationQueries } from './applications.ts';
 import { auditQueries } from './audit.ts';
 import { certificateQueries } from './certificates.ts';
@@ -44,6 +45,7 @@ export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
     ...auditQueries(connection),
     ...registrationQueries(connection),
     ...maintenanceQueries(connection),
+    ...announcementQueries(connection),
     ...invitationQueries(connection),
     ...linkQueries(connection),
     ...leaseQueries(connection),

@@ -5,6 +5,7 @@ import type { KeyKind, KeyStatus } from '../../domain/api-key.ts';
 import type { Application } from '../../domain/application.ts';
 import type {
   AccountId,
+  AnnouncementId,
   ApplicationId,
   AuditId,
   InviteId,
@@ -100,6 +101,8 @@ export interface Tables extends CertificateTables, PeopleTables, UsageTables {
   rules: { name: string; definition: string };
   servers: ServerTable;
   routes: RouteTable;
+  announcements: AnnouncementTable;
+  dismissals: { person_id: PersonId; announcement_id: AnnouncementId };
   model_names: NameTable;
   suspensions: {
     id: SuspensionId;
@@ -170,6 +173,15 @@ interface ServerTable {
 }
 
 /** Published services that were added at run time. */
+interface AnnouncementTable {
+  id: AnnouncementId;
+  version: number;
+  created_at: number;
+  changed_at: number;
+  /** Everything else, as JSON. */
+  definition: string;
+}
+
 interface RouteTable {
   id: RouteId;
   name: string;

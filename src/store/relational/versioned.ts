@@ -6,7 +6,7 @@ import { writeAudit } from './audit.ts';
 import type { Connection } from './connection.ts';
 import type { Tables } from './tables.ts';
 
-type Name = 'model_names' | 'routes' | 'servers';
+type Name = 'announcements' | 'model_names' | 'routes' | 'servers';
 
 /** Kysely types a statement for one table. These have the same columns where the statements below name one. */
 const asOne = (table: Name): 'routes' => table as 'routes';

@@ -6,6 +6,7 @@ import { firstPlans } from '../../../domain/plan.ts';
 import { firstRules } from '../../../domain/rule.ts';
 import { addSkeletons, sayUnlimited } from './accounts.ts';
 import { openAdmission, openBarred } from './admission.ts';
+import { openAnnouncements } from './announcements.ts';
 import { openCertificates } from './certificates.ts';
 import { openMaintenance } from './maintenance.ts';
 import { openNames } from './names.ts';
@@ -301,5 +302,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0032-maintenance': {
     up: openMaintenance,
+  },
+  '0033-announcements': {
+    up: openAnnouncements,
   },
 };

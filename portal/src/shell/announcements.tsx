@@ -1,0 +1,39 @@
+// What operators tell everybody who is signed in, until the reader dismisses it.
+import { Alert, Text } from '@mantine/core';
+import { IconSpeakerphone } from '@tabler/icons-react';
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { api, useAct } from '../api.ts';
+import type { Session } from '../api-types.ts';
+import { useSession } from '../session.tsx';
+
+export function Announcements(): ReactNode {
+  return useSession().session.announcements.map((each) => <One key={each.id} announcement={each} />);
+}
+
+function One({ announcement }: { readonly announcement: Session['announcements'][number] }): ReactNode {
+  const { t, i18n } = useTranslation('shell');
+  const { refresh } = useSession();
+  const dismiss = useAct(async () => {
+    await api.post(`/me/announcements/${announcement.id}/dismiss`);
+    await refresh();
+  });
+  const [first, other] = i18n.language === 'ja' ? (['ja', 'en'] as const) : (['en', 'ja'] as const);
+  const language = announcement[first] === null ? other : first;
+  return (
+    <Alert
+      color="blue"
+      icon={<IconSpeakerphone size={20} />}
+      title={t('announcement.title')}
+      mb="md"
+      role="status"
+      withCloseButton
+      closeButtonLabel={t('announcement.dismiss')}
+      onClose={() => dismiss.mutate(undefined)}
+    >
+      <Text size="sm" lang={language}>
+        {announcement[language]}
+      </Text>
+    </Alert>
+  );
+}
