@@ -55,9 +55,19 @@ export async function signInAt(provider: string, next: string): Promise<void> {
   window.location.assign(url);
 }
 
-/** Ends the visit; true where the browser leaves to end it at the provider too. @throws Problem. */
+/** What pages keep in this tab, such as the chat of the playground, ends with the session. */
+function forgetTab(): void {
+  try {
+    sessionStorage.clear();
+  } catch {
+    // Forbidden: then nothing was kept either.
+  }
+}
+
+/** Ends the session; true where the browser leaves to end it at the provider too. @throws Problem. */
 export async function signOut(): Promise<boolean> {
   const { url } = await ask<{ url?: string }>('/sign-out', {});
+  forgetTab();
   if (url !== undefined) window.location.assign(url);
   return url !== undefined;
 }

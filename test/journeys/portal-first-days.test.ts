@@ -79,7 +79,7 @@ test('the overview lists what is left to do after the set-up, until it is done',
   const reader = await readerOf(operator);
   await reader.open('/portal/operate');
   const list = reader.page.getByRole('region', { name: 'First steps' });
-  await list.getByText('A model server answers').waitFor();
+  await list.getByText('Connect a model server').waitFor();
   expect(await list.getByRole('listitem').count()).toBe(5);
   await reader.isSound();
   await operator.patch('/registration', { mode: 'approval', plan: 'default' });

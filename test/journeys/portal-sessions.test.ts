@@ -4,7 +4,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openBrowser, Reader } from '../browser.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { openGate, type TestGate } from '../gate.ts';
+import { eventually, openGate, type TestGate } from '../gate.ts';
 import { goodPassword, memberOf, operatorOf, Visitor } from '../visitor.ts';
 
 let fake: FakeOllama;
@@ -125,14 +125,20 @@ test('somebody else who signs in there gets their own first page, and the action
 
 test('declining leads to the page for signing in, and from there back', async () => {
   const reader = await readerOf(await memberOf(gate, 'declines@example.org'));
-  await reader.open('/portal/keys');
+  await reader.open('/portal/keys?sort=name&q=a%20b');
   await age('ended');
   await reader.page.reload();
-  await reader.page.waitForURL(/\/portal\/sign-in\?next=%2Fportal%2Fkeys$/);
+  await reader.page.waitForURL(/\/portal\/sign-in\?next=%2Fportal%2Fkeys%3F/);
   await reader.fill('E-mail address *', 'declines@example.org');
   await reader.fill('Password *', goodPassword);
   await reader.press('Sign in');
-  await reader.page.waitForURL(/\/portal\/keys$/);
+  await reader.page.waitForURL(/\/portal\/keys\?sort=name&q=a%20b$/);
+
+  // What pages keep in the tab ends with the session.
+  await reader.page.evaluate("sessionStorage.setItem('sekisho-playground', '{}')");
+  await reader.press(/Signed in as/);
+  await reader.page.getByRole('menuitem', { name: 'Sign out' }).click();
+  await eventually(async () => expect(await reader.page.evaluate('sessionStorage.length')).toBe(0));
   await reader.close();
 });
 

@@ -1,5 +1,5 @@
 // The chat of the playground, kept for this tab: a reload, a sign-in or a look at another page does not lose it. It never leaves the
-// browser, and ends with the tab.
+// browser, and ends with the tab or the sign-out.
 import type { Figures, Message } from './chat.ts';
 
 export interface Turn extends Message {

@@ -132,7 +132,7 @@ function Entered({ route }: { readonly route: Route }): ReactNode {
   if (route.who === 'visitor' && signedIn)
     return <Redirect to={nextPage() ?? (reads ? '/operate' : '/home')} replace />;
   if ((route.who === 'member' || route.who === 'operator') && !signedIn)
-    return <Redirect to={doorTo(location)} replace />;
+    return <Redirect to={doorTo(location, window.location.search.slice(1))} replace />;
   if (route.who === 'member' && session.account === null && !isForPending(route))
     return <Redirect to="/home" replace />;
   if (route.who === 'operator' && !reads) return <Missing />;

@@ -4,10 +4,10 @@ export const operator = {
     checklist: {
       title: 'First steps',
       done: 'done',
-      server: 'A model server answers',
-      https: 'Calls come over HTTPS',
-      ownMachine: 'This gate serves this machine only, so it needs no HTTPS',
-      registration: 'You have decided who may apply (now: {{mode}})',
+      server: 'Connect a model server',
+      https: 'Serve calls over HTTPS',
+      ownMachine: 'Serve calls over HTTPS (not needed: only this machine can reach the gate)',
+      registration: 'Decide who may apply (now: {{mode}})',
       modes: {
         open: 'everybody gets a key at once',
         domain: 'some domains get a key at once',
@@ -15,8 +15,8 @@ export const operator = {
         approval: 'an operator decides',
         closed: 'nobody',
       },
-      key: 'There is a first key',
-      call: 'A first call was made',
+      key: 'Make the first key',
+      call: 'Make the first call',
       go: {
         server: 'Look at the servers',
         https: 'How to encrypt',
@@ -246,10 +246,10 @@ export const operator = {
     checklist: {
       title: '最初の手順',
       done: '完了',
-      server: 'モデルサーバーが応答している',
-      https: '呼び出しが HTTPS で届く',
-      ownMachine: 'このマシン専用のゲートのため、HTTPS は不要',
-      registration: '申請を受け付ける範囲を決めた（現在: {{mode}}）',
+      server: 'モデルサーバーを接続する',
+      https: 'HTTPS で呼び出しを受け付ける',
+      ownMachine: 'HTTPS で呼び出しを受け付ける（このマシン専用のゲートのため不要）',
+      registration: '申請を受け付ける範囲を決める（現在: {{mode}}）',
       modes: {
         open: '誰でもすぐにキーを受け取れる',
         domain: '特定のドメインはすぐにキーを受け取れる',
@@ -257,8 +257,8 @@ export const operator = {
         approval: '運用者が判断する',
         closed: '受け付けない',
       },
-      key: '最初のキーがある',
-      call: '最初の呼び出しがあった',
+      key: '最初のキーを作る',
+      call: '最初の呼び出しをする',
       go: {
         server: 'サーバーを確認する',
         https: '暗号化の方法',

@@ -21,10 +21,10 @@ const originSeconds = 8 * 86_400;
 
 export const providerBody = z.object({
   provider: z.string().max(40),
-  /** A page of ours. */
+  /** A page of ours, with its filters. */
   next: z
     .string()
-    .regex(/^\/portal\/[a-z0-9/_-]{0,200}$/i)
+    .regex(/^\/portal\/[a-z0-9/_-]{0,200}(?:\?[\w.~%+&=:,*-]{0,1000})?$/i)
     .refine((path) => !path.includes('//'), 'must be a page of the portal')
     .default('/portal/'),
   /** The provider is to ask who they are, though it knows them. */
