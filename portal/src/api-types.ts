@@ -25,6 +25,7 @@ import type { ruleSchema } from '../../src/management/rules/schemas.ts';
 import type { modelSchema } from '../../src/management/self-service/schemas.ts';
 import type { serverSchema } from '../../src/management/servers/schemas.ts';
 import type { sessionSchema } from '../../src/management/sign-in/schemas.ts';
+import type { statusPageSchema } from '../../src/management/status-page/schemas.ts';
 import type { suspensionRowSchema, suspensionSchema } from '../../src/management/suspensions/schemas.ts';
 import type { usageRowSchema, usageSumSchema } from '../../src/management/usage/schemas.ts';
 
@@ -59,6 +60,7 @@ export type Route = Of<typeof routeSchema>;
 export type Rule = Of<typeof ruleSchema>;
 export type Server = Of<typeof serverSchema>;
 export type Session = Of<typeof sessionSchema>;
+export type StatusPage = Of<typeof statusPageSchema>;
 export type Suspension = Of<typeof suspensionSchema>;
 export type SuspensionRow = Of<typeof suspensionRowSchema>;
 export type UsageRow = Of<typeof usageRowSchema>;

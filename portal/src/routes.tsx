@@ -45,6 +45,7 @@ export const routes: readonly Route[] = [
   { path: '/trust', who: 'everybody', page: lazy(() => import('./visitor/trust.tsx')) },
   { path: '/confirm', who: 'everybody', page: lazy(() => import('./visitor/confirm.tsx')) },
 
+  { path: '/status', who: 'everybody', page: lazy(() => import('./visitor/status.tsx')) },
   { path: '/help/:name', who: 'everybody', page: lazy(() => import('./help/document.tsx')) },
 
   { path: '/home', who: 'member', name: 'home', icon: IconHome, page: lazy(() => import('./member/home.tsx')) },

@@ -13,6 +13,12 @@ import type { Suspension } from './suspension.ts';
 export interface Introspection {
   readonly live: () => LiveStatus;
   readonly overview: () => LiveOverview;
+  /** The models that every member could reach, for the public status page. */
+  readonly publicModels: () => readonly {
+    readonly name: string;
+    readonly canonical: string;
+    readonly up: boolean | null;
+  }[];
   readonly limits: (subject: Subject) => Promise<readonly LimitState[]>;
   readonly preview: (question: PreviewQuestion) => Promise<Preview>;
   /** Models on the servers that the subject may use, spelled as the servers do. */

@@ -22,6 +22,7 @@ export const sentences = {
   announcement_over: 'The announcement would be over before it is shown.',
   announcement_header_long: 'The announcement is too long for a header: at most {most} bytes, percent-encoded.',
   announcements_full: 'There are {most} announcements already; delete one first.',
+  status_page_off: 'This gate has no public status page.',
   preview_of_nothing: 'Name an account, a key or a plan.',
   key_of_another_account: 'That key is not of that account.',
   rule_missing: 'There is no rule "{name}"; the rules are {rules}.',

@@ -34,6 +34,7 @@ import type { ModelNames } from './model-names.ts';
 import { canonicalTarget, type Matched, matchOperation } from './operation.ts';
 import type { Gate } from './pipeline.ts';
 import { refuseSpent } from './precheck.ts';
+import { publicModels } from './public-models.ts';
 import { RecordFacts, recordFactsOf } from './record-facts.ts';
 import { type Rehearsal, rehearse } from './rehearse.ts';
 import type { Published } from './services/published.ts';
@@ -74,6 +75,7 @@ export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspecti
       refusals: liveStats.refusals(),
       recent: liveStats.recent(),
     }),
+    publicModels: () => publicModels(registry),
     limits: (subject) => limitStates(subject, gate),
     preview: (question) => preview(question, gate),
     models: (subject) => {

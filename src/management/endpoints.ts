@@ -17,6 +17,7 @@ import { ruleEndpoints } from './rules/endpoints.ts';
 import { selfServiceEndpoints } from './self-service/endpoints.ts';
 import { serverEndpoints } from './servers/endpoints.ts';
 import { signInEndpoints } from './sign-in/endpoints.ts';
+import { statusPageEndpoints } from './status-page/endpoints.ts';
 import { suspensionEndpoints } from './suspensions/endpoints.ts';
 import { usageEndpoints } from './usage/endpoints.ts';
 
@@ -25,6 +26,7 @@ export const endpoints: readonly Endpoint[] = [
   ...selfServiceEndpoints,
   ...overviewEndpoints,
   ...latencyEndpoints,
+  ...statusPageEndpoints,
   ...maintenanceEndpoints,
   ...announcementEndpoints,
   ...applicationEndpoints,

@@ -43,6 +43,7 @@ export interface ManagementAppSettings {
   /** Where links point. */
   readonly portal: URL;
   readonly gateName: string;
+  readonly statusPage: 'off' | 'on';
   /** Others reach it over a network that can read along. */
   readonly exposed: boolean;
   readonly smtpUrl: string;
@@ -119,6 +120,7 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
     routeRules: tools.routeRules,
     timeZone: settings.timeZone,
     gateName: settings.gateName,
+    hasStatusPage: settings.statusPage === 'on',
     connections,
     encryption: encryptionOf(settings, tools),
     now,

@@ -61,6 +61,13 @@ export const settings = {
     'text',
     'Name of this gateway on pages and in emails.',
   ),
+  statusPage: setting(
+    'status_page',
+    z.enum(['off', 'on']),
+    'off',
+    '',
+    'Whether everybody may see at /portal/status which models work now and worked in the last 30 days.',
+  ),
   smtpUrl: setting(
     'smtp_url',
     z

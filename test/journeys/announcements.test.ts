@@ -13,7 +13,7 @@ let operator: Visitor;
 let secret: string;
 beforeAll(async () => {
   fake = await startFakeOllama();
-  gate = await openGate(fake.url, { CORS_ORIGINS: 'https://app.example.com' });
+  gate = await openGate(fake.url, { CORS_ORIGINS: 'https://app.example.com', STATUS_PAGE: 'on' });
   operator = await operatorOf(gate);
   await operator.patch('/registration', { mode: 'open' });
   ({ secret } = await gate.member({}));
@@ -142,4 +142,19 @@ test('an operator writes one on the page; a member sees the banner in their lang
   // Plain text stays plain.
   expect(await desk.page.getByText('<b>Back</b> at noon.').count()).toBe(2);
   await desk.close();
+});
+
+test('a stranger reads the status page in either language, and it is sound', async () => {
+  for (const [width, language, title, works] of [
+    [1440, 'en', 'Status', 'works'],
+    [390, 'ja', '稼働状況', '稼働中'],
+  ] as const) {
+    const reader = await Reader.at(browser, gate.url, { width, language });
+    await reader.open('/portal/status');
+    await reader.page.getByRole('heading', { name: title }).waitFor();
+    await reader.sees(works);
+    await reader.sees('gemma3:270m');
+    await reader.isSound();
+    await reader.close();
+  }
 });

@@ -111,6 +111,8 @@ test('new calls of every kind get the sentence of the operator and nothing reach
     { accepting: true, store: true, upstream: true, maintenance: true },
   ]);
   expect((await fetch(`${gate.url}/portal/`)).status).toBe(200);
+  // No operator has asked for a public status page here.
+  expect((await fetch(`${gate.url}/management/v1/status-page`)).status).toBe(404);
   const session = await fetch(`${gate.url}/management/v1/session`);
   expect(await session.json()).toMatchObject({ gate: { maintenance: { message: sentence, until } } });
   expect(await (await manage('PATCH', { on: false })).json()).toEqual({

@@ -16,7 +16,7 @@ let boss: string;
 let auditor: string;
 beforeAll(async () => {
   fake = await startFakeOllama();
-  gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '1000' });
+  gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '1000', STATUS_PAGE: 'on' });
   ({ secret: boss } = await gate.key({ scopes: ['management'] }));
   ({ secret: auditor } = await gate.key({ scopes: ['management:read'] }));
 });
@@ -212,6 +212,20 @@ test('maintenance answers in its shape, is begun once and keeps what a change le
   const { secret } = await gate.member({});
   const lists = (): Promise<Response> => fetch(`${gate.url}/v1/models`, { headers: { 'x-api-key': secret } });
   await withinASecond(async () => expect((await lists()).status).toBe(200));
+});
+
+test('the status page tells strangers how models are, and nothing of servers, accounts or keys', async () => {
+  const { account, secret } = await gate.member({});
+  await post(`${gate.url}/api/chat`, secret, { model: 'gemma3:270m', messages: [], stream: false });
+  await gate.ledger(1);
+  const { status, body } = await call('GET', '/status-page', { secret: '' });
+  expect(status).toBe(200);
+  const model = body.models.find(({ name }: { name: string }) => name === 'gemma3:270m');
+  expect(model.up).toBe(true);
+  expect(model.steps).toHaveLength(60);
+  expect(model.steps.at(-1)).toBe('up');
+  const text = JSON.stringify(body);
+  for (const hidden of [new URL(fake.url).host, account.id, account.name, 'key_']) expect(text).not.toContain(hidden);
 });
 
 test('announcements are made, read, changed with the version seen, dismissed and deleted', async () => {

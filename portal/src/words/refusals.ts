@@ -21,6 +21,7 @@ export const japanese: Readonly<Record<Reason, string>> = {
   announcement_over: 'このお知らせは、表示される前に終わってしまいます。',
   announcement_header_long: 'お知らせがヘッダーには長すぎます。パーセントエンコードした長さで {most} バイトまでです。',
   announcements_full: 'お知らせは上限の{most}件に達しています。先にどれかを削除してください。',
+  status_page_off: 'この関所に、公開の稼働状況ページはありません。',
   preview_of_nothing: 'アカウント、キー、プランのいずれかを指定してください。',
   key_of_another_account: 'そのキーは、そのアカウントのものではありません。',
   rule_missing: 'ルール「{name}」はありません。ルールは {rules} です。',

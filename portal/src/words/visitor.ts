@@ -1,6 +1,14 @@
 // Words of the pages for whoever is not signed in.
 export const visitor = {
   en: {
+    status: {
+      title: 'Status',
+      lead: 'Each model now, and how its calls ended over the last 30 days, in steps of half a day.',
+      empty: 'No model is known yet.',
+      now: { up: 'works', down: 'down', unknown: 'not known yet' },
+      step: { up: 'worked', partial: 'some calls failed', down: 'most calls failed', none: 'no calls' },
+      summary: 'Half days in which it worked: {{up}}; some calls failed: {{partial}}; most calls failed: {{down}}',
+    },
     trust: {
       title: 'Trust this gate',
       lead: 'It vouches for itself. Install its certificate once on each of your devices, and browsers and programs believe it.',
@@ -149,6 +157,14 @@ export const visitor = {
     length_other: '{{count}} characters',
   },
   ja: {
+    status: {
+      title: '稼働状況',
+      lead: '各モデルの現在の状態と、過去30日間の呼び出しの結果です（半日ごと）。',
+      empty: 'モデルの情報がまだありません。',
+      now: { up: '稼働中', down: '停止中', unknown: '未確認' },
+      step: { up: '正常', partial: '一部の呼び出しが失敗', down: '大半の呼び出しが失敗', none: '呼び出しなし' },
+      summary: '半日ごとの結果 — 正常: {{up}}、一部失敗: {{partial}}、大半が失敗: {{down}}',
+    },
     trust: {
       title: 'このゲートを信頼する',
       lead: 'このゲートは自分自身で証明書を発行しています。お使いの端末に一度だけ証明書を入れると、ブラウザーやプログラムから信頼されます。',

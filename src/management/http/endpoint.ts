@@ -30,6 +30,8 @@ export interface RequestContext extends OnboardingContext {
   readonly connections: Pick<Connections, 'look'>;
   /** What the gate calls itself. */
   readonly gateName: string;
+  /** Whether everybody may see how the models are. */
+  readonly hasStatusPage: boolean;
   /** What the data plane does now. */
   readonly introspection: Introspection;
   /** The model servers of this gate now, and what the settings say about those that are added. */

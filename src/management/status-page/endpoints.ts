@@ -1,0 +1,20 @@
+// The row of the public status page.
+import { Fault } from '../fault.ts';
+import { type Endpoint, endpoint } from '../http/endpoint.ts';
+import { statusPageSchema } from './schemas.ts';
+import { recentStatus } from './status-page.ts';
+
+export const statusPageEndpoints: readonly Endpoint[] = [
+  endpoint('getStatusPage', 'get /status-page', {
+    summary: 'Each model now and over the last thirty days, for everybody; 404 unless status_page is on',
+    group: 'Status',
+    needs: 'nothing',
+    fresh: 'never',
+    pace: 'look',
+    answer: statusPageSchema,
+    run: (context) => {
+      if (!context.hasStatusPage) throw new Fault('status_page_off', {}, 'not_found');
+      return recentStatus(context);
+    },
+  }),
+];
