@@ -149,6 +149,8 @@ const pages: readonly [name: string, path: string, who: 'visitor' | 'member' | '
   ['rules', '/operate/rules', 'operator'],
   ['suspensions', '/operate/suspensions', 'operator'],
   ['all-usage', '/operate/usage', 'operator'],
+  ['all-requests', '/operate/requests', 'operator'],
+  ['latency', '/operate/latency', 'operator'],
   ['servers', '/operate/servers', 'operator'],
   ['model-names', '/operate/model-names', 'operator'],
   ['models', '/operate/models', 'operator'],
