@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { afterEach, describe, expect, test } from 'vitest';
 import { newApplicationId } from '../../src/domain/id.ts';
+import { reconsiderMs } from '../../src/domain/outbox.ts';
 import { decide } from '../../src/management/applications/applications.ts';
 import type { Mailer } from '../../src/management/mail/mailer.ts';
 import { openSmtpMailer } from '../../src/management/mail/smtp.ts';
@@ -166,7 +167,7 @@ test('a password with URL delimiters reaches the mail server whole', async () =>
 describe('an email about a decision', () => {
   const day = 86_400_000;
 
-  /** Decides on an application as the command would; `others` newer ones wait. */
+  /** Decides on an application as the command would, so long ago that it stands; `others` newer ones wait. */
   async function decided(dataDir: string, email: string, others = 0): Promise<void> {
     const store = await openSqlite(dataDir);
     const now = Date.now();
@@ -198,7 +199,7 @@ describe('an email about a decision', () => {
       ...pending,
     }));
     for (const each of [asked, ...newer]) await store.signIn.db.insertInto('applications').values(each).execute();
-    await decide(store, asked.id, 'rejected', { decision: null }, { actor: 'cli:x', at: now });
+    await decide(store, asked.id, 'rejected', { decision: null }, { actor: 'cli:x', at: now - reconsiderMs });
     await store.close();
   }
 

@@ -257,7 +257,7 @@ describe('on the pages', () => {
   /** As the page writes it for this reader, whose time zone is Tokyo. */
   function written(text: string): string {
     const inTokyo = (at: Date, how: Intl.DateTimeFormatOptions): string =>
-      new Intl.DateTimeFormat('en', { timeZone: 'Asia/Tokyo', ...how }).format(at);
+      new Intl.DateTimeFormat('en-GB', { timeZone: 'Asia/Tokyo', ...how }).format(at);
     const at = new Date(text);
     const thisYear = inTokyo(at, { year: 'numeric' }) === inTokyo(new Date(), { year: 'numeric' });
     return inTokyo(at, {
