@@ -122,10 +122,10 @@ export interface OpenAiExtras {
   /** `reasoning_effort` is an argument of the template. */
   readonly effortIsTemplateArgument?: boolean;
   /**
-   * An answer that a last message of the assistant begins is continued: with `continue_final_message`, or always, with the
-   * beginning repeated.
+   * An answer that a last message of the assistant begins is continued: with `continue_final_message`, always with the
+   * beginning repeated, or always.
    */
-  readonly continuesAnswers?: 'asked' | 'repeated';
+  readonly continuesAnswers?: 'asked' | 'repeated' | 'always';
 }
 
 /** A call that a server works on. */

@@ -270,6 +270,24 @@ describe.each(cases)(
       await newRows(2);
     });
 
+    test('continues what the assistant has begun, or says that it cannot', async () => {
+      const begun = [...messages, { role: 'assistant', content: '空は' }];
+      if (!thinks) {
+        expect(await refusal('/api/chat', { messages: begun })).toMatch(/messages\[1\] must not be the assistant/);
+        return;
+      }
+      const answers = [await client.chat({ model, messages: begun })];
+      const flags = kind === 'llama-server' ? {} : { continue_final_message: true, add_generation_prompt: false };
+      expect(received()).toMatchObject({ messages: begun, ...flags });
+      const parts: string[] = [];
+      for await (const { message } of await client.chat({ model, messages: begun, stream: true }))
+        parts.push(message.content);
+      // Only llama-server repeats the beginning, so only there it is left out.
+      const rest = kind === 'llama-server' ? said.slice(2) : said;
+      expect([answers[0]?.message.content, parts.join('')]).toEqual([rest, rest]);
+      await newRows(2);
+    });
+
     test('sees images', async () => {
       await client.chat({ model, messages: [{ role: 'user', content: '?', images: [png, jpeg] }] });
       const image = (type: string, data: string): object => ({
@@ -288,8 +306,8 @@ describe.each(cases)(
       if (!thinks) {
         expect(await refusal('/api/chat', { messages, think: true })).toMatch(/and think has no counterpart there/);
         expect(await refusal('/api/generate', { prompt: 'x', think: false })).toMatch(/think/);
-        await client.chat({ model, messages: [{ role: 'assistant', content: 'a', thinking: 'b' }] });
-        expect(received()['messages']).toEqual([{ role: 'assistant', content: 'a' }]);
+        await client.chat({ model, messages: [{ role: 'assistant', content: 'a', thinking: 'b' }, ...messages] });
+        expect(received()['messages']).toEqual([{ role: 'assistant', content: 'a' }, ...messages]);
         await newRows(1);
         return;
       }

@@ -3,6 +3,7 @@
 import type { Fields } from '../../../upstream/kind.ts';
 import { malformed } from '../translation.ts';
 import type { ChatSink, ChatUsage } from './chat-events.ts';
+import { Repeated } from './repeated.ts';
 import { ToolCalls } from './tool-calls.ts';
 
 export type BlockType = 'thought' | 'said' | 'refused' | 'call';
@@ -23,10 +24,7 @@ export class Blocks implements ChatSink {
   readonly #sink: BlockSink;
   readonly #take: (bytes: number) => void;
   readonly #calls: ToolCalls;
-  /** What the answer may still repeat of its beginning, which the caller has. */
-  #repeated: string;
-  /** Text that may be that. */
-  #held = '';
+  readonly #repeated: Repeated;
   #open: BlockType | undefined;
   /** Text that came while the arguments of a call were incomplete: it follows them. */
   #late = '';
@@ -40,7 +38,7 @@ export class Blocks implements ChatSink {
   constructor(sink: BlockSink, take: (bytes: number) => void, newId: (at: number) => string, repeated: string) {
     this.#sink = sink;
     this.#take = take;
-    this.#repeated = repeated;
+    this.#repeated = new Repeated(repeated);
     this.#calls = new ToolCalls(
       {
         begun: (id, name) => this.#begin('call', id, name),
@@ -84,7 +82,7 @@ export class Blocks implements ChatSink {
 
   said(piece: string): void {
     this.#pieces++;
-    const text = this.#repeated === '' ? piece : this.#afterRepeated(piece);
+    const text = this.#repeated.after(piece);
     if (text === '') return;
     if (this.#calls.areComplete) {
       this.#write('said', this.#late + text);
@@ -116,22 +114,9 @@ export class Blocks implements ChatSink {
     this.#usage = usage;
   }
 
-  /** What of the text is new, as far as that can be said yet. */
-  #afterRepeated(piece: string): string {
-    const held = this.#held + piece;
-    const repeated = this.#repeated;
-    if (held.length < repeated.length && repeated.startsWith(held)) {
-      this.#held = held;
-      return '';
-    }
-    this.#held = this.#repeated = '';
-    return held.startsWith(repeated) ? held.slice(repeated.length) : held;
-  }
-
   /** Nothing more of the beginning will come. */
   #giveHeld(): void {
-    const held = this.#held;
-    this.#held = this.#repeated = '';
+    const held = this.#repeated.rest();
     if (held !== '') this.#write('said', held);
   }
 

@@ -127,6 +127,7 @@ export function continueAnswer(
       'must not be the assistant in the last message, since the server cannot continue an answer',
     );
   if (takes.continuesAnswers === 'repeated') return last.content ?? '';
+  if (takes.continuesAnswers === 'always') return '';
   body['continue_final_message'] = true;
   body['add_generation_prompt'] = false;
   return '';

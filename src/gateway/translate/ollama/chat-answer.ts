@@ -3,6 +3,7 @@
 import type { Fields } from '../../../upstream/kind.ts';
 import { isFields } from '../../answer/model-error.ts';
 import { type ChatSink, readEvent, readWhole, reasonOf } from '../chat/chat-events.ts';
+import { Repeated } from '../chat/repeated.ts';
 import { argumentsIfWhole, ToolCalls } from '../chat/tool-calls.ts';
 import type { Answering, StreamWriter } from '../translation.ts';
 import { Figures } from './figures.ts';
@@ -34,6 +35,7 @@ class Heard implements ChatSink {
   /** A piece of the answer has come. */
   hasBegun = false;
   readonly #calls: ToolCalls;
+  readonly #repeated: Repeated;
   #content = '';
   #thinking = '';
   #whole: string[] = [];
@@ -43,8 +45,9 @@ class Heard implements ChatSink {
   #name = '';
   #arguments = '';
 
-  /** `take` charges what is kept. */
-  constructor(take: (bytes: number) => void) {
+  /** `take` charges what is kept; `begun` is left out where the text begins with it. */
+  constructor(take: (bytes: number) => void, begun: string) {
+    this.#repeated = new Repeated(begun);
     this.#calls = new ToolCalls(
       {
         begun: (id, name) => {
@@ -67,7 +70,7 @@ class Heard implements ChatSink {
 
   said(text: string): void {
     this.hasBegun = true;
-    this.#content += text;
+    this.#content += this.#repeated.after(text);
   }
 
   refused(text: string): void {
@@ -76,6 +79,7 @@ class Heard implements ChatSink {
 
   called(delta: Fields): void {
     this.hasBegun = true;
+    this.#content += this.#repeated.rest();
     this.#calls.add(delta);
   }
 
@@ -89,6 +93,7 @@ class Heard implements ChatSink {
 
   /** The answer is complete. @throws GatewayError `upstream_failed` for a tool call that is not. */
   end(): void {
+    this.#content += this.#repeated.rest();
     this.#calls.end(this.#isCut);
   }
 
@@ -130,11 +135,11 @@ class ChatWriter implements StreamWriter {
   readonly #figures: Figures;
   readonly #heard: Heard;
 
-  constructor(answering: Answering, shape: Shape) {
+  constructor(answering: Answering, shape: Shape, begun: string) {
     this.#answering = answering;
     this.#shape = shape;
     this.#figures = new Figures(answering);
-    this.#heard = new Heard(answering.take);
+    this.#heard = new Heard(answering.take, begun);
   }
 
   event(value: Fields): string {
@@ -158,17 +163,18 @@ class ChatWriter implements StreamWriter {
   }
 }
 
+/** `begun`: the beginning of the answer, if the server repeats it. */
 export const streamChat =
-  (shape: Shape) =>
+  (shape: Shape, begun = '') =>
   (answering: Answering): StreamWriter =>
-    new ChatWriter(answering, shape);
+    new ChatWriter(answering, shape, begun);
 
-/** @throws GatewayError `upstream_failed`. */
+/** `begun`: as for streams. @throws GatewayError `upstream_failed`. */
 export const wholeChat =
-  (shape: Shape) =>
+  (shape: Shape, begun = '') =>
   (bytes: Buffer, answering: Answering): string => {
     // The bytes of the answer are already charged.
-    const heard = new Heard(() => undefined);
+    const heard = new Heard(() => undefined, begun);
     const value = readWhole(bytes, heard);
     const reason = doneReasonOf(heard);
     heard.end();

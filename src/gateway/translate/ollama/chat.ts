@@ -62,12 +62,18 @@ export const chat: Translation = ({ bytes }, target) => {
   });
   if (!messages) return loading('messages', asMessage);
   if (messages.items().length === 0) return loading('messages', asMessage);
-  members.set('messages', writeMessages(messages, target));
+  const { parts, begun } = writeMessages(messages, target);
+  members.set('messages', parts);
+  if (begun !== undefined && target.takes.continuesAnswers === 'asked') {
+    members.set('continue_final_message', 'true');
+    members.set('add_generation_prompt', 'false');
+  }
+  const repeated = target.takes.continuesAnswers === 'repeated' ? begun : undefined;
   return {
     path: '/v1/chat/completions',
     members,
     nameOf: optionNamed,
-    whole: wholeChat(asMessage),
-    stream: streamChat(asMessage),
+    whole: wholeChat(asMessage, repeated),
+    stream: streamChat(asMessage, repeated),
   };
 };

@@ -13,19 +13,39 @@ interface PendingCall {
 
 const roles = new Set(['system', 'user', 'assistant', 'tool']);
 
-/** The JSON text of the list. @throws GatewayError `untranslatable`, `invalid_request`. */
-export function writeMessages(messages: Field, target: Target): Parts {
+interface WrittenMessages {
+  /** The JSON text of the list. */
+  readonly parts: Parts;
+  /** The text of a last message of the assistant, which begins the answer. */
+  readonly begun: string | undefined;
+}
+
+/** @throws GatewayError `untranslatable`, `invalid_request`. */
+export function writeMessages(messages: Field, target: Target): WrittenMessages {
   /** Calls of the last answer whose results have not come. */
   let pending: PendingCall[] = [];
   const parts: Parts = ['['];
+  let last: Message | undefined;
   for (const [at, message] of messages.items().entries()) {
     if (at > 0) parts.push(',');
-    const read = readMessage(message);
+    const read = (last = readMessage(message));
     if (read.role === 'assistant') pending = pendingCalls(read.calls, at);
     writeMessage(read, target, pending, parts);
   }
   parts.push(']');
-  return parts;
+  return { parts, begun: beginningIn(last, target) };
+}
+
+/** Ollama has the model continue a last message of the assistant, unless it calls tools. */
+function beginningIn(last: Message | undefined, { takes }: Target): string | undefined {
+  if (last?.role !== 'assistant' || last.calls.length > 0 || !last.content || last.content.isEmptyText())
+    return undefined;
+  if (takes.continuesAnswers === undefined)
+    throw untranslatable(
+      last.field.name,
+      'must not be the assistant in the last message, since the server cannot continue an answer',
+    );
+  return last.content.text();
 }
 
 interface Message {

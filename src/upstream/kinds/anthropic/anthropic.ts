@@ -37,7 +37,7 @@ export const anthropic: UpstreamKind = {
   usage: { takesStreamOptions: false, refusesStreamOptions: () => false },
   cancel: (call, reason) => call.abort(reason),
   requestHeaders: version,
-  extras: { sampling: { top_k: 'top_k' } },
+  extras: { sampling: { top_k: 'top_k' }, continuesAnswers: 'always' },
   fields: {
     lengths: ['max_tokens'],
     grammars: ['output_config', 'output_format'],
