@@ -124,7 +124,7 @@ test('compose.yaml starts the gate and a model server that only the gate reaches
   expect(Object.keys(volumes)).toEqual(['data', 'models']);
 });
 
-/** What the stage `build` of the Containerfile does, with the pages that `npm test` has built. */
+/** What the stage `build` of the Containerfile does, with the pages that `npm test` has built and packages that npm has cached. */
 async function assemble(): Promise<void> {
   const source = join(work, 'source');
   mkdirSync(source);
@@ -135,7 +135,7 @@ async function assemble(): Promise<void> {
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
   for (const [program, ...words] of [
     [process.execPath, compiler, '-p', join(root, 'tsconfig.build.json'), '--outDir', join(source, 'dist')],
-    ['env', '-C', source, 'sh', join(root, 'scripts/image-root.sh'), image],
+    ['env', '-C', source, 'npm_config_prefer_offline=true', 'sh', join(root, 'scripts/image-root.sh'), image],
   ] as [string, ...string[]][]) {
     const { code, out, err } = await run(program, words);
     expect(code, `${program} ${words.join(' ')}: ${out}${err}`).toBe(0);
