@@ -7,6 +7,7 @@ import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'wouter';
 import { useGet } from '../api.ts';
 import type { Key, PageOf } from '../api-types.ts';
+import { isoOf, localOf } from '../shell/when.ts';
 
 const ranges = { hour: 3_600_000, day: 86_400_000, week: 604_800_000, month: 2_592_000_000 } as const;
 type Range = keyof typeof ranges;
@@ -69,13 +70,6 @@ const rangeOf = (params: URLSearchParams): Range | 'own' => {
   return rangeNames.find((name) => name === asked) ?? 'day';
 };
 
-/** A moment as `datetime-local` has it: in the zone of the viewer. */
-const localTime = (time: string | null): string => {
-  const date = new Date(time ?? '');
-  if (Number.isNaN(date.getTime())) return '';
-  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
-};
-
 export interface FilterFormProps {
   readonly filters: Filters;
   readonly own: boolean;
@@ -110,10 +104,8 @@ export function FilterForm({ filters, own }: FilterFormProps): ReactNode {
               type="datetime-local"
               step={1}
               label={t(name === 'since' ? 'requests.from' : 'requests.until')}
-              value={localTime(params.get(name))}
-              onChange={({ currentTarget: { value } }) =>
-                set({ [name]: value === '' ? '' : new Date(value).toISOString() })
-              }
+              value={localOf(params.get(name), 'second')}
+              onChange={({ currentTarget: { value } }) => set({ [name]: isoOf(value) ?? '' })}
             />
           ))}
       </Group>

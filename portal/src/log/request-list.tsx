@@ -90,8 +90,8 @@ export function Outcome({ row }: { readonly row: Pick<RequestRow, 'outcome' | 's
 
 function OneRow({ row, own }: { readonly row: RequestRow; readonly own: boolean }): ReactNode {
   const { t } = useTranslation('log');
-  const { figure } = useWriting();
-  const { exact, length } = useTimes();
+  const { exact, figure } = useWriting();
+  const { length } = useTimes();
   const small = (text: string, title?: string): ReactNode => (
     <Text size="xs" c="dimmed" title={title ?? text} style={{ overflowWrap: 'anywhere' }}>
       {text}

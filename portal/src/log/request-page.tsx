@@ -194,8 +194,8 @@ function RefusedBy({ by, own }: { readonly by: string; readonly own: boolean }):
 
 function Facts({ request, own }: { readonly request: RequestDetail; readonly own: boolean }): ReactNode {
   const { t } = useTranslation('log');
-  const { figure, bytes } = useWriting();
-  const { exact, length } = useTimes();
+  const { exact, figure, bytes } = useWriting();
+  const { length } = useTimes();
   const rows: readonly (readonly [string, ReactNode])[] = [
     [t('requests.time'), exact(request.at)],
     [t('requests.outcome'), <Outcome key="outcome" row={request} />],

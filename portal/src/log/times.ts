@@ -1,9 +1,7 @@
-// Moments to the second, and lengths of time, as the reader's language writes them.
+// Lengths of time, as the reader's language writes them.
 import { useTranslation } from 'react-i18next';
 
 export interface Times {
-  /** With the second; the zone is the viewer's. */
-  readonly exact: (time: string) => string;
   /** `850 ms`, `4.2 s`, `3 min`; empty for none. */
   readonly length: (ms: number | null) => string;
 }
@@ -18,8 +16,6 @@ export function useTimes(): Times {
       maximumFractionDigits: digits,
     }).format(value);
   return {
-    exact: (time) =>
-      new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(time)),
     length: (ms) => {
       if (ms === null) return '';
       if (ms < 1_000) return unit(Math.round(ms), 'millisecond', 0);

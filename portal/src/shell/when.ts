@@ -18,10 +18,10 @@ export interface Writing {
 }
 
 /** A moment as `datetime-local` has it: in the zone of the viewer; empty for none. */
-export function localOf(time: string | null): string {
+export function localOf(time: string | null, to: 'minute' | 'second' = 'minute'): string {
   const date = new Date(time ?? '');
   if (Number.isNaN(date.getTime())) return '';
-  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, to === 'minute' ? 16 : 19);
 }
 
 /** The moment that `datetime-local` has; null for none. */
