@@ -175,6 +175,7 @@ test('links between the documents lead to an existing file and heading', () => {
     'CONTRIBUTING.md',
     'CHANGELOG.md',
     'SECURITY.md',
+    'bench/README.md',
     ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.md'))
       .map((name) => `docs/${name}`),
@@ -186,6 +187,26 @@ test('links between the documents lead to an existing file and heading', () => {
       if (anchor !== undefined) expect(anchorsOf(target), `${document} → ${target}`).toContain(anchor);
     }
   }
+});
+
+test('the table of contents lists every page of docs/ once, every decision by its title, and README.md links to it', () => {
+  const contents = read('docs/README.md');
+  const listed = Array.from(
+    contents.matchAll(/^(?:-|\d+\.) \[([^\]]+)\]\(([^)]+)\)/gm),
+    ([, title = '', path = '']) => ({
+      title,
+      path,
+    }),
+  );
+  const pages = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).filter(
+    (name) => name.endsWith('.md') && name !== 'README.md',
+  );
+  const paths = listed.map(({ path }) => path).filter((path) => !path.startsWith('..'));
+  expect(paths.toSorted()).toEqual(pages.toSorted());
+  for (const { title, path } of listed)
+    if (path.startsWith('decisions/'))
+      expect(`# ${Number(path.slice(10, 14))}. ${title}`).toBe(read(`docs/${path}`).split('\n', 1)[0]);
+  for (const name of ['README.md', 'README.ja.md']) expect(read(name)).toContain('](docs/README.md)');
 });
 
 /** The exports of every `schemas.ts` of the management plane, and the schema of a problem. */
