@@ -5,7 +5,7 @@ import { auditEvent } from '../../src/domain/audit.ts';
 import type { ChangeFeed } from '../../src/store/ports/change-feed.ts';
 import type { Store } from '../../src/store/ports/store.ts';
 import { author } from '../gate.ts';
-import { type Database, storesOf } from './store.ts';
+import { type Database, newKey, row, storesOf } from './store.ts';
 
 const event = () => auditEvent(author(), 'test', 'x', null, null);
 
@@ -51,6 +51,40 @@ export function changesContract(name: string, create: () => Promise<Database>): 
         await write(other, 3);
         await feed.look();
         expect(kept).toMatchObject({ value: 2, runs: 2 });
+      }),
+    );
+
+    test(
+      'does not run it for rows of the ledger or the last use of a key, which other processes write all the time',
+      withStores(async (mine, other) => {
+        const key = await newKey(mine);
+        const { id } = key;
+        await mine.insertKey(key, event());
+        const feed = feedOf(mine);
+        const { kept } = await keeper(mine, feed);
+        await other.appendUsage([row(1, { keyId: id })]);
+        await other.touchKeys(new Map([[id, 5]]));
+        await feed.look();
+        expect(kept.runs).toBe(1);
+        expect((await mine.findKey(id))?.lastUsedAt).toBe(5);
+        await other.revokeKey(id, 6, event());
+        await feed.look();
+        expect(kept.runs).toBe(2);
+      }),
+    );
+
+    test(
+      'runs it for no change that another process took back',
+      withStores(async (mine, other) => {
+        const feed = feedOf(mine);
+        const { kept } = await keeper(mine, feed);
+        const failing = other.atomically(async (store) => {
+          await write(store, 3);
+          throw new Error('no');
+        });
+        await expect(failing).rejects.toThrow('no');
+        await feed.look();
+        expect(kept.runs).toBe(1);
       }),
     );
 

@@ -4,6 +4,7 @@ import Database from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { expect, test } from 'vitest';
+import { auditEvent } from '../../src/domain/audit.ts';
 import { Calendar } from '../../src/domain/calendar.ts';
 import type { AccountId, KeyId } from '../../src/domain/id.ts';
 import { limitsOf } from '../../src/domain/limit.ts';
@@ -16,7 +17,7 @@ import { MemoryLimits } from '../../src/store/memory/limit-store.ts';
 import type { Store } from '../../src/store/ports/store.ts';
 import { migrations } from '../../src/store/sqlite/migrations/list.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
-import { temporaryDirectory } from '../gate.ts';
+import { author, temporaryDirectory } from '../gate.ts';
 import { changesContract } from './changes.ts';
 import { decisionsContract } from './decisions.ts';
 import { namesContract } from './names.ts';
@@ -28,7 +29,7 @@ import { racesContract } from './raced.ts';
 import { requestsContract } from './requests.ts';
 import { routesContract } from './routes.ts';
 import { serversContract } from './servers.ts';
-import { type Database as Opened, storeContract } from './store.ts';
+import { newKey, type Database as Opened, storeContract } from './store.ts';
 
 /** A database for the contracts; `module`, beside this file, exports `name`, with which another process opens it too. */
 const creating = (module: string, name: string, open: (dataDir: string) => Promise<Store>) => (): Promise<Opened> => {
@@ -64,6 +65,44 @@ test('refuses a database of a newer version and leaves it unchanged', async () =
   database.prepare("insert into kysely_migration values ('9999-from-the-future', '2099-01-01')").run();
   database.close();
   await expect(openSqlite(dataDir)).rejects.toThrow(/newer Sekisho/);
+});
+
+test('a change of any table but those of the ledger is noticed, by whatever program it is made', async () => {
+  const dataDir = temporaryDirectory();
+  const store = await openSqlite(dataDir);
+  const database = new Database(join(dataDir, 'sekisho.db'));
+  const tables = database.prepare("select name from sqlite_schema where type = 'table'").pluck().all() as string[];
+  const triggers = database.prepare('select tbl_name, count(*) from sqlite_schema where type = ? group by 1').raw();
+  const counted = tables.filter((name) => !/^(?:sqlite_|kysely_|store_version$)/.test(name));
+  const ofTheLedger = ['latency_steps', 'outcome_steps', 'unit_quarterly', 'usage', 'usage_quarterly'];
+  expect(triggers.all('trigger')).toEqual(
+    counted
+      .filter((name) => !ofTheLedger.includes(name))
+      .toSorted()
+      .map((name) => [name, 3]),
+  );
+  let runs = 0;
+  const feed = store.changeFeed({ onFailure: () => undefined, onRecovery: () => undefined });
+  await feed.subscribe({ what: 'count', run: () => Promise.resolve(void runs++) });
+  const key = await newKey(store);
+  await store.insertKey(key, auditEvent(author(), 'test', 'x', null, null));
+  await feed.look();
+  expect(runs).toBe(1);
+  const columns = database.prepare("select name from pragma_table_info('keys')").pluck().all() as string[];
+  for (const [index, change] of [
+    ...columns.flatMap((name) => (name === 'last_used_at' ? [] : [`update keys set "${name}" = "${name}"`])),
+    "update accounts set plan = 'default'",
+    "update accounts set plan = 'default'",
+    'delete from audit_events',
+    "insert into rules values ('x', '{}')",
+  ].entries()) {
+    database.exec(change);
+    await feed.look();
+    expect(runs).toBe(index + 2);
+  }
+  database.close();
+  await store.close();
+  rmSync(dataDir, { recursive: true });
 });
 
 test('a database of the first version opens with plans, lineages and sums, and keeps all its data', async () => {

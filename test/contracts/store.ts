@@ -34,63 +34,66 @@ export function storesOf(
   };
 }
 
+const event = (at = 1): AuditEvent => auditEvent({ actor: 'test', at }, 'test.act', 'test', null, { at });
+/** A key of the operator, not stored yet. */
+export const newKey = async (store: Store, extra: Partial<StoredKey> = {}): Promise<StoredKey> => {
+  const { id, digest } = generateKey();
+  return {
+    id,
+    accountId: (await store.ensureAccount('operator', unlimited, event(1))).id,
+    name: 'ノート',
+    kind: 'secret',
+    digest,
+    status: 'active',
+    scopes: ['inference:chat', 'metadata'],
+    models: ['gemma3:*'],
+    cidr: ['10.0.0.0/8'],
+    allowPath: true,
+    boundCertificate: null,
+    createdAt: 1_700_000_000_000,
+    expiresAt: 9_007_199_254_740_991,
+    revokedAt: null,
+    lastUsedAt: null,
+    rotatedFrom: null,
+    lineage: id,
+    narrowing: { tokensPerDay: 5 },
+    ofPage: false,
+    ...extra,
+  };
+};
+/** A row of the ledger. */
+export const row = (at: number, extra: Partial<UsageRecord> = {}): UsageRecord => ({
+  id: newRequestId(at),
+  at,
+  keyId: 'key_x' as KeyId,
+  accountId: 'acc_x' as UsageRecord['accountId'],
+  operation: 'chat',
+  model: 'gemma3:270m',
+  upstream: 'http://x',
+  outcome: 'completed',
+  status: 200,
+  code: null,
+  streamed: true,
+  promptTokens: 1,
+  completionTokens: 9_007_199_254_740_991,
+  source: 'exact',
+  bytesIn: 1,
+  bytesOut: 2,
+  firstByteMs: null,
+  durationMs: 4,
+  queuedMs: 5,
+  address: '::1',
+  repeats: 3,
+  cacheReadTokens: 6,
+  cacheWriteTokens: 7,
+  reasoningTokens: 8,
+  askedModel: 'default:latest',
+  fallbackFor: 'gemma3:27b',
+  ...extra,
+});
+
 export function storeContract(name: string, create: () => Promise<Database>): void {
   const withStores = storesOf(create);
-  const event = (at = 1): AuditEvent => auditEvent({ actor: 'test', at }, 'test.act', 'test', null, { at });
-  const newKey = async (store: Store, extra: Partial<StoredKey> = {}): Promise<StoredKey> => {
-    const { id, digest } = generateKey();
-    return {
-      id,
-      accountId: (await store.ensureAccount('operator', unlimited, event(1))).id,
-      name: 'ノート',
-      kind: 'secret',
-      digest,
-      status: 'active',
-      scopes: ['inference:chat', 'metadata'],
-      models: ['gemma3:*'],
-      cidr: ['10.0.0.0/8'],
-      allowPath: true,
-      boundCertificate: null,
-      createdAt: 1_700_000_000_000,
-      expiresAt: 9_007_199_254_740_991,
-      revokedAt: null,
-      lastUsedAt: null,
-      rotatedFrom: null,
-      lineage: id,
-      narrowing: { tokensPerDay: 5 },
-      ofPage: false,
-      ...extra,
-    };
-  };
-  const row = (at: number, extra: Partial<UsageRecord> = {}): UsageRecord => ({
-    id: newRequestId(at),
-    at,
-    keyId: 'key_x' as KeyId,
-    accountId: 'acc_x' as UsageRecord['accountId'],
-    operation: 'chat',
-    model: 'gemma3:270m',
-    upstream: 'http://x',
-    outcome: 'completed',
-    status: 200,
-    code: null,
-    streamed: true,
-    promptTokens: 1,
-    completionTokens: 9_007_199_254_740_991,
-    source: 'exact',
-    bytesIn: 1,
-    bytesOut: 2,
-    firstByteMs: null,
-    durationMs: 4,
-    queuedMs: 5,
-    address: '::1',
-    repeats: 3,
-    cacheReadTokens: 6,
-    cacheWriteTokens: 7,
-    reasoningTokens: 8,
-    askedModel: 'default:latest',
-    fallbackFor: 'gemma3:27b',
-    ...extra,
-  });
 
   describe(`the store on ${name}`, () => {
     test(

@@ -19,7 +19,7 @@ export interface Engine {
   transact<T>(db: Kysely<Tables>, work: (transaction: Transaction<Tables>) => Promise<T>): Promise<T>;
   /** Whether the column contains this text, ignoring ASCII case; the text is never a pattern. */
   holds(column: SearchedColumn, search: string): RawBuilder<SqlBool>;
-  /** A figure that changes if and only if another process has written. */
+  /** A figure that changes if and only if another process has changed anything but the ledger and the last use of keys. */
   version(): Promise<number>;
   /** A sentence if the open database is no longer the one that another process would open. */
   loss(): string | undefined;

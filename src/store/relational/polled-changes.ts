@@ -1,5 +1,5 @@
-// The change feed of a database with a figure that changes when another process has written (SQLite's `data_version`;
-// in PostgreSQL, a row that such changes increment). A look costs one read of the figure.
+// The change feed of a database with a figure that changes when another process has changed something (`Engine.version`). A
+// look costs one read of the figure.
 import type { ChangeFeed, ChangeListener, FeedReport } from '../ports/change-feed.ts';
 
 interface Followed extends ChangeListener {

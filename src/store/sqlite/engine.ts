@@ -3,6 +3,7 @@ import type Database from 'better-sqlite3';
 import { sql } from 'kysely';
 import type { KeyId } from '../../domain/id.ts';
 import type { CallerRow, Engine } from '../relational/engine.ts';
+import { changesByOthers } from './change-count.ts';
 import { translating } from './errors.ts';
 import { usageAppender } from './usage-appender.ts';
 
@@ -14,6 +15,7 @@ export function sqliteEngine(database: Database.Database, loss: () => string | u
      from keys join accounts on accounts.id = keys.account_id left join plans on plans.name = accounts.plan
      where keys.id = ?`,
   );
+  const version = translating(changesByOthers(database));
   return {
     type: 'sqlite',
     // There is one writer at a time, so no transaction needs to run again.
@@ -23,7 +25,7 @@ export function sqliteEngine(database: Database.Database, loss: () => string | u
       translating((id: KeyId) => oneCaller.get(id)),
       { behind: () => database.inTransaction },
     ),
-    version: () => Promise.resolve(database.pragma('data_version', { simple: true }) as number),
+    version: () => Promise.resolve(version()),
     loss,
     appendUsage: translating(usageAppender(database)),
   };

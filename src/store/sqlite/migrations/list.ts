@@ -18,6 +18,7 @@ import { openRequestLog } from './request-log.ts';
 import { openRoutes } from './routes.ts';
 import { openServers } from './servers.ts';
 import { openIdentities, openUsedOnce } from './sign-in.ts';
+import { openStoreVersion } from './store-version.ts';
 import { addCacheTokens, addOwnRefusals, addReasoningTokens, addRepeats, addUnits, splitHours } from './usage.ts';
 
 /** Migrations by name, in order. A published one is never changed. */
@@ -305,5 +306,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0033-announcements': {
     up: openAnnouncements,
+  },
+  '0034-store-version': {
+    up: openStoreVersion,
   },
 };
