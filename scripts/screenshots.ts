@@ -27,7 +27,7 @@ writeFileSync(sealingKey, randomBytes(32).toString('hex'));
 setDefaultCACertificates([readFileSync(authority.cert, 'utf8')]);
 const gate = await openGate(fake.url, {
   APPLICATIONS_PER_MINUTE: '1000',
-  GATE_NAME: '研究室の関所',
+  GATE_NAME: '研究室LLM',
   SLOTS: '2',
   SERVER_SECRET_KEY: sealingKey,
   TLS_CERT: pair.cert,
@@ -198,20 +198,20 @@ process.stdout.write(`${applications.length} applications waited; the pictures a
 /** What a page shows when it is in use. */
 async function show(name: string, language: 'en' | 'ja', reader: Reader): Promise<void> {
   if (name === 'plan') {
-    await reader.press(language === 'ja' ? '確認する' : 'Ask');
-    await reader.sees(language === 'ja' ? '通ります' : 'It passes');
+    await reader.press(language === 'ja' ? '確認' : 'Ask');
+    await reader.sees(language === 'ja' ? '許可されます' : 'It passes');
   }
   if (name === 'playground') {
-    await reader.fill(language === 'ja' ? 'メッセージ' : 'Message', 'なぜ空は青いのですか?');
+    await reader.fill(language === 'ja' ? 'メッセージ' : 'Message', 'なぜ空は青いのですか？');
     await reader.press(language === 'ja' ? '送信' : 'Send');
-    await reader.sees(language === 'ja' ? /毎秒/ : /tokens a second/);
+    await reader.sees(language === 'ja' ? /トークン\/秒/ : /tokens a second/);
   }
 }
 
 /** Calls without a pause, until the screenshot is taken. */
 async function busy(key: string, shown: { readonly is: boolean }): Promise<void> {
   while (!shown.is) {
-    const body = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'なぜ空は青いのですか?' }] };
+    const body = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'なぜ空は青いのですか？' }] };
     await post(`${gate.url}/api/chat`, key, body)
       .then((response) => response.text())
       .catch(() => undefined);

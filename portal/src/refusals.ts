@@ -14,7 +14,7 @@ const signInCodes: Readonly<Record<string, Readonly<Record<Language, string>>>> 
     ja: 'メールアドレスかパスワードが違います。',
   },
   INVALID_PASSWORD: { en: 'That is not your password.', ja: 'パスワードが違います。' },
-  INVALID_CODE: { en: 'That code is wrong or has expired.', ja: 'コードが違うか、期限が切れています。' },
+  INVALID_CODE: { en: 'That code is wrong or has expired.', ja: 'コードが違うか、有効期限が切れています。' },
   INVALID_BACKUP_CODE: {
     en: 'That backup code is wrong or was used.',
     ja: 'バックアップコードが違うか、使用済みです。',

@@ -47,7 +47,7 @@ test('a sentence has its parts and figures in the language of the page', () => {
     },
   };
   expect(reasonIn(said, 'en')).toBe('The reason needs 1 to 20 characters.');
-  expect(reasonIn(said, 'ja')).toBe('理由: 1文字以上、20文字以内にしてください。');
+  expect(reasonIn(said, 'ja')).toBe('理由：1文字以上、20文字以内で入力してください。');
   expect(reasonIn({ reason: 'of_a_newer_gate', parameters: {} }, 'en')).toBeUndefined();
 });
 

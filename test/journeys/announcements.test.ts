@@ -127,7 +127,7 @@ test('an operator writes one on the page; a member sees the banner in their lang
   const reader = await readerOf(member, 390, 'ja');
   await reader.open('/portal/keys');
   await reader.sees('正午に再開します。');
-  await reader.sees('メンテナンス中: 新しい呼び出しは受け付けていません');
+  await reader.sees('メンテナンス中：新しいリクエストは受け付けていません');
   await reader.sees('New disks.');
   await reader.isSound();
   await reader.page.getByRole('button', { name: '今後表示しない' }).click();

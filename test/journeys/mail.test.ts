@@ -49,7 +49,7 @@ test('open: the key is issued when the address is confirmed with a button, not w
   const { body: applied } = await apply(visitor, 'taro@example.org', { language: 'ja' });
   expect(visitor.cookies.size).toBe(0);
   const { subject, text } = await mailbox.to('taro@example.org');
-  expect([subject, text]).toEqual(['[研究室の門] メールアドレスの確認', expect.stringContaining('1回だけ')]);
+  expect([subject, text]).toEqual(['[研究室の門] メールアドレスの確認', expect.stringContaining('一度だけ')]);
   // A mail scanner that opens the link changes nothing.
   expect((await fetch(linkIn(text))).status).toBe(200);
   const claim = (): Promise<Reply> => visitor.post(`/applications/${applied.id}/claim`, { claim: applied.claim });

@@ -644,9 +644,9 @@ describe('the preview of a call', () => {
       const body = { path: '/api/chat', model: 'gemma3:270m', account: account.id, ...question };
       return (await call('POST', '/preview', { body, headers: { 'accept-language': 'ja' } })).body.reason;
     };
-    expect(await reason({})).toBe('この呼び出しは、モデルの順番が来れば通ります。');
+    expect(await reason({})).toBe('このリクエストは、モデルの順番が来れば実行されます。');
     expect(await reason({ path: '/api/nothing' })).toBe('このルートはありません。');
-    expect(await reason({ path: '/api/me' })).toMatch(/^この API キーには、.*"account"/);
+    expect(await reason({ path: '/api/me' })).toMatch(/^このAPIキーには、.*"account"/);
   });
 
   test('uses up no limit', async () => {

@@ -31,7 +31,7 @@ async function readerOf(visitor: Visitor, width = 1440, language: 'en' | 'ja' = 
 test('the first page of a gate without an operator says where the one-time link is, and a page over plain HTTP claims nothing', async () => {
   for (const [width, language, where, plain] of [
     [1440, 'en', 'one-time link in the log', 'over plain HTTP'],
-    [390, 'ja', '起動ログ', '暗号化されていない HTTP'],
+    [390, 'ja', '起動ログ', '暗号化されていないHTTP'],
   ] as const) {
     const reader = await Reader.at(browser, gate.url, { width, language });
     await reader.open('/portal/');
@@ -118,7 +118,7 @@ test('somebody who waits sees a page for those who wait, and no dead pages; a ta
   expect((await applied.post('/applications', asked)).status).toBe(201);
   for (const [width, language, waits, taken] of [
     [1440, 'en', 'waits for an operator', 'Somebody else here has the address desk@example.org'],
-    [390, 'ja', '運用者の判断を待っています', 'desk@example.org はすでに使われています'],
+    [390, 'ja', '申請は承認待ちです', 'メールアドレス「desk@example.org」はすでに使われています'],
   ] as const) {
     const reader = await readerOf(applied, width, language);
     await reader.open('/portal/keys');
@@ -262,7 +262,7 @@ test('what is down is said: mail and provider with their last error, the gate ov
     .getByRole('button', { name: /でサインイン$/ })
     .last()
     .click();
-  await visitor.sees('サインインの提供元に接続できないか');
+  await visitor.sees('サインインのプロバイダーに接続できないか');
   await visitor.close();
   const there = await Reader.at(browser, away.url);
   await there.context.addCookies([...desk.cookies].map(([name, value]) => ({ name, value, url: away.url })));
@@ -280,17 +280,20 @@ test('what is down is said: mail and provider with their last error, the gate ov
   await reader.sees('Alpha lab');
   await page.route('**/management/**', (route) => route.abort());
   await page.getByRole('searchbox').fill('x');
-  await reader.sees('関所から応答がありません');
+  await reader.sees('ゲートウェイから応答がありません');
   await page.unroute('**/management/**');
-  await eventually(async () => expect(await page.getByText('関所から応答がありません').count()).toBe(0), 15_000);
+  await eventually(
+    async () => expect(await page.getByText('ゲートウェイから応答がありません').count()).toBe(0),
+    15_000,
+  );
   await page.route('**/assets/rules-*', (route) => route.abort());
   await page.getByRole('button', { name: 'メニュー' }).click();
   await page.getByRole('navigation').getByRole('link', { name: 'ルール' }).click();
-  await reader.sees('画面の一部を読み込めませんでした');
+  await reader.sees('ページの一部を読み込めませんでした');
   await page.unroute('**/assets/rules-*');
   // The page reloads by itself once a minute where it reaches the gate, and has a button.
   const rules = page.getByRole('heading', { name: 'ルール', level: 1 });
-  await page.getByRole('button', { name: '画面を読み込み直す' }).or(rules).first().click();
+  await page.getByRole('button', { name: 'ページを再読み込み' }).or(rules).first().click();
   await rules.waitFor();
   // What the browser has said of the part that it could not get.
   expect(reader.wrong.splice(0).every((said) => said.includes('dynamically imported'))).toBe(true);

@@ -99,7 +99,7 @@ describe('an applicant', () => {
     await mode('open');
     const reader = await Reader.at(browser, gate.url, { language: 'ja', width: 390, scheme: 'dark' });
     await reader.open('/portal/apply');
-    expect(await reader.heading()).toBe('利用を申請する');
+    expect(await reader.heading()).toBe('利用を申請');
     await reader.fill(/お名前/, '花子');
     await reader.fill(/メールアドレス/, newMail());
     await reader.fill(/利用の目的/, '論文の要約');
@@ -109,7 +109,7 @@ describe('an applicant', () => {
     expect((await call(await secretShown(reader))).status).toBe(200);
     await reader.isSound();
     await reader.press('コピーしました');
-    await reader.sees('花子 さん、こんにちは');
+    await reader.sees('花子さん、こんにちは');
     await reader.close();
   });
 
@@ -297,19 +297,19 @@ describe('an operator', () => {
     await card.getByRole('button', { name: '変更' }).click();
     await phone.page
       .getByRole('dialog')
-      .getByText('保存済みです')
-      .or(phone.page.getByPlaceholder(/保存済み/))
+      .getByText('保存されています')
+      .or(phone.page.getByPlaceholder(/保存されています/))
       .waitFor();
     await phone.fill('重み *', '3');
     await phone.isSound();
     await phone.press('保存');
     await phone.sees('サーバーを変更しました。');
     expect(await shown()).toMatchObject({ weight: 3, secret: { from: 'stored' }, version: 2 });
-    await card.getByRole('button', { name: '切り離す' }).click();
-    await phone.page.getByRole('dialog').getByRole('button', { name: '切り離す' }).click();
+    await card.getByRole('button', { name: '切り離し' }).click();
+    await phone.page.getByRole('dialog').getByRole('button', { name: '切り離し' }).click();
     await card.getByText('停止中').waitFor();
-    await card.getByRole('button', { name: '復帰させる' }).click();
-    await card.getByText('応答しています').waitFor();
+    await card.getByRole('button', { name: '復帰' }).click();
+    await card.getByText('応答あり').waitFor();
     await card.getByRole('button', { name: '削除' }).click();
     await phone.page.getByRole('dialog').getByRole('button', { name: '削除' }).click();
     await phone.sees('サーバーを削除しました。');
@@ -687,11 +687,11 @@ test('an operator sees why an application is held, and what the cached and reaso
     [
       { language: 'ja', width: 390 },
       [
-        'このメールボックスのアカウントがすでにあります',
+        'このメールアドレスのアカウントがすでにあります',
         'うちキャッシュ読み取り',
-        'キャッシュ: 読み取り 723、書き込み 31',
+        'キャッシュ（読み取り723、書き込み31）',
         'うち推論トークン',
-        'うち推論: 512',
+        'うち推論：512',
       ],
     ],
   ] as const) {

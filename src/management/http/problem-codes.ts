@@ -7,18 +7,18 @@ export const problems = {
   not_json: {
     status: 400,
     en: 'The request body is not valid JSON.',
-    ja: 'リクエスト本文が JSON として正しくありません。',
+    ja: 'リクエスト本文がJSONとして正しくありません。',
   },
   unauthenticated: {
     status: 401,
     en: 'Sign in, or send an API key with management scopes.',
-    ja: 'サインインするか、管理スコープのある API キーを送ってください。',
+    ja: 'サインインするか、管理スコープのあるAPIキーを送ってください。',
   },
   forbidden: { status: 403, en: 'You are not allowed to do that.', ja: 'この操作は許可されていません。' },
   tls_required: {
     status: 403,
     en: 'This gateway only answers over https://.',
-    ja: 'このゲートウェイは https:// でのみ応答します。',
+    ja: 'このゲートウェイはhttps://でのみ応答します。',
   },
   cross_site: {
     status: 403,
@@ -28,7 +28,7 @@ export const problems = {
   sign_in_again: {
     status: 403,
     en: 'Sign in again: this requires a sign-in within the last ten minutes.',
-    ja: 'もう一度サインインしてください。この操作には 10 分以内のサインインが必要です。',
+    ja: 'もう一度サインインしてください。この操作には10分以内のサインインが必要です。',
   },
   not_found: { status: 404, en: 'Not found.', ja: '見つかりません。' },
   method_not_allowed: {
@@ -39,30 +39,34 @@ export const problems = {
   conflict: {
     status: 409,
     en: 'The request conflicts with what is there.',
-    ja: '現在の状態と矛盾するリクエストです。',
+    ja: '現在の状態では実行できないリクエストです。',
   },
-  precondition_failed: { status: 412, en: 'It has been changed in the meantime.', ja: 'その間に変更されています。' },
+  precondition_failed: {
+    status: 412,
+    en: 'It has been changed in the meantime.',
+    ja: '表示中に、ほかの操作で変更されました。',
+  },
   body_too_large: { status: 413, en: 'The request body is too large.', ja: 'リクエスト本文が大きすぎます。' },
-  unsupported_media_type: { status: 415, en: 'Send application/json.', ja: 'application/json で送ってください。' },
+  unsupported_media_type: { status: 415, en: 'Send application/json.', ja: 'application/jsonで送ってください。' },
   unknown_host: {
     status: 421,
     en: 'The gateway does not know this host name. Its operator sets PUBLIC_URL.',
-    ja: 'このホスト名は設定されていません。運用者が PUBLIC_URL を設定してください。',
+    ja: 'このホスト名は設定されていません。管理者がPUBLIC_URLを設定してください。',
   },
   repeat_differs: {
     status: 422,
     en: 'This Idempotency-Key was used for another request.',
-    ja: 'この Idempotency-Key は、別のリクエストで使われています。',
+    ja: 'このIdempotency-Keyは、別のリクエストで使われています。',
   },
   too_many_failures: {
     status: 429,
     en: 'Too many wrong API keys were sent from your address.',
-    ja: 'お使いのアドレスから、誤った API キーが何度も送られました。',
+    ja: 'お使いの接続元IPアドレスから、誤ったAPIキーが何度も送られました。',
   },
   too_many_applications: {
     status: 429,
     en: 'Too many applications were sent from your address.',
-    ja: 'お使いのアドレスから、申請が何度も送られました。',
+    ja: 'お使いの接続元IPアドレスから、申請が何度も送られました。',
   },
   too_many_requests: {
     status: 429,
@@ -77,7 +81,7 @@ export const problems = {
   provider_failed: {
     status: 502,
     en: 'The sign-in provider cannot be reached, or is not the one that is configured.',
-    ja: 'サインインの提供元に接続できないか、設定されたものと異なります。',
+    ja: 'サインインのプロバイダーに接続できないか、設定と異なるプロバイダーです。',
   },
   busy: {
     status: 503,
@@ -92,7 +96,7 @@ export const problems = {
   store_unusable: {
     status: 503,
     en: 'The gateway cannot write right now: its disk is full or failing. Its operator has been told.',
-    ja: 'ディスクに空きがないか障害があるため、現在ゲートウェイは書き込めません。運用者に通知済みです。',
+    ja: 'ディスクに空きがないか障害があるため、現在ゲートウェイは書き込めません。管理者に通知済みです。',
   },
   internal: {
     status: 500,
