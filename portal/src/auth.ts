@@ -49,6 +49,27 @@ export const changePassword = (change: NewPassword): Promise<unknown> => ask('/c
 export const endSecondStep = (proof: { readonly password: string; readonly code: string }): Promise<unknown> =>
   ask('/two-factor/disable', proof);
 
+/** Backup codes in the place of those there were, which open nothing any more. @throws Problem. */
+export const renewBackupCodes = async (): Promise<readonly string[]> =>
+  (await ask<{ backupCodes: readonly string[] }>('/two-factor/generate-backup-codes', {})).backupCodes;
+
+/** Where somebody is signed in. */
+export interface Visit {
+  readonly id: string;
+  /** This browser. */
+  readonly here: boolean;
+  readonly address: string;
+  readonly userAgent: string;
+  readonly createdAt: string;
+  readonly activeAt: string;
+}
+
+export const visits = {
+  list: () => ask<readonly Visit[]>('/list-sessions'),
+  end: (id: string) => ask('/revoke-session', { id }),
+  endOthers: () => ask('/revoke-other-sessions', {}),
+} as const;
+
 /** Leaves for the provider. @throws Problem. */
 export async function signInAt(provider: string, next: string): Promise<void> {
   const { url } = await ask<{ url: string }>('/sign-in/provider', { provider, next, anew: takeAnew() });
@@ -76,6 +97,7 @@ export interface Passkey {
   readonly id: string;
   readonly name: string;
   readonly createdAt: string;
+  readonly lastUsedAt: string | null;
 }
 
 type Registration = Parameters<typeof startRegistration>[0]['optionsJSON'];
@@ -93,5 +115,6 @@ export const passkeys = {
     const response = await startAuthentication({ optionsJSON });
     await ask('/passkey/verify-authentication', { response });
   },
+  rename: (id: string, name: string) => ask('/passkey/update-passkey', { id, name }),
   remove: (id: string) => ask('/passkey/delete-passkey', { id }),
 } as const;

@@ -215,6 +215,7 @@ export const sentences = {
   key_is_bound:
     'A key that ends, or is bound to networks, models, a certificate or limits, lets nobody in, gives nobody more, and frees nobody.',
   idempotency_key: 'An Idempotency-Key has 1 to 200 printable characters without spaces.',
+  second_step_off: 'There is no second step, so it has no backup codes. Set it up first.',
   passkey_late: 'That took too long, or was not begun here. Begin again.',
   passkey_twice: 'That was answered already. Begin again.',
   passkey_there: 'That passkey is here already.',

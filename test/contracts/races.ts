@@ -458,6 +458,7 @@ const signInRaces: readonly Race[] = [
         credentialId: id,
         publicKey: new Uint8Array(1),
         createdAt: 1,
+        lastUsedAt: null,
         ...facts,
       };
       return (await store.insertPasskey(passkey, session, 3)) === 'added';

@@ -55,10 +55,31 @@ test('a passkey is added and listed, signs in without the second step, and is re
   expect((await visitor.get('/session')).body.person.email).toBe(mail);
   const { body: list } = await member.auth('/passkey/list-user-passkeys');
   expect(list).toMatchObject([{ name: 'phone' }]);
-  expect(Object.keys(list[0])).toEqual(['id', 'name', 'createdAt']);
+  expect(Object.keys(list[0])).toEqual(['id', 'name', 'createdAt', 'lastUsedAt']);
+  expect(Date.parse(list[0].lastUsedAt)).toBeGreaterThanOrEqual(Date.parse(list[0].createdAt));
   expect((await member.get('/me/export')).body.passkeys).toEqual(list);
   expect((await member.auth('/passkey/delete-passkey', { id: list[0].id })).status).toBe(200);
   expect((await enter(device)).reply.status).toBe(401);
+});
+
+test('a passkey has a name that its owner gives and changes, and says when it was used', async () => {
+  const [owner, mallory] = [await memberOf(gate, newMail()), await memberOf(gate, newMail())];
+  const device = new Authenticator(gate.url);
+  expect((await add(owner, device)).status).toBe(200);
+  const list = async () => (await owner.auth('/passkey/list-user-passkeys')).body;
+  const [{ id, lastUsedAt }] = await list();
+  expect(lastUsedAt).toBeNull();
+  expect((await mallory.auth('/passkey/update-passkey', { id, name: 'mine now' })).status).toBe(404);
+  for (const name of ['', '  ', 'x'.repeat(101), 'two\nlines', 'left \u202e right', 'p\u0430ypal'])
+    expect([name, (await owner.auth('/passkey/update-passkey', { id, name })).status]).toEqual([name, 400]);
+  expect((await owner.auth('/passkey/update-passkey', { id, name: ' 仕事の  ノート ' })).status).toBe(200);
+  expect(await list()).toMatchObject([{ name: '仕事の ノート', lastUsedAt: null }]);
+  const { body: options } = await owner.auth('/passkey/generate-register-options');
+  const bad = { name: 'left \u202e right', response: new Authenticator(gate.url).create(options) };
+  expect((await owner.auth('/passkey/verify-registration', bad)).status).toBe(400);
+  expect((await enter(device, { counter: 0 })).reply.status).toBe(200);
+  const [used] = await list();
+  expect(Date.parse(used.lastUsedAt)).toBeGreaterThanOrEqual(Date.parse(used.createdAt));
 });
 
 test('removing a passkey ends the sessions that it opened', async () => {

@@ -144,6 +144,8 @@ describe('A8: a session', () => {
     const [line = ''] = headers.getSetCookie();
     expect(line).toMatch(/; Path=\/; HttpOnly; SameSite=Lax$/);
     expect(line).not.toMatch(/domain/i);
+    // As long as a session can last: one in constant use does not end after the day that it may be idle.
+    expect(line).toMatch(/; Max-Age=604800;/);
   });
 
   test('A5: ends on sign-out, password change or removal; the old cookie opens nothing', async () => {
@@ -213,7 +215,6 @@ describe('A8: a session', () => {
 describe('a session older than a week', () => {
   test('has ended on every sign-in route too, even if it was in constant use', async () => {
     for (const [path, body] of [
-      ['/get-session', undefined],
       ['/list-sessions', undefined],
       ['/revoke-other-sessions', {}],
       ['/two-factor/enable', { password: goodPassword }],
@@ -231,9 +232,7 @@ describe('a session older than a week', () => {
           .where('userId', '=', id)
           .execute(),
       );
-      const { status, text } = await member.auth(path, body);
-      if (path === '/get-session') expect([status, text]).toEqual([200, 'null']);
-      else expect(status, path).toBe(401);
+      expect((await member.auth(path, body)).status, path).toBe(401);
       const later = await new Visitor(gate.url).ask('GET', '/management/v1/me', { headers: { cookie } });
       expect(later.status).toBe(401);
     }
@@ -641,6 +640,40 @@ describe('a second factor', () => {
     expect([late.status, late.body.code]).toEqual([429, 'ACCOUNT_TEMPORARILY_LOCKED']);
   });
 
+  test('gets new backup codes only for a recent sign-in, and the old ones open nothing any more', async () => {
+    const { mail, secret, codes } = await guarded();
+    const owner = await challenged(mail);
+    expect((await owner.auth('/two-factor/verify-backup-code', { code: codes[0] })).status).toBe(200);
+    const { body, status } = await owner.auth('/two-factor/generate-backup-codes', {});
+    expect(status).toBe(200);
+    const renewed: string[] = body.backupCodes;
+    expect(new Set([...codes, ...renewed]).size).toBe(20);
+    const opens = async (code: string | undefined): Promise<boolean> => {
+      const visitor = await challenged(mail);
+      return (await visitor.auth('/two-factor/verify-backup-code', { code })).status === 200;
+    };
+    expect([await opens(codes[1]), await opens(renewed[0]), await opens(renewed[0]), await opens(renewed[9])]).toEqual([
+      false,
+      true,
+      false,
+      true,
+    ]);
+    // Of two that are asked for at once, one set works: the one that was written last.
+    const both = await Promise.all([1, 2].map(() => owner.auth('/two-factor/generate-backup-codes', {})));
+    const works = await Promise.all(both.map((each) => opens(each.body.backupCodes[0])));
+    expect(works.filter(Boolean)).toHaveLength(1);
+    await leftOpen(owner);
+    const late = await owner.auth('/two-factor/generate-backup-codes', {});
+    expect([late.status, late.body.code]).toEqual([403, 'sign_in_again']);
+    // The app still works, and somebody without a second step has no codes.
+    expect((await (await challenged(mail)).auth('/two-factor/verify-totp', { code: nextTotp(secret) })).status).toBe(
+      200,
+    );
+    const none = await (await memberOf(gate, newMail())).auth('/two-factor/generate-backup-codes', {});
+    expect([none.status, none.body.reason]).toEqual([409, 'second_step_off']);
+    expect((await new Visitor(gate.url).auth('/two-factor/generate-backup-codes', {})).status).toBe(401);
+  });
+
   test('stays when the password is reset', async () => {
     const { mail } = await guarded();
     const operator = await operatorOf(gate);
@@ -651,6 +684,50 @@ describe('a second factor', () => {
     const { body } = await new Visitor(gate.url).auth('/sign-in/email', { email: mail, password });
     expect(body).toMatchObject({ twoFactorRedirect: true });
   });
+});
+
+test('a person sees where they are signed in without anything that opens a session, and ends one or all others', async () => {
+  const mail = newMail();
+  const member = await memberOf(gate, mail);
+  const visitors = [1, 2, 3].map(() => new Visitor(gate.url, `198.51.100.${++people}`));
+  for (const each of visitors) {
+    const body = { email: mail, password: goodPassword };
+    const headers = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0' };
+    expect((await each.ask('POST', '/portal/auth/sign-in/email', { body, headers })).status).toBe(200);
+  }
+  const list = async (): Promise<{ id: string; here: boolean; address: string }[]> =>
+    (await member.auth('/list-sessions')).body;
+  const [own, first, second] = await list();
+  expect(own).toMatchObject({ here: true, address: '127.0.0.1' });
+  expect(first).toEqual({
+    id: expect.any(String),
+    here: false,
+    userAgent: expect.stringContaining('Firefox/140.0'),
+    address: expect.stringMatching(/^198\.51\.100\./),
+    createdAt: expect.any(String),
+    activeAt: expect.any(String),
+    expiresAt: expect.any(String),
+  });
+  const text = JSON.stringify(await list());
+  for (const each of [member, ...visitors])
+    for (const value of each.cookies.values()) expect(text).not.toContain(decodeURIComponent(value).split('.')[0]);
+  // Somebody else's session is not there.
+  const mallory = await memberOf(gate, newMail());
+  expect((await mallory.auth('/revoke-session', { id: first?.id })).status).toBe(404);
+  expect((await visitors[0]!.get('/me')).status).toBe(200);
+  expect((await member.auth('/revoke-session', { id: first?.id })).status).toBe(200);
+  expect((await member.auth('/revoke-session', { id: first?.id })).status).toBe(404);
+  expect(await Promise.all(visitors.map(async (each) => (await each.get('/me')).status))).toEqual([401, 200, 200]);
+  expect((await list()).map(({ id }) => id)).toContain(second?.id);
+  expect((await member.auth('/revoke-other-sessions', {})).status).toBe(200);
+  expect(await Promise.all([member, ...visitors].map(async (each) => (await each.get('/me')).status))).toEqual([
+    200, 401, 401, 401,
+  ]);
+  const { id } = (await member.get('/session')).body.person;
+  const { items } = (await (await operatorOf(gate)).get(`/audit?subject=${id}`)).body;
+  expect(items.map(({ action }: { action: string }) => action)).toEqual(
+    expect.arrayContaining(['person.session-ended', 'person.sessions-ended']),
+  );
 });
 
 test('of the library’s routes, exactly those that a page uses are served', async () => {
@@ -664,7 +741,6 @@ test('of the library’s routes, exactly those that a page uses are served', asy
   const used = new Set([
     '/sign-in/email',
     '/sign-out',
-    '/get-session',
     '/list-sessions',
     '/revoke-session',
     '/revoke-other-sessions',
@@ -673,6 +749,7 @@ test('of the library’s routes, exactly those that a page uses are served', asy
     '/two-factor/disable',
     '/two-factor/verify-totp',
     '/two-factor/verify-backup-code',
+    '/two-factor/generate-backup-codes',
   ]);
   const member = await memberOf(gate, newMail());
   const there = new Set<string>();

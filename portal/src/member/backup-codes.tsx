@@ -1,9 +1,14 @@
-// Backup codes of the second step, shown this once: to read, to copy, or to keep as a file.
-import { Button, Code, CopyButton, Group, SimpleGrid, Stack } from '@mantine/core';
+// Backup codes of the second step, shown this once: to read, to copy, or to keep as a file; and new ones in their place.
+import { Button, Code, CopyButton, Group, SimpleGrid, Stack, Text } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
 import { IconCheck, IconCopy, IconDownload } from '@tabler/icons-react';
-import type { ReactNode } from 'react';
+import { useMutation } from '@tanstack/react-query';
+import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { wordsOf } from '../api.ts';
+import { renewBackupCodes } from '../auth.ts';
 import { useSession } from '../session.tsx';
+import { useAsk } from '../shell/ask.tsx';
 
 export function BackupCodes({ codes }: { readonly codes: readonly string[] }): ReactNode {
   const { t } = useTranslation('member');
@@ -41,5 +46,34 @@ export function BackupCodes({ codes }: { readonly codes: readonly string[] }): R
         </Button>
       </Group>
     </Stack>
+  );
+}
+
+/** Asks first, since the codes that somebody has kept stop working. */
+export function RenewBackupCodes(): ReactNode {
+  const { t } = useTranslation('member');
+  const ask = useAsk();
+  const [codes, setCodes] = useState<readonly string[]>();
+  const renew = useMutation({
+    mutationFn: renewBackupCodes,
+    onSuccess: setCodes,
+    onError: (error) => notifications.show({ message: wordsOf(error), color: 'red' }),
+  });
+  const start = async (): Promise<void> => {
+    const act = t('me.backupRenew');
+    if (await ask({ title: t('me.backupRenewTitle'), text: t('me.backupRenewText'), act })) renew.mutate();
+  };
+  return (
+    <>
+      {codes && (
+        <>
+          <Text size="sm">{t('me.backupRenewed')}</Text>
+          <BackupCodes codes={codes} />
+        </>
+      )}
+      <Button w="fit-content" variant="default" loading={renew.isPending} onClick={() => void start()}>
+        {t('me.backupRenew')}
+      </Button>
+    </>
   );
 }

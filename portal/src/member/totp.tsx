@@ -1,16 +1,19 @@
-// The second step: an authenticator app is set up with a key or a link, shown to work, and switched off with the password and a code.
-import { Anchor, Button, Group, PasswordInput, Stack, Text, TextInput } from '@mantine/core';
+// The second step: an authenticator app is set up with a QR code, a key or a link, shown to work, and switched off with the password and
+// a code. While it is on, its backup codes can be replaced.
+import { Anchor, Box, Button, Group, PasswordInput, Skeleton, Stack, Text, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation } from '@tanstack/react-query';
 import type { TFunction } from 'i18next';
-import { type ReactNode, useState } from 'react';
+import { lazy, type ReactNode, Suspense, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Problem, wordsOf } from '../api.ts';
 import { auth, endSecondStep } from '../auth.ts';
 import { useSession } from '../session.tsx';
 import { Copy } from '../shell/copy.tsx';
 import { Against, sending } from '../visitor/form.tsx';
-import { BackupCodes } from './backup-codes.tsx';
+import { BackupCodes, RenewBackupCodes } from './backup-codes.tsx';
+
+const QrCode = lazy(() => import('./qr-code.tsx'));
 
 interface Begun {
   readonly totpURI: string;
@@ -87,23 +90,11 @@ export function Totp(): ReactNode {
       setAgainst(againstProof(error, t));
     },
   });
-  const secret = begun ? (new URL(begun.totpURI).searchParams.get('secret') ?? '') : '';
   return (
     <Stack gap="sm">
       <Text size="sm">{t(on ? 'me.totpOn' : 'me.totpOff')}</Text>
-      {begun && (
-        <>
-          <Text size="sm">{t('me.totpScan')}</Text>
-          <Group>
-            <Copy text={secret} label={t('me.totp')} />
-            <Anchor href={begun.totpURI} size="sm">
-              {t('me.totpOpen')}
-            </Anchor>
-          </Group>
-          <Text size="sm">{t('me.backup')}</Text>
-          <BackupCodes codes={begun.backupCodes} />
-        </>
-      )}
+      {begun && <SetUp begun={begun} on={on} />}
+      {on && !begun && <RenewBackupCodes />}
       {begun && !on ? (
         <form onSubmit={sending(() => finish.mutate())}>
           <Stack gap="sm" maw={420}>
@@ -146,5 +137,38 @@ export function Totp(): ReactNode {
         </form>
       )}
     </Stack>
+  );
+}
+
+/** What the app needs, and the backup codes; once it is on, only those. */
+function SetUp({ begun, on }: { readonly begun: Begun; readonly on: boolean }): ReactNode {
+  const { t } = useTranslation('member');
+  const secret = new URL(begun.totpURI).searchParams.get('secret') ?? '';
+  return (
+    <>
+      {!on && (
+        <>
+          <Text size="sm">{t('me.totpScan')}</Text>
+          <Group gap="lg" align="flex-start">
+            <Box w={220} maw="100%">
+              <Suspense fallback={<Skeleton w={220} h={220} />}>
+                <QrCode text={begun.totpURI} label={t('me.totpQr')} />
+              </Suspense>
+            </Box>
+            <Stack gap="xs" style={{ flex: '1 1 14rem' }}>
+              <Text size="sm">{t('me.totpType')}</Text>
+              <Box style={{ overflowWrap: 'anywhere' }}>
+                <Copy text={secret} label={t('me.totpSecret')} />
+              </Box>
+              <Anchor href={begun.totpURI} size="sm">
+                {t('me.totpOpen')}
+              </Anchor>
+            </Stack>
+          </Group>
+        </>
+      )}
+      <Text size="sm">{t('me.backup')}</Text>
+      <BackupCodes codes={begun.backupCodes} />
+    </>
   );
 }

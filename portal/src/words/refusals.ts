@@ -226,6 +226,7 @@ export const japanese: Readonly<Record<Reason, string>> = {
   key_is_bound:
     '有効期限があるキーや、ネットワーク、モデル、証明書、利用量で制限されたキーでは、この操作はできません。',
   idempotency_key: 'Idempotency-Keyは、空白を含まない1文字以上200文字以内の印字可能文字で指定してください。',
+  second_step_off: '2段階認証が無効なため、バックアップコードはありません。先に2段階認証を設定してください。',
   passkey_late: '時間がかかりすぎたか、別の場所で始めた操作です。最初からやり直してください。',
   passkey_twice: 'すでに処理済みです。最初からやり直してください。',
   passkey_there: 'このパスキーは、すでに登録されています。',

@@ -5,6 +5,7 @@ import type { Account } from '../../domain/account.ts';
 import type { Person } from '../../domain/person.ts';
 import { iso, type WallMs } from '../../domain/time.ts';
 import type { UsageRecord } from '../../domain/usage.ts';
+import type { StoredPasskey, StoredVisit } from '../../store/ports/sign-in.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { UsageFilter } from '../../store/ports/usage.ts';
 import { showAccount } from '../accounts/accounts.ts';
@@ -31,6 +32,21 @@ export async function* pagesOfUsage(
   } while (before !== undefined);
 }
 
+const passkeyOf = ({ id, name, createdAt, lastUsedAt }: StoredPasskey) => ({
+  id,
+  name,
+  createdAt: iso(createdAt),
+  lastUsedAt: iso(lastUsedAt),
+});
+
+const sessionOf = ({ createdAt, expiresAt, activeAt, address, userAgent }: StoredVisit) => ({
+  createdAt: iso(createdAt),
+  expiresAt: iso(expiresAt),
+  activeAt: iso(activeAt),
+  address,
+  userAgent,
+});
+
 /** But for what would let others in: digests, hashes, sessions. */
 export async function* exportOf(
   store: Store,
@@ -42,10 +58,7 @@ export async function* exportOf(
   const member = (name: string, value: unknown): string => `,${JSON.stringify(name)}:${JSON.stringify(value)}`;
   const application = await store.findApplicationOf(person.id);
   yield `{"person":${JSON.stringify(person)}${member('application', application ? showOwnApplication(application) : null)}`;
-  yield member(
-    'passkeys',
-    (await store.listPasskeys(person.id)).map(({ id, name, createdAt }) => ({ id, name, createdAt: iso(createdAt) })),
-  );
+  yield member('passkeys', (await store.listPasskeys(person.id)).map(passkeyOf));
   yield member(
     'providers',
     (await store.listIdentities(person.id)).map(({ createdAt, ...identity }) => ({
@@ -53,14 +66,7 @@ export async function* exportOf(
       createdAt: iso(createdAt),
     })),
   );
-  yield member(
-    'sessions',
-    (await store.listSessions(person.id, now)).map(({ createdAt, expiresAt, ...session }) => ({
-      createdAt: iso(createdAt),
-      expiresAt: iso(expiresAt),
-      ...session,
-    })),
-  );
+  yield member('sessions', (await store.listSessions(person.id, now)).map(sessionOf));
   if (!account) {
     yield `${member('account', null)}}`;
     return;

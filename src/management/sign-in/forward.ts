@@ -7,6 +7,7 @@ import type { Store } from '../../store/ports/store.ts';
 import { signInPath } from './library.ts';
 import type { OwnRouteAnswer, Session } from './own-route.ts';
 import type { Route } from './route-list.ts';
+import { longestMs } from './sessions.ts';
 import type { SignIn } from './sign-in.ts';
 
 /** What is written into the audit log when it was done. */
@@ -18,7 +19,11 @@ const audited: Readonly<Record<string, string>> = {
   '/change-password': 'person.password',
   '/two-factor/enable': 'person.second-factor-begun',
   '/two-factor/disable': 'person.second-factor-off',
+  '/two-factor/generate-backup-codes': 'person.backup-codes',
+  '/revoke-session': 'person.session-ended',
+  '/revoke-other-sessions': 'person.sessions-ended',
   '/passkey/verify-registration': 'person.passkey-added',
+  '/passkey/update-passkey': 'person.passkey-renamed',
   '/passkey/delete-passkey': 'person.passkey-removed',
 };
 
@@ -62,7 +67,7 @@ export async function forward(
     return sendOwn(tools, asking, answer, response);
   }
   const answer = await askLibrary(tools, asking, request);
-  const lines = answer.headers.getSetCookie();
+  const lines = answer.headers.getSetCookie().map((line) => signIn.cookies.lasting(line, longestMs / 1000));
   if (answer.status < 400) await writeDown(tools, asking, lines);
   response.status(answer.status);
   for (const name of ['content-type', 'location', 'retry-after', 'x-retry-after']) {

@@ -5,6 +5,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { type BetterAuthOptions, betterAuth } from 'better-auth';
 import { createAuthEndpoint } from 'better-auth/api';
 import { setSessionCookie } from 'better-auth/cookies';
+import { symmetricEncrypt } from 'better-auth/crypto';
 import { twoFactor } from 'better-auth/plugins/two-factor';
 import { z } from 'zod';
 import { newPersonId, randomBase62 } from '../../domain/id.ts';
@@ -18,7 +19,10 @@ export const signInPath = '/portal/auth';
 
 /** A session ends after a day without use; sessions.ts ends it after a week in any case. */
 const idleSeconds = 24 * 3600;
+/** A use renews it at most this often, so that its age is known to that much. */
+const renewSeconds = 300;
 const challengeSeconds = 600;
+const backupCodes = { amount: 10, length: 12, storeBackupCodes: 'encrypted' } as const;
 
 export interface LibrarySettings {
   /** Where the portal is reached, without a path. */
@@ -74,6 +78,22 @@ const sekishoPlugin = {
         return context.json({});
       },
     ),
+    /** As the library's own route does, which asks for the password and not for a recent sign-in. */
+    renewBackupCodes: createAuthEndpoint(
+      '/sekisho/backup-codes',
+      { method: 'POST', body: z.object({ personId: z.string() }), metadata: { SERVER_ONLY: true } },
+      async (context) => {
+        const { adapter, secretConfig } = context.context;
+        const codes = Array.from({ length: backupCodes.amount }, () => {
+          const code = randomBase62(backupCodes.length);
+          return `${code.slice(0, 5)}-${code.slice(5)}`;
+        });
+        const encrypted = await symmetricEncrypt({ key: secretConfig, data: JSON.stringify(codes) });
+        const where = [{ field: 'userId', value: context.body.personId }];
+        const renewed = await adapter.updateMany({ model: 'twoFactor', where, update: { backupCodes: encrypted } });
+        return context.json({ codes: renewed > 0 ? codes : null });
+      },
+    ),
   },
 } as const;
 
@@ -99,7 +119,7 @@ const fixedOptions = {
   session: {
     modelName: 'sessions',
     expiresIn: idleSeconds,
-    updateAge: 3600,
+    updateAge: renewSeconds,
     cookieCache: { enabled: false },
     additionalFields: { provenAt: { type: 'date', required: false, input: false } },
   },
@@ -120,7 +140,7 @@ const fixedOptions = {
     twoFactor({
       issuer: 'Sekisho',
       schema: { twoFactor: { modelName: 'two_factors' } },
-      backupCodeOptions: { amount: 10, length: 12, storeBackupCodes: 'encrypted' },
+      backupCodeOptions: backupCodes,
     }),
     sekishoPlugin,
   ],

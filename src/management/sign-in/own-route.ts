@@ -83,6 +83,16 @@ export class CookieNames {
     return `${this.prefix}.${name}=${value}; Max-Age=${lifeSeconds}; Path=/; HttpOnly; SameSite=Lax${secure}`;
   }
 
+  /**
+   * A line that opens a session, kept by the browser for as long as one can last: how long it may be idle is for the gate to say, which
+   * renews a session in use without another cookie. Every other line stays as it is.
+   */
+  lasting(line: string, mostSeconds: number): string {
+    return line.startsWith(`${this.prefix}.session_token=`) && !/; Max-Age=0\b/i.test(line)
+      ? line.replace(/; Max-Age=\d+/i, `; Max-Age=${mostSeconds}`)
+      : line;
+  }
+
   end(name: string): string {
     return this.line(name, '', 0);
   }

@@ -14,7 +14,7 @@ import { decodeAttestationObject, isoBase64URL } from '@simplewebauthn/server/he
 import { z } from 'zod';
 import { randomBase62 } from '../../domain/id.ts';
 import { say } from '../../domain/sentences.ts';
-import type { WallMs } from '../../domain/time.ts';
+import { iso, type WallMs } from '../../domain/time.ts';
 import type { StoredPasskey } from '../../store/ports/sign-in.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { requireText } from '../fault.ts';
@@ -66,12 +66,20 @@ export const passkeyBodies = {
     }),
   }),
   remove: z.object({ id: z.string().max(100) }),
+  rename: z.object({ id: z.string().max(100), name: z.string().max(1_000) }),
 } as const;
 
 export interface PasskeyTools {
   readonly store: Pick<
     Store,
-    'claimOnce' | 'findPasskey' | 'findPerson' | 'listPasskeys' | 'insertPasskey' | 'movePasskey' | 'deletePasskey'
+    | 'claimOnce'
+    | 'findPasskey'
+    | 'findPerson'
+    | 'listPasskeys'
+    | 'insertPasskey'
+    | 'movePasskey'
+    | 'renamePasskey'
+    | 'deletePasskey'
   >;
   readonly publicUrl: URL;
   readonly seal: Seal;
@@ -96,6 +104,13 @@ export function passkeyRoutes(tools: PasskeyTools): Readonly<Record<string, OwnR
     '/passkey/list-user-passkeys': async ({ session }) => {
       if (!session) throw new Problem('unauthenticated');
       return { json: (await store.listPasskeys(session.personId)).map(shown) };
+    },
+
+    '/passkey/update-passkey': async ({ session, body }) => {
+      if (!session) throw new Problem('unauthenticated');
+      const { id, name } = body as z.output<typeof passkeyBodies.rename>;
+      if (!(await store.renamePasskey(session.personId, id, nameOf(name)))) throw new Problem('not_found');
+      return { json: { status: true } };
     },
 
     '/passkey/delete-passkey': async ({ session, body }) => {
@@ -183,9 +198,10 @@ async function register(asked: OwnRouteRequest, tools: PasskeyTools, ceremonies:
     })),
     id: randomBase62(24),
     personId: session.personId,
-    name: requireText('what_name', name ?? 'Passkey', 100),
+    name: nameOf(name ?? 'Passkey'),
     transports: response.response.transports ?? [],
     createdAt: tools.now(),
+    lastUsedAt: null,
   };
   await ceremonies.answer(challenge);
   switch (await tools.store.insertPasskey(passkey, session.id, mostPasskeys)) {
@@ -201,14 +217,14 @@ async function register(asked: OwnRouteRequest, tools: PasskeyTools, ceremonies:
 }
 
 async function signIn(asked: OwnRouteRequest, tools: PasskeyTools, ceremonies: Ceremonies): Promise<OwnRouteAnswer> {
-  const { store, openSession } = tools;
+  const { store, now, openSession } = tools;
   const { response } = asked.body as z.output<typeof passkeyBodies.signIn>;
   const { challenge } = await ceremonies.challengeOf('passkey.sign-in', asked);
   const passkey = await store.findPasskey(response.id);
   const counter =
     passkey && (await counterOf(passkey, response as AuthenticationResponseJSON, expectedOf(tools), challenge));
   // The counter is compared and moved in one statement: of two answers with one signature, one gets in.
-  if (!passkey || counter === undefined || !(await store.movePasskey(passkey.id, passkey.counter, counter)))
+  if (!passkey || counter === undefined || !(await store.movePasskey(passkey.id, passkey.counter, counter, now())))
     throw new Problem('unauthenticated', { said: say('passkey_unknown', {}) });
   await ceremonies.answer(challenge);
   const there = async (): Promise<boolean> => (await store.findPasskey(response.id))?.id === passkey.id;
@@ -223,7 +239,10 @@ function requireFresh({ session }: OwnRouteRequest): NonNullable<OwnRouteRequest
   return session;
 }
 
-type Read = Omit<StoredPasskey, 'id' | 'personId' | 'name' | 'transports' | 'createdAt'>;
+/** @throws Fault. */
+const nameOf = (text: string): string => requireText('what_name', text, 100);
+
+type Read = Omit<StoredPasskey, 'id' | 'personId' | 'name' | 'transports' | 'createdAt' | 'lastUsedAt'>;
 
 /** @throws Problem for anything that is not an answer to that challenge. */
 async function readRegistration(
@@ -279,6 +298,6 @@ async function counterOf(
   }
 }
 
-function shown({ id, name, createdAt }: StoredPasskey): Record<string, unknown> {
-  return { id, name, createdAt: new Date(createdAt).toISOString() };
+function shown({ id, name, createdAt, lastUsedAt }: StoredPasskey): Record<string, unknown> {
+  return { id, name, createdAt: iso(createdAt), lastUsedAt: iso(lastUsedAt) };
 }

@@ -6,6 +6,7 @@ import { changePasswordBody } from './change-password.ts';
 import { passkeyBodies } from './passkeys.ts';
 import { providerBody } from './provider-routes.ts';
 import { endSecondStepBody } from './second-step.ts';
+import { endSessionBody } from './session-routes.ts';
 
 export interface Route {
   /** `guess` is a POST that counts as one. */
@@ -23,7 +24,7 @@ const get: Route = { how: 'GET', body: nothing };
 
 /**
  * What a page may ask; every other route of the library is not there. None of these gives anything for a password alone to somebody
- * who has a second step: what shows its secret or makes backup codes anew (get-totp-uri, generate-backup-codes) is not among them.
+ * who has a second step: what shows its secret (get-totp-uri) is not among them, and new backup codes take a recent sign-in.
  */
 export const routes: Readonly<Record<string, Route>> = {
   // One spelling, as people were stored; a placeholder for an address is refused.
@@ -38,20 +39,21 @@ export const routes: Readonly<Record<string, Route>> = {
   },
   '/sign-in/provider': { how: 'POST', body: providerBody },
   '/sign-out': { how: 'POST', body: nothing },
-  '/get-session': get,
   '/list-sessions': get,
-  '/revoke-session': { how: 'POST', body: z.object({ token: text }) },
+  '/revoke-session': { how: 'POST', body: endSessionBody },
   '/revoke-other-sessions': { how: 'POST', body: nothing },
   '/change-password': { how: 'guess', body: changePasswordBody },
   '/two-factor/enable': { how: 'guess', body: z.object({ password: text }) },
   '/two-factor/disable': { how: 'guess', body: endSecondStepBody },
   '/two-factor/verify-totp': { how: 'guess', body: z.object({ code: z.string().regex(/^\d{6}$/) }) },
   '/two-factor/verify-backup-code': { how: 'guess', body: z.object({ code: z.string().max(100) }) },
+  '/two-factor/generate-backup-codes': { how: 'POST', body: nothing },
   '/passkey/generate-register-options': get,
   '/passkey/verify-registration': { how: 'POST', body: passkeyBodies.register },
   '/passkey/generate-authenticate-options': get,
   '/passkey/verify-authentication': { how: 'POST', body: passkeyBodies.signIn },
   '/passkey/list-user-passkeys': get,
+  '/passkey/update-passkey': { how: 'POST', body: passkeyBodies.rename },
   '/passkey/delete-passkey': { how: 'POST', body: passkeyBodies.remove },
 };
 /** Where a provider sends somebody back: from its own site, by its own leave (state, nonce and PKCE). */

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import type { PersonId } from '../../domain/id.ts';
 import type { Store } from '../../store/ports/store.ts';
+import { Fault } from '../fault.ts';
 import { Problem } from '../http/problem.ts';
 import type { OwnRoute, OwnRouteAnswer, OwnRouteRequest } from './own-route.ts';
 import { isPassword } from './passwords.ts';
@@ -41,4 +42,24 @@ export const endSecondStepRoute =
     if (!(await checkSecondStep(personId, code.trim(), from))) return wrongCode;
     await store.forgetSecondStep(personId);
     return { json: { status: true } };
+  };
+
+export interface BackupCodeTools {
+  readonly store: Pick<Store, 'findPerson'>;
+  /** Backup codes in the place of those there were; null without a second step. */
+  readonly renewBackupCodes: (person: PersonId) => Promise<readonly string[] | null>;
+}
+
+/** New backup codes, shown this once. A recent sign-in has passed the second step, so it takes no code here. */
+export const backupCodesRoute =
+  ({ store, renewBackupCodes }: BackupCodeTools): OwnRoute =>
+  async ({ session }) => {
+    if (!session) throw new Problem('unauthenticated');
+    if (!session.fresh) throw new Problem('sign_in_again');
+    const { personId } = session;
+    // While it is being set up, the codes are those that were shown then.
+    const isOn = (await store.findPerson(personId))?.twoFactor === true;
+    const backupCodes = isOn ? await renewBackupCodes(personId) : null;
+    if (backupCodes === null) throw new Fault('second_step_off', {}, 'conflict');
+    return { json: { backupCodes } };
   };

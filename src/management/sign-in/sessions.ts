@@ -58,7 +58,7 @@ export class Sessions {
   readonly open: OpenSession = async (id, from, still, provenAt) => {
     const body = { personId: id, ...from, ...(provenAt === undefined ? {} : { provenAt }) };
     const { headers } = await this.#library.api.openSession({ body, returnHeaders: true });
-    const lines = headers.getSetCookie();
+    const lines = headers.getSetCookie().map((line) => this.#cookies.lasting(line, longestMs / 1000));
     if (still === undefined || (await still())) return lines;
     const found = await this.find(lines.map(pairOf).join('; '));
     if (found) await this.end(found.session.token);

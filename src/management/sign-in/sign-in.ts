@@ -11,7 +11,8 @@ import { passkeyRoutes } from './passkeys.ts';
 import type { Provider } from './provider.ts';
 import { providerRoutes } from './provider-routes.ts';
 import { Seal } from './sealed.ts';
-import { type CheckSecondStep, endSecondStepRoute } from './second-step.ts';
+import { backupCodesRoute, type CheckSecondStep, endSecondStepRoute } from './second-step.ts';
+import { sessionRoutes } from './session-routes.ts';
 import { pairOf, Sessions } from './sessions.ts';
 
 /** Longer than the library accepts a code: its own 30 seconds, and one step before and after. */
@@ -58,6 +59,11 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
     own: {
       '/change-password': changePasswordRoute({ store, checkSecondStep: guarded.checkSecondStep, openSession }),
       '/two-factor/disable': endSecondStepRoute({ store, checkSecondStep: guarded.checkSecondStep }),
+      '/two-factor/generate-backup-codes': backupCodesRoute({
+        store,
+        renewBackupCodes: async (personId) => (await library.api.renewBackupCodes({ body: { personId } })).codes,
+      }),
+      ...sessionRoutes({ store, now }),
       ...passkeyRoutes({ store, publicUrl, seal, cookies, now, openSession }),
       ...providerRoutes({
         store,

@@ -20,6 +20,8 @@ export interface StoredPasskey {
   readonly transports: readonly string[];
   /** Unix milliseconds. */
   readonly createdAt: number;
+  /** Of the last sign-in; null before the first one, and for those before it was kept. */
+  readonly lastUsedAt: number | null;
   readonly aaguid: string;
 }
 
@@ -40,8 +42,10 @@ export interface SignInStore {
     sessionId: string,
     most: number,
   ): Promise<'added' | 'taken' | 'too_many' | 'signed_out'>;
-  /** Advances the signature counter; false if another request advanced it, or the passkey is gone. */
-  movePasskey(id: string, from: number, to: number): Promise<boolean>;
+  /** Advances the signature counter of a passkey that is used; false if another request advanced it, or the passkey is gone. */
+  movePasskey(id: string, from: number, to: number, at: WallMs): Promise<boolean>;
+  /** Renames the person's own passkey; false if it is not there. */
+  renamePasskey(personId: PersonId, id: string, name: string): Promise<boolean>;
   /**
    * Deletes the person's own passkey and ends all their sessions except the named one, since a passkey is often removed
    * because another person has it.
@@ -57,13 +61,20 @@ export interface SignInStore {
   listIdentities(personId: PersonId): Promise<(Identity & { readonly createdAt: number })[]>;
   /** The sessions of a person, oldest first, without anything that could be used to sign in. */
   listSessions(personId: PersonId, now: WallMs): Promise<StoredVisit[]>;
+  /** Ends a session of the person; false if it is not there. */
+  endSession(personId: PersonId, id: string): Promise<boolean>;
+  /** Ends every session of the person except that one. */
+  endOtherSessions(personId: PersonId, kept: string): Promise<void>;
   deleteIdentities(personId: PersonId): Promise<void>;
 }
 
 export interface StoredVisit {
+  readonly id: string;
   /** Unix milliseconds. */
   readonly createdAt: number;
   readonly expiresAt: number;
+  /** When it was last renewed, which a session in use is every few minutes. */
+  readonly activeAt: number;
   readonly address: string;
   readonly userAgent: string;
 }

@@ -32,6 +32,7 @@ export interface PeopleTables extends SignInOwnTables {
     id: string;
     userId: PersonId;
     createdAt: string;
+    updatedAt: string;
     expiresAt: string;
     ipAddress: string | null;
     userAgent: string | null;
@@ -56,6 +57,7 @@ interface SignInOwnTables {
     backedUp: Flag;
     transports: string | null;
     createdAt: string | null;
+    lastUsedAt: string | null;
     aaguid: string | null;
   };
 }

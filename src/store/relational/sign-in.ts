@@ -49,14 +49,23 @@ export function signInQueries({ db, transact }: Connection): SignInStore {
           .executeTakeFirst();
         return Number(made.numInsertedOrUpdatedRows) > 0 ? 'added' : 'taken';
       }),
-    movePasskey: async (id, from, to) => {
+    movePasskey: async (id, from, to, at) => {
       const moved = await db
         .updateTable('passkeys')
-        .set({ counter: to })
+        .set({ counter: to, lastUsedAt: new Date(at).toISOString() })
         .where('id', '=', id)
         .where('counter', '=', from)
         .executeTakeFirst();
       return Number(moved.numUpdatedRows) > 0;
+    },
+    renamePasskey: async (personId, id, name) => {
+      const renamed = await db
+        .updateTable('passkeys')
+        .set({ name })
+        .where('userId', '=', personId)
+        .where('id', '=', id)
+        .executeTakeFirst();
+      return Number(renamed.numUpdatedRows) > 0;
     },
     deletePasskey: (personId, id, sessionId) =>
       transact(async (transaction) => {
@@ -109,17 +118,30 @@ export function signInQueries({ db, transact }: Connection): SignInStore {
     listSessions: async (personId, now) => {
       const rows = await db
         .selectFrom('sessions')
-        .select(['createdAt', 'expiresAt', 'ipAddress', 'userAgent'])
+        .select(['id', 'createdAt', 'updatedAt', 'expiresAt', 'ipAddress', 'userAgent'])
         .where('userId', '=', personId)
         .where('expiresAt', '>', new Date(now).toISOString())
         .orderBy('createdAt')
         .execute();
-      return rows.map(({ createdAt, expiresAt, ipAddress, userAgent }) => ({
+      return rows.map(({ id, createdAt, updatedAt, expiresAt, ipAddress, userAgent }) => ({
+        id,
         createdAt: Date.parse(createdAt),
         expiresAt: Date.parse(expiresAt),
+        activeAt: Date.parse(updatedAt),
         address: ipAddress ?? '',
         userAgent: userAgent ?? '',
       }));
+    },
+    endSession: async (personId, id) => {
+      const gone = await db
+        .deleteFrom('sessions')
+        .where('userId', '=', personId)
+        .where('id', '=', id)
+        .executeTakeFirst();
+      return Number(gone.numDeletedRows) > 0;
+    },
+    endOtherSessions: async (personId, kept) => {
+      await db.deleteFrom('sessions').where('userId', '=', personId).where('id', '<>', kept).execute();
     },
     deleteIdentities: async (personId: PersonId) => {
       await db.deleteFrom('provider_identities').where('person_id', '=', personId).execute();
@@ -139,6 +161,7 @@ function passkeyOf(row: Selectable<Tables['passkeys']>): StoredPasskey {
     backedUp: Boolean(row.backedUp),
     transports: (row.transports ?? '').split(',').filter((each) => each !== ''),
     createdAt: row.createdAt === null ? 0 : Date.parse(row.createdAt),
+    lastUsedAt: row.lastUsedAt === null ? null : Date.parse(row.lastUsedAt),
     aaguid: row.aaguid ?? '',
   };
 }
@@ -155,6 +178,7 @@ function rowOf(passkey: StoredPasskey): Insertable<Tables['passkeys']> {
     backedUp: passkey.backedUp,
     transports: passkey.transports.join(','),
     createdAt: new Date(passkey.createdAt).toISOString(),
+    lastUsedAt: passkey.lastUsedAt === null ? null : new Date(passkey.lastUsedAt).toISOString(),
     aaguid: passkey.aaguid,
   };
 }

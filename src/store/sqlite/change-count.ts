@@ -14,8 +14,11 @@ const ledgerTables: Record<keyof UsageTables, true> = {
   latency_steps: true,
 };
 
-/** Columns whose changes do not count: a key's last use is written every few seconds. */
-const uncounted: Readonly<Record<string, string>> = { keys: 'last_used_at' };
+/** Columns whose changes do not count: a key's last use is written every few seconds, a session in use is renewed every few minutes. */
+const uncounted: Readonly<Record<string, readonly string[]>> = {
+  keys: ['last_used_at'],
+  sessions: ['expiresAt', 'updatedAt'],
+};
 
 /**
  * Gives every table its triggers. Call it after migrations: it reads which tables and columns there are, so no migration has to
@@ -37,9 +40,9 @@ export function countChanges(database: Database.Database): void {
 
 function updateOf(database: Database.Database, table: string): string {
   const left = uncounted[table];
-  if (left === undefined) return 'update';
+  if (!left) return 'update';
   const columns = database.prepare('select name from pragma_table_info(?)').pluck().all(table) as string[];
-  return `update of ${columns.flatMap((column) => (column === left ? [] : [`"${column}"`])).join(', ')}`;
+  return `update of ${columns.flatMap((column) => (left.includes(column) ? [] : [`"${column}"`])).join(', ')}`;
 }
 
 /** Reads how many changes other connections have made. A rolled back change is taken back in both figures. */

@@ -17,7 +17,7 @@ import { bindPeople, openPeople } from './people.ts';
 import { openRequestLog } from './request-log.ts';
 import { openRoutes } from './routes.ts';
 import { openServers } from './servers.ts';
-import { openIdentities, openUsedOnce } from './sign-in.ts';
+import { addPasskeyUse, openIdentities, openUsedOnce } from './sign-in.ts';
 import { openStoreVersion } from './store-version.ts';
 import { addCacheTokens, addOwnRefusals, addReasoningTokens, addRepeats, addUnits, splitHours } from './usage.ts';
 
@@ -309,5 +309,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0034-store-version': {
     up: openStoreVersion,
+  },
+  '0035-passkey-use': {
+    up: addPasskeyUse,
   },
 };

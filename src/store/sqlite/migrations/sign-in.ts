@@ -43,6 +43,11 @@ export async function openIdentities(db: Kysely<unknown>): Promise<void> {
   await sql`delete from credentials where "providerId" <> 'credential'`.execute(db);
 }
 
+/** When a passkey last signed its owner in. */
+export async function addPasskeyUse({ schema }: Kysely<unknown>): Promise<void> {
+  await schema.alterTable('passkeys').addColumn('lastUsedAt', 'text').execute();
+}
+
 function claimsOf(idToken: string | null): { iss?: string; sub?: string } {
   try {
     const claims: unknown = JSON.parse(Buffer.from(idToken?.split('.')[1] ?? '', 'base64url').toString());
