@@ -1,4 +1,6 @@
 // The table of pages: where, what, and who may see it. Each page comes when it is asked for.
+
+import { type ComponentType, type LazyExoticComponent, lazy } from 'react';
 import {
   IconActivity,
   IconBook2,
@@ -21,8 +23,7 @@ import {
   IconTag,
   IconUser,
   IconUsers,
-} from '@tabler/icons-react';
-import { type ComponentType, type LazyExoticComponent, lazy } from 'react';
+} from './icons.ts';
 
 type Who = 'everybody' | 'visitor' | 'member' | 'operator';
 

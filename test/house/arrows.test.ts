@@ -134,3 +134,24 @@ test('a linter rule that is disabled at a line has its reason beside it', () => 
   );
   expect(unsaid).toEqual([]);
 });
+
+test('the pages import only packages that package.json names', () => {
+  const root = join(source, '..');
+  const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
+    'dependencies' | 'devDependencies',
+    Record<string, string>
+  >;
+  const named = { ...dependencies, ...devDependencies };
+  const pages = readdirSync(join(root, 'portal/src'), { recursive: true, encoding: 'utf8' });
+  const missing = pages
+    .filter((name) => /\.tsx?$/.test(name))
+    .flatMap((name) => {
+      // Without the programs that a page shows.
+      const text = readFileSync(join(root, 'portal/src', name), 'utf8').replaceAll(/`[^`]*`/g, '');
+      const found = [...text.matchAll(/^(?:import|} from)\b[^'`;]*'((?:@[\w-]+\/)?[a-z][\w-]*)[^'`]*';$/gm)];
+      return found
+        .filter(([, known = '']) => !Object.hasOwn(named, known))
+        .map(([, known = '']) => `${name} → ${known} (icons are in portal/src/icons.ts)`);
+    });
+  expect(missing).toEqual([]);
+});

@@ -1,11 +1,11 @@
 // The request log: filters, rows that lead to what happened to each, and exports of exactly what is shown.
 import { Anchor, Badge, Button, Group, Stack, Table, Text } from '@mantine/core';
-import { IconDownload, IconListSearch } from '@tabler/icons-react';
 import { type ReactNode, useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
 import { usePages, withQuery } from '../api.ts';
 import type { RequestRow } from '../api-types.ts';
+import { IconDownload, IconListSearch } from '../icons.ts';
 import { Empty } from '../shell/empty.tsx';
 import { AccountName } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';

@@ -1,11 +1,11 @@
 // What happened to one request: its stages on one line of time, why it was refused, what was changed in its body.
 import { Anchor, Box, Button, Group, Paper, Skeleton, Stack, Table, Text, Title } from '@mantine/core';
-import { IconArrowLeft, IconListSearch } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useParams } from 'wouter';
 import { useGet } from '../api.ts';
 import type { RequestDetail } from '../api-types.ts';
+import { IconArrowLeft, IconListSearch } from '../icons.ts';
 import { Copy } from '../shell/copy.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { AccountName } from '../shell/named.tsx';

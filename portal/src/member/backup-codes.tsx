@@ -1,12 +1,12 @@
 // Backup codes of the second step, shown this once: to read, to copy, or to keep as a file; and new ones in their place.
 import { Button, Code, CopyButton, Group, SimpleGrid, Stack, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { IconCheck, IconCopy, IconDownload } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { wordsOf } from '../api.ts';
 import { renewBackupCodes } from '../auth.ts';
+import { IconCheck, IconCopy, IconDownload } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 

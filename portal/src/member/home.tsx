@@ -1,11 +1,11 @@
 // A member's first page: what is used and what is left, the first key, and settings to copy.
 import { Alert, Anchor, Button, Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
-import { IconAlertTriangle, IconClock, IconKey, IconPencil } from '@tabler/icons-react';
 import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
 import { useGet } from '../api.ts';
 import type { Key, KeyWithSecret, Limit, PageOf, Session } from '../api-types.ts';
+import { IconAlertTriangle, IconClock, IconKey, IconPencil } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';

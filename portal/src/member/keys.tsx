@@ -1,10 +1,10 @@
 // A member's keys: which there are and when they were last used; making, rotating and ending them.
 import { Badge, Button, Group, Modal, Paper, Select, Skeleton, Stack, Switch, Text } from '@mantine/core';
-import { IconKey } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, usePages } from '../api.ts';
 import type { Key, KeyWithSecret } from '../api-types.ts';
+import { IconKey } from '../icons.ts';
 import { useAsk } from '../shell/ask.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { More } from '../shell/more.tsx';

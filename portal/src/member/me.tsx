@@ -1,10 +1,10 @@
 // Oneself: name, ways of signing in, where one is signed in, what is stored, and leaving.
 import { Badge, Button, Group, Paper, Stack, Text, TextInput, Title } from '@mantine/core';
-import { IconDownload } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useLocation } from 'wouter';
 import { api, useAct } from '../api.ts';
+import { IconDownload } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { Page } from '../shell/page.tsx';

@@ -1,11 +1,11 @@
 // Making a key: what it is for, how narrow, and its secret, which is shown this once with the lines that use it.
 import { Alert, Button, Collapse, Group, NumberInput, Stack, Text, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { IconAlertTriangle, IconPlus } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct } from '../api.ts';
 import type { KeyWithSecret } from '../api-types.ts';
+import { IconAlertTriangle, IconPlus } from '../icons.ts';
 import { Copy } from '../shell/copy.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
 import { OnceDialog } from '../shell/once-dialog.tsx';

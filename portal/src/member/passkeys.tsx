@@ -1,12 +1,12 @@
 // Passkeys: which there are, when they were added and used, another one, another name, none.
 import { Button, Group, Stack, Text, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { IconFingerprint } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Problem, wordsOf } from '../api.ts';
 import { type Passkey, passkeys } from '../auth.ts';
+import { IconFingerprint } from '../icons.ts';
 import { useAsk } from '../shell/ask.tsx';
 import { browserNameOf } from '../shell/browser-name.ts';
 import { FormDialog } from '../shell/form-dialog.tsx';

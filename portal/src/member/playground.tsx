@@ -12,11 +12,11 @@ import {
   Text,
   Textarea,
 } from '@mantine/core';
-import { IconMessage, IconPlayerStop, IconSend } from '@tabler/icons-react';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useGet, wordsOf } from '../api.ts';
 import type { Model, PageOf } from '../api-types.ts';
+import { IconMessage, IconPlayerStop, IconSend } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';

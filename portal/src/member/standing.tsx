@@ -1,10 +1,10 @@
 // Steps of the ladder that are in force against the account: why, until when, and what its person has to say.
 import { Alert, Button, Stack, Text, Textarea } from '@mantine/core';
-import { IconGavel } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
 import type { PageOf, Suspension } from '../api-types.ts';
+import { IconGavel } from '../icons.ts';
 import { useWriting } from '../shell/when.ts';
 
 export function Standing(): ReactNode {

@@ -1,12 +1,12 @@
 // All accounts: found by name on the server, made, opened.
 import { Badge, Button, Group, Select, Table, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { IconPlus, IconUsers } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useLocation } from 'wouter';
 import { api, useAct, usePages } from '../api.ts';
 import type { Account } from '../api-types.ts';
+import { IconPlus, IconUsers } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';

@@ -1,10 +1,10 @@
 // The announcements, and a form for one that is made or changed.
 import { Badge, Button, Group, Paper, Skeleton, Stack, Switch, Text, Textarea, TextInput, Title } from '@mantine/core';
-import { IconPlus, IconSpeakerphone } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
 import type { Announcement, PageOf } from '../api-types.ts';
+import { IconPlus, IconSpeakerphone } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { Empty } from '../shell/empty.tsx';

@@ -14,12 +14,12 @@ import {
   Title,
 } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { IconHandStop, IconInbox } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
 import { api, useAct, usePages } from '../api.ts';
 import type { Application, OneTimeLink } from '../api-types.ts';
+import { IconHandStop, IconInbox } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { useChosenOf } from '../shell/address.ts';
 import { useAsk } from '../shell/ask.tsx';

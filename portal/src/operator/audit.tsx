@@ -1,11 +1,11 @@
 // The audit log: every change, the newest first.
 import { Skeleton, Stack, TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
-import { IconFileText } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { usePages } from '../api.ts';
 import type { AuditEvent } from '../api-types.ts';
+import { IconFileText } from '../icons.ts';
 import { Empty } from '../shell/empty.tsx';
 import { More } from '../shell/more.tsx';
 import { Page } from '../shell/page.tsx';

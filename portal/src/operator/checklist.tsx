@@ -1,11 +1,11 @@
 // What is left to do after the set-up: five steps, each done by itself when the gate sees it; gone when all are.
 import { Anchor, List, Paper, Text, ThemeIcon, Title } from '@mantine/core';
-import { IconCheck, IconCircleDashed } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
 import { useGet } from '../api.ts';
 import type { AuditEvent, Key, PageOf, Registration, UsageRow } from '../api-types.ts';
+import { IconCheck, IconCircleDashed } from '../icons.ts';
 import { useSession } from '../session.tsx';
 
 const everyMs = 5_000;

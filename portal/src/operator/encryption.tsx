@@ -14,12 +14,12 @@ import {
   Text,
   Title,
 } from '@mantine/core';
-import { IconCertificateOff, IconHourglass } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
 import { useGet } from '../api.ts';
 import type { Encryption as Now } from '../api-types.ts';
+import { IconCertificateOff, IconHourglass } from '../icons.ts';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
 

@@ -1,11 +1,11 @@
 // Keys of others in a table, and issuing, rotating and ending them.
 import { Badge, Button, Group, MultiSelect, Table, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { IconKey, IconPlus } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, type Pages, useAct, useGet } from '../api.ts';
 import type { Key, KeyRow, KeyWithSecret, PageOf, Route } from '../api-types.ts';
+import { IconKey, IconPlus } from '../icons.ts';
 import { Secret } from '../member/new-key.tsx';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';

@@ -1,10 +1,10 @@
 // A model name, added or changed: its model, other models for some plans, and fallbacks in order.
 import { ActionIcon, Autocomplete, Button, Group, TagsInput, TextInput } from '@mantine/core';
-import { IconPlus, IconTrash } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct } from '../api.ts';
 import type { ModelName } from '../api-types.ts';
+import { IconPlus, IconTrash } from '../icons.ts';
 import { FormDialog } from '../shell/form-dialog.tsx';
 import { type Seen, useSeen } from '../shell/seen.ts';
 import { PlanChoice } from './plan-choice.tsx';

@@ -1,10 +1,10 @@
 // Model names: which model each one stands for, for whom, and what takes its place while no server can serve it.
 import { Badge, Button, Group, Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
-import { IconPlus, IconTag } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
 import type { ModelName, PageOf, Server } from '../api-types.ts';
+import { IconPlus, IconTag } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { Empty } from '../shell/empty.tsx';

@@ -13,13 +13,13 @@ import {
   Text,
   Title,
 } from '@mantine/core';
-import { IconActivity, IconCertificateOff, IconPlugConnectedX } from '@tabler/icons-react';
 import { useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
 import { api, useAct } from '../api.ts';
 import type { Overview as Now } from '../api-types.ts';
+import { IconActivity, IconCertificateOff, IconPlugConnectedX } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { AccountName } from '../shell/named.tsx';

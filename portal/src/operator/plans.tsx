@@ -1,12 +1,12 @@
 // All plans, in a few words each; another one like one of them.
 import { Anchor, Button, Group, Paper, SimpleGrid, Skeleton, Stack, Text, TextInput, Title } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { IconPlus } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useLocation } from 'wouter';
 import { api, useAct, useGet } from '../api.ts';
 import type { PageOf, Plan } from '../api-types.ts';
+import { IconPlus } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';

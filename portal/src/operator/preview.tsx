@@ -12,12 +12,12 @@ import {
   TextInput,
   Title,
 } from '@mantine/core';
-import { IconCircleCheck, IconCircleX } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct } from '../api.ts';
 import type { Preview } from '../api-types.ts';
+import { IconCircleCheck, IconCircleX } from '../icons.ts';
 import { Limits } from '../member/limits.tsx';
 import { useWriting } from '../shell/when.ts';
 import { Against, sending } from '../visitor/form.tsx';

@@ -1,10 +1,10 @@
 // A rule, made or changed.
 import { Button, NumberInput, Select, TextInput } from '@mantine/core';
-import { IconPlus } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct } from '../api.ts';
 import type { Rule } from '../api-types.ts';
+import { IconPlus } from '../icons.ts';
 import { Duration } from '../shell/duration.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
 

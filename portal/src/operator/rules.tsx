@@ -1,10 +1,10 @@
 // The rules of the ladder as sentences: in force or not, in shadow or not, and what they would have done.
 import { Button, Group, Paper, Skeleton, Stack, Switch, Text, Title } from '@mantine/core';
-import { IconScale } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet, usePages } from '../api.ts';
 import type { PageOf, Rule, Suspension } from '../api-types.ts';
+import { IconScale } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { Empty } from '../shell/empty.tsx';

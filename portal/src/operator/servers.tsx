@@ -1,10 +1,10 @@
 // The model servers behind the gate: how each one is, what it has, and who reaches it; added, changed, drained and removed.
 import { Badge, Button, Group, Paper, SimpleGrid, Skeleton, Stack, Text, Title } from '@mantine/core';
-import { IconPlus, IconServer } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
 import type { PageOf, Server } from '../api-types.ts';
+import { IconPlus, IconServer } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { Empty } from '../shell/empty.tsx';

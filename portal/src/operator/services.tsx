@@ -1,11 +1,11 @@
 // Published services: where callers find each, and whether its servers answer. Operators add, change and remove those that are
 // not in the routes file, as the same JSON.
 import { Badge, Button, Code, Group, Paper, Skeleton, Stack, Text, Textarea, TextInput, Title } from '@mantine/core';
-import { IconPlugConnected, IconPlus } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
 import type { PageOf, Route } from '../api-types.ts';
+import { IconPlugConnected, IconPlus } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { Empty } from '../shell/empty.tsx';

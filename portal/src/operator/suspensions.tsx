@@ -1,11 +1,11 @@
 // Steps of the ladder, the newest first: what rules and people did, appeals to answer, and a step by hand.
 import { Button, Select, Skeleton, Switch, Textarea, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { IconGavel } from '@tabler/icons-react';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, usePages } from '../api.ts';
 import type { SuspensionRow } from '../api-types.ts';
+import { IconGavel } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { useChosen } from '../shell/address.ts';
 import { Empty } from '../shell/empty.tsx';

@@ -1,11 +1,11 @@
 // Everybody's usage: sums by day, account, model and key, the rows of the ledger with filters, and both as CSV.
 import { Button, Group, Select, Stack, Table, Text, TextInput, Title } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
-import { IconDownload } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { usePages, withQuery } from '../api.ts';
 import type { UsageRow } from '../api-types.ts';
+import { IconDownload } from '../icons.ts';
 import { useChosen, useTyped } from '../shell/address.ts';
 import { AccountName } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';

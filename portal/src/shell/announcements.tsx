@@ -1,10 +1,10 @@
 // What operators tell everybody who is signed in, until the reader dismisses it.
 import { Alert, Text } from '@mantine/core';
-import { IconSpeakerphone } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct } from '../api.ts';
 import type { Session } from '../api-types.ts';
+import { IconSpeakerphone } from '../icons.ts';
 import { useSession } from '../session.tsx';
 
 export function Announcements(): ReactNode {

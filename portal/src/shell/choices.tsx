@@ -1,5 +1,9 @@
 // Language, light or dark, and the way out.
 import { ActionIcon, Button, Group, Menu, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link, useLocation } from 'wouter';
+import { api } from '../api.ts';
 import {
   IconCheck,
   IconClock,
@@ -9,11 +13,7 @@ import {
   IconSun,
   IconUser,
   IconUserCircle,
-} from '@tabler/icons-react';
-import type { ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
-import { Link, useLocation } from 'wouter';
-import { api } from '../api.ts';
+} from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { chooseLanguage, type Language, languages } from '../words.ts';
 import { chooseZone, useZone, zones } from './zone.ts';

@@ -1,8 +1,8 @@
 // Text that is meant to be taken along, with a button that takes it.
 import { ActionIcon, Box, Code, CopyButton, Group, Tooltip } from '@mantine/core';
-import { IconCheck, IconCopy } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
+import { IconCheck, IconCopy } from '../icons.ts';
 
 export interface CopyProps {
   readonly text: string;

@@ -1,9 +1,9 @@
 // The gate does not answer: a banner over every page, which stays as it is and is read again when the gate is back.
 import { Alert } from '@mantine/core';
-import { IconPlugConnectedX } from '@tabler/icons-react';
 import { useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
+import { IconPlugConnectedX } from '../icons.ts';
 import { useReached } from './reach.ts';
 
 export function GateDown(): ReactNode {

@@ -1,9 +1,9 @@
 // The link from a page to the document about it, which the gate has with it.
 import { Anchor } from '@mantine/core';
-import { IconHelpCircle } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
+import { IconHelpCircle } from '../icons.ts';
 
 /** By the names of their files in docs/. */
 export type Document = 'keys' | 'ladder' | 'model-names' | 'model-servers' | 'plans' | 'portal' | 'services' | 'tls';

@@ -1,10 +1,10 @@
 // What surrounds every page: name, navigation by role, language, light or dark, and who is signed in.
 import { Alert, AppShell, Burger, Center, Container, Group, Loader, NavLink, ScrollArea, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { IconLockOpen } from '@tabler/icons-react';
 import { type ReactNode, Suspense, useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, Route as Place, Redirect, Switch, useLocation } from 'wouter';
+import { IconLockOpen } from '../icons.ts';
 import { type Route, routes } from '../routes.tsx';
 import { useSession } from '../session.tsx';
 import { Announcements } from './announcements.tsx';

@@ -1,10 +1,10 @@
 // Says on every page that the gate refuses new calls for maintenance, until it takes them again.
 import { Alert, Text } from '@mantine/core';
-import { IconTool } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useGet } from '../api.ts';
 import type { Session } from '../api-types.ts';
+import { IconTool } from '../icons.ts';
 import { useWriting } from './when.ts';
 
 export function MaintenanceBanner({

@@ -1,9 +1,9 @@
 // There is no such page, or it is not for whoever asks.
 import { Button } from '@mantine/core';
-import { IconMapPinQuestion } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
+import { IconMapPinQuestion } from '../icons.ts';
 import { Empty } from './empty.tsx';
 import { Page } from './page.tsx';
 

@@ -1,9 +1,9 @@
 // Things by their names: the id shows on hover and can be copied.
 import { ActionIcon, Anchor, CopyButton, Group, Text, Tooltip } from '@mantine/core';
-import { IconCheck, IconCopy } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
+import { IconCheck, IconCopy } from '../icons.ts';
 
 export interface NamedProps {
   readonly id: string;

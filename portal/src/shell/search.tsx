@@ -1,8 +1,8 @@
 // A search that asks the gate when the writing pauses, and stands in the address.
 import { TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
-import { IconSearch } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
+import { IconSearch } from '../icons.ts';
 import { useTyped } from './address.ts';
 
 /** The field, and what to search for. */

@@ -1,10 +1,10 @@
 // No model server answers: said where somebody would wonder why their calls fail, until one answers again.
 import { Alert } from '@mantine/core';
-import { IconPlugConnectedX } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useGet } from '../api.ts';
 import type { Session } from '../api-types.ts';
+import { IconPlugConnectedX } from '../icons.ts';
 import { useSession } from '../session.tsx';
 
 const everyMs = 5_000;

@@ -1,8 +1,8 @@
 // Tables that sort by the column whose head is pressed: up, down, and as they came. Which one stands in the address.
 import { Table, UnstyledButton } from '@mantine/core';
-import { IconArrowDown, IconArrowsSort, IconArrowUp } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
+import { IconArrowDown, IconArrowsSort, IconArrowUp } from '../icons.ts';
 import { useChosen } from './address.ts';
 
 export type Sortable = string | number | null;

@@ -1,9 +1,9 @@
 // Something could not be read: what the gate said, and another try.
 import { Alert, Button, Code, Group, Text } from '@mantine/core';
-import { IconAlertTriangle } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Problem } from '../api.ts';
+import { IconAlertTriangle } from '../icons.ts';
 
 export function Trouble({ problem, retry }: { readonly problem: Problem; readonly retry?: () => void }): ReactNode {
   const { t } = useTranslation('shell');

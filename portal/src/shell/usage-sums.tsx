@@ -1,10 +1,10 @@
 // Sums of usage over a period, as a picture and as a table: over time, or by account, model or key.
 import { Group, Paper, SegmentedControl, Skeleton, Stack, Text, Title } from '@mantine/core';
-import { IconChartBar } from '@tabler/icons-react';
 import { lazy, type ReactNode, Suspense, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useGet } from '../api.ts';
 import type { PageOf, UsageSum } from '../api-types.ts';
+import { IconChartBar } from '../icons.ts';
 import { useChosenOf } from './address.ts';
 import { Empty } from './empty.tsx';
 import { Sums } from './sums.tsx';

@@ -1,12 +1,12 @@
 // Applying for access: let in at once, asked to confirm an address, or waiting for an operator.
 import { Alert, Anchor, Button, Paper, Select, Stack, Text, Textarea, TextInput } from '@mantine/core';
-import { IconClock, IconMail } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, Redirect, useLocation } from 'wouter';
 import { api } from '../api.ts';
 import type { Applied, Claimed } from '../api-types.ts';
+import { IconClock, IconMail } from '../icons.ts';
 import { ShownOnce } from '../member/new-key.tsx';
 import { useSession } from '../session.tsx';
 import { Empty } from '../shell/empty.tsx';

@@ -1,9 +1,9 @@
 // What the forms at the door share: a field for a new password, what was against a request, and the code of a one-time link.
 import { Alert, PasswordInput, Text } from '@mantine/core';
-import { IconAlertTriangle } from '@tabler/icons-react';
 import type { FormEvent, ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { wordsOf } from '../api.ts';
+import { IconAlertTriangle } from '../icons.ts';
 
 export function NewPassword(props: {
   readonly label: string;

@@ -1,11 +1,11 @@
 // A page that a one-time link opens: the link is looked at before anything is typed, and one that opens nothing says so.
 import { Button, Skeleton } from '@mantine/core';
-import { IconLinkOff } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
 import { api, Problem, wordsOf } from '../api.ts';
+import { IconLinkOff } from '../icons.ts';
 import { Empty } from '../shell/empty.tsx';
 import { linkCode } from './form.tsx';
 

@@ -1,12 +1,12 @@
 // The ways to sign in: password, passkey or a provider, and the second step where there is one. Stands on the page of that
 // name, and in the dialog for those who have to sign in again.
 import { Button, Divider, PasswordInput, Stack, TextInput } from '@mantine/core';
-import { IconFingerprint, IconLogin2 } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { wordsOf } from '../api.ts';
 import { auth, passkeys, signInAt } from '../auth.ts';
+import { IconFingerprint, IconLogin2 } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { Against, sending } from './form.tsx';
 import { SecondStep } from './second-step.tsx';

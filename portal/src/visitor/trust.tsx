@@ -1,8 +1,8 @@
 // How to trust a gate that vouches for itself: its certificate, its fingerprint, and the way on each system.
 import { Button, Code, List, Paper, Stack, Text, Title } from '@mantine/core';
-import { IconDownload } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
+import { IconDownload } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { Page } from '../shell/page.tsx';
 

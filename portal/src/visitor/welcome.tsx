@@ -1,9 +1,9 @@
 // The first page: what is behind the gate, and the way in.
 import { Alert, Anchor, Button, Group, Paper, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core';
-import { IconDoorEnter, IconKey, IconMessageChatbot, IconPencil, IconTerminal2 } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
+import { IconDoorEnter, IconKey, IconMessageChatbot, IconPencil, IconTerminal2 } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { Page } from '../shell/page.tsx';
 
