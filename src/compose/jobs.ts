@@ -7,6 +7,7 @@ import { watchLoop } from '../jobs/loop-watch.ts';
 import { Retention } from '../jobs/retention.ts';
 import { cleanUpSessions } from '../jobs/session-cleanup.ts';
 import { watchStore } from '../jobs/store-watch.ts';
+import { Summing } from '../jobs/summing.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
 import { StatesFile } from '../store/server-states.ts';
@@ -41,6 +42,8 @@ export function startJobs(
   const { store, ledger, changes, lock } = storage;
   const retention = new Retention({ store, clock, retentionMs: config.retentionDays * 86_400_000, logger });
   start.closes(() => retention.stop());
+  const summing = new Summing({ store, clock, logger });
+  start.closes(() => summing.stop());
   start.closes(watchClock(clock, logger));
   start.closes(
     every(closeUsageMs, () => {

@@ -468,6 +468,7 @@ const groupings: Record<ReportBy, (row: UsageRecord) => string> = {
   key: (row) => row.keyId,
   account: (row) => row.accountId,
   model: (row) => row.model ?? '',
+  hour: (row) => String(Math.floor(quarterOf(row) / 4)),
   quarter: (row) => String(quarterOf(row)),
 };
 

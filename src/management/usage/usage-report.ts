@@ -1,6 +1,5 @@
 // What was used, by key, account, model, hour, day or month, from the roll-ups by quarter of an hour: the same figures that limits are read
 // back from, long after the raw rows are gone.
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Calendar } from '../../domain/calendar.ts';
 import type { WallMs } from '../../domain/time.ts';
 import { addSums } from '../../domain/usage.ts';
@@ -11,10 +10,6 @@ export type ReportGroup = 'key' | 'account' | 'model' | 'hour' | 'day' | 'month'
 
 /** Of a date, as far as it names the group. */
 const lengths = { day: 10, month: 7 } as const;
-
-const quarterMs = 900_000;
-/** Two months, in whole quarters of an hour. */
-const lookMs = 60 * 86_400_000;
 
 /**
  * Sums of the quarters of an hour that [from, before) touches; hours, days and months are those of the time zone. The most
@@ -31,19 +26,27 @@ export async function reportUsage(
   if (group === 'key' || group === 'account' || group === 'model')
     return store.reportUsage(group, from, before, filter);
   const calendar = new Calendar(timeZone);
+  const nameOf = (at: WallMs): string =>
+    group === 'hour' ? calendar.clockHourAt(at) : calendar.dateAt(at).slice(0, lengths[group]);
+  return (
+    named(await store.reportUsage('hour', from, before, filter), 4 * quarterMs, nameOf) ??
+    // In a zone half an hour off UTC, an hour of UTC can belong to two days.
+    named(await store.reportUsage('quarter', from, before, filter), quarterMs, nameOf) ??
+    []
+  );
+}
+
+const quarterMs = 900_000;
+
+/** Sums by the names of their times; undefined if a time of this length does not lie within one name. */
+function named(rows: readonly ReportRow[], ms: number, nameOf: (at: WallMs) => string): ReportRow[] | undefined {
   const sums = new Map<string, ReportRow>();
-  // One account's rows stand together, so that years of them can be read a part at a time, and others come in between.
-  let at = from;
-  while (at < before) {
-    const until = filter.accountId === undefined ? before : Math.min(before, (Math.floor(at / lookMs) + 1) * lookMs);
-    if (at > from) await nextTurn();
-    for (const row of await store.reportUsage('quarter', at, until, filter)) {
-      const quarter = Number(row.group) * quarterMs;
-      const name = group === 'hour' ? calendar.clockHourAt(quarter) : calendar.dateAt(quarter).slice(0, lengths[group]);
-      const sum = sums.get(name);
-      sums.set(name, { ...row, ...(sum && addSums(sum, row)), group: name });
-    }
-    at = until;
+  for (const row of rows) {
+    const at = Number(row.group) * ms;
+    const group = nameOf(at);
+    if (ms > quarterMs && nameOf(at + ms - quarterMs) !== group) return undefined;
+    const sum = sums.get(group);
+    sums.set(group, { ...row, ...(sum && addSums(sum, row)), group });
   }
   return [...sums.values()];
 }

@@ -3,10 +3,10 @@ import type { AccountId, KeyId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Outcome, UsageBucket, UsageRecord, UsageSum } from '../../domain/usage.ts';
 
-export type ReportBy = 'key' | 'account' | 'model' | 'quarter';
+export type ReportBy = 'key' | 'account' | 'model' | 'hour' | 'quarter';
 
 export interface ReportRow extends UsageSum {
-  /** An id, a model name, or the number of the quarter of an hour since 1970 as text. */
+  /** An id, a model name, or the number of the hour or quarter of an hour since 1970 as text. */
   readonly group: string;
   /** A display name, if the group is an id. */
   readonly name: string | null;
@@ -73,8 +73,13 @@ export interface UsageStore {
   refusalsByMinute(since: WallMs): Promise<readonly RefusalCount[]>;
   /** The usage of an account's keys in the quarters of an hour that [from, before) touches, from the roll-ups. */
   usageByQuarter(accountId: AccountId, from: WallMs, before: WallMs): Promise<UsageBucket[]>;
-  /** Sums of the quarters that [from, before) touches, from the roll-ups; ordered by quarter, or else by tokens. */
+  /** Sums of the quarters that [from, before) touches, from the roll-ups; ordered by time, or else by tokens. */
   reportUsage(by: ReportBy, from: WallMs, before: WallMs, filter?: ReportFilter): Promise<ReportRow[]>;
+  /**
+   * Makes reports faster, and changes none: adds quarters that end before to the sums over longer blocks, about `limit` sums of
+   * them. Returns whether there may be more.
+   */
+  sumUsage(before: WallMs, limit: number): Promise<boolean>;
   /** Removes up to `limit` raw rows that began before; returns their number. Roll-ups stay. */
   pruneUsage(before: WallMs, limit: number): Promise<number>;
 }

@@ -104,6 +104,12 @@ export interface UsageTables {
     queue: string;
     speed: string;
   };
+  /** What reports show, over longer blocks and for fewer things apart (ledger/coarse-sums). */
+  time_sums: CoarseKeys & CoarseFigures;
+  model_sums: CoarseKeys & CoarseFigures & { model: string };
+  key_sums: CoarseKeys & CoarseFigures & { account_id: AccountId; key_id: KeyId };
+  /** Which quarters the sums of each table and step hold: all before this one. */
+  coarse_sums_until: { name: string; quarter: number };
   /** Costs of services beside the other sums, since each has its unit. */
   unit_quarterly: {
     account_id: AccountId;
@@ -113,4 +119,26 @@ export interface UsageTables {
     unit: string;
     units: number;
   };
+}
+
+interface CoarseKeys {
+  /** The length of a block, in quarters of an hour. */
+  step: number;
+  /** Number of blocks since 1970. */
+  at: number;
+  /** Empty for the sum of everything but costs; those have a row for each unit. */
+  unit: string;
+}
+
+export interface CoarseFigures {
+  requests: number;
+  refused: number;
+  failed: number;
+  prompt_tokens: number;
+  completion_tokens: number;
+  estimated: number;
+  cache_read_tokens: number;
+  cache_write_tokens: number;
+  reasoning_tokens: number;
+  units: number;
 }

@@ -4,6 +4,7 @@ import { sql, type Transaction } from 'kysely';
 import { type AccountId, firstRequestId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
 import { blamelessCodes, type UsageBucket, type UsageRecord } from '../../domain/usage.ts';
+import { coarseJoining, coarseKeys, coarseSets, lateSums } from '../ledger/coarse-sums.ts';
 import {
   type Joining,
   joined,
@@ -25,6 +26,7 @@ import {
   usageOfRow,
 } from '../ledger/usage-rows.ts';
 import type { UsageStore } from '../ports/usage.ts';
+import { coarseSumsUntil, sumQuarters } from './coarse-sums.ts';
 import type { Connection } from './connection.ts';
 import { searchRequests } from './request-search.ts';
 import type { Tables } from './tables.ts';
@@ -156,6 +158,8 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore {
     },
     reportUsage: (by, from, before, filter = {}) =>
       report(db, by, Math.floor(from / quarterMs), Math.ceil(before / quarterMs), filter),
+    sumUsage: (before, limit) =>
+      transact((transaction) => sumQuarters(transaction, Math.floor(before / quarterMs), limit)),
     pruneUsage: async (before, limit) => {
       const old = db
         .selectFrom('usage')
@@ -218,8 +222,14 @@ async function appendSlowly(
       figures: Readonly<Record<string, Joining>>,
       sums: readonly UsageTables[Table][],
     ): Promise<void> => addSums(transaction, table, keys, figures, sums);
-    await add('usage_quarterly', quarterKeys, quarterFigures, rollUp(added, answered));
-    await add('unit_quarterly', [...quarterKeys, 'unit'], { units: 'add' }, rollUpUnits(added));
+    const [quarters, units] = [rollUp(added, answered), rollUpUnits(added)];
+    await add('usage_quarterly', quarterKeys, quarterFigures, quarters);
+    await add('unit_quarterly', [...quarterKeys, 'unit'], { units: 'add' }, units);
+    const untils = await coarseSumsUntil(transaction);
+    for (const set of coarseSets) {
+      const late = lateSums(set, untils.get(set.name) ?? 0, quarters, units);
+      await add(set.table, coarseKeys(set.table), coarseJoining, late);
+    }
     await add('outcome_steps', outcomeKeys, outcomeFigures, sumOutcomes(added, answered));
     for (const sum of sumLatency(added, answered)) await addLatency(transaction, sum);
   });

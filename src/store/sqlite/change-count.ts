@@ -12,6 +12,10 @@ const ledgerTables: Record<keyof UsageTables, true> = {
   unit_quarterly: true,
   outcome_steps: true,
   latency_steps: true,
+  time_sums: true,
+  model_sums: true,
+  key_sums: true,
+  coarse_sums_until: true,
 };
 
 /** Columns whose changes do not count: a key's last use is written every few seconds, a session in use is renewed every few minutes. */

@@ -1,5 +1,6 @@
 // The fast way to append a batch of the ledger in SQLite.
 import type Database from 'better-sqlite3';
+import { type CoarseSet, coarseJoining, coarseKeys, coarseSets, lateSums } from '../ledger/coarse-sums.ts';
 import {
   type Joining,
   joined,
@@ -37,15 +38,36 @@ export function usageAppender(database: Database.Database): (rows: readonly Tabl
   const addUnits = upsert(database, 'unit_quarterly', [...quarterKeys, 'unit'], { units: 'add' });
   const addOutcome = upsert(database, 'outcome_steps', outcomeKeys, outcomeFigures);
   const addLatency = latencyAdder(database);
+  const addLate = lateAdder(database);
   const answered = new AnsweredModels();
   return database.transaction((rows: readonly Tables['usage'][]) => {
     // A row that already exists is already in the roll-ups.
     const added = rows.filter((row) => insert.run(usageColumns.map((column) => row[column])).changes === 1);
-    for (const sum of rollUp(added, answered)) addUp(sum);
-    for (const sum of rollUpUnits(added)) addUnits(sum);
+    const [quarters, units] = [rollUp(added, answered), rollUpUnits(added)];
+    for (const sum of quarters) addUp(sum);
+    for (const sum of units) addUnits(sum);
+    addLate(quarters, units);
     for (const sum of sumOutcomes(added, answered)) addOutcome(sum);
     for (const sum of sumLatency(added, answered)) addLatency(sum);
   });
+}
+
+/** For the sums over longer blocks that hold these quarters already: of calls that took long, or were read from a journal. */
+function lateAdder(
+  database: Database.Database,
+): (quarters: readonly UsageTables['usage_quarterly'][], units: readonly UsageTables['unit_quarterly'][]) => void {
+  const latest = database.prepare<[], number | null>('select max(quarter) from coarse_sums_until').pluck();
+  const until = database.prepare<[string], number>('select quarter from coarse_sums_until where name = ?').pluck();
+  const sets = coarseSets.map((set): [CoarseSet, (sum: never) => void] => [
+    set,
+    upsert(database, set.table, coarseKeys(set.table), coarseJoining),
+  ]);
+  return (quarters, units) => {
+    const before = latest.get() ?? 0;
+    if (!quarters.some(({ quarter }) => quarter < before)) return;
+    for (const [set, add] of sets)
+      for (const sum of lateSums(set, until.get(set.name) ?? 0, quarters, units)) add(sum as never);
+  };
 }
 
 /** Histograms are joined here: SQL cannot. */
@@ -66,10 +88,10 @@ function latencyAdder(database: Database.Database): (sum: LatencySum) => void {
 function upsert<Table extends keyof UsageTables>(
   database: Database.Database,
   table: Table,
-  keys: readonly (string & keyof UsageTables[Table])[],
+  keys: readonly string[],
   figures: Readonly<Record<string, Joining>>,
 ): (sum: UsageTables[Table]) => void {
-  const columns = [...keys, ...(Object.keys(figures) as (string & keyof UsageTables[Table])[])];
+  const columns = [...keys, ...Object.keys(figures)] as (string & keyof UsageTables[Table])[];
   const statement = database.prepare(
     `insert into ${table} (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})
      on conflict (${keys.join(', ')})

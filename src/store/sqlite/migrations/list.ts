@@ -8,6 +8,7 @@ import { addSkeletons, sayUnlimited } from './accounts.ts';
 import { openAdmission, openBarred } from './admission.ts';
 import { openAnnouncements } from './announcements.ts';
 import { openCertificates } from './certificates.ts';
+import { openCoarseSums } from './coarse-sums.ts';
 import { openMaintenance } from './maintenance.ts';
 import { openNames } from './names.ts';
 import { addNoticeStates } from './notices.ts';
@@ -312,5 +313,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0035-passkey-use': {
     up: addPasskeyUse,
+  },
+  '0036-coarse-sums': {
+    up: openCoarseSums,
   },
 };
