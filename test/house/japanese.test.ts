@@ -32,15 +32,18 @@ function stringsOf(source: string): string[] {
 
 /** The paragraphs, cells and list items of a document, without what is code. */
 function textsOf(document: string): string[] {
-  return document
-    .replaceAll(/```[^]*?```|<!--[^]*?-->/g, '')
-    .replaceAll(/`[^`]*`/g, filled)
-    .replaceAll(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
-    .replaceAll(/\*\*/g, '')
-    .replaceAll(/\n *(?![\n|#]| *[-*\d])/g, '')
-    .split(/\n|(?<!\\)\|/)
-    .map((text) => text.replace(/^[#\s>]*(?:[-*]|\d+\.)?\s+/, '').trim())
-    .filter((text) => new RegExp(japaneseLetter).test(text));
+  return (
+    document
+      .replaceAll(/```[^]*?```|<!--[^]*?-->/g, '')
+      .replaceAll(/`[^`]*`/g, filled)
+      .replaceAll(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
+      // After bold text, Markdown needs a space.
+      .replaceAll(/\*\* ?/g, '')
+      .replaceAll(/\n *(?![\n|#]| *[-*\d])/g, '')
+      .split(/\n|(?<!\\)\|/)
+      .map((text) => text.replace(/^[#\s>]*(?:[-*]|\d+\.)?\s+/, '').trim())
+      .filter((text) => new RegExp(japaneseLetter).test(text))
+  );
 }
 
 const sources = [
@@ -49,7 +52,7 @@ const sources = [
   ...listed('src/domain', '.ts'),
   ...listed('src/management', '.ts'),
 ].filter((name) => !name.endsWith('common-passwords.ts') && !name.endsWith('look-alikes.ts'));
-const documents = listed('docs/ja', '.md');
+const documents = ['README.ja.md', ...listed('docs/ja', '.md')];
 const texts: (readonly [place: string, text: string])[] = [
   ...sources.flatMap((name) => stringsOf(read(name)).map((text) => [name, text] as const)),
   ...documents.flatMap((name) => textsOf(read(name)).map((text) => [name, text] as const)),
@@ -120,4 +123,22 @@ test('sentences are polite', () => {
       .map((sentence) => `${place}: ${sentence}`),
   );
   expect(plain).toEqual([]);
+});
+
+test('README.md and README.ja.md have the same sections, commands, settings and pictures in the same order', () => {
+  const commandsOf = (text: string): string[] =>
+    Array.from(text.matchAll(/```sh\n([^]*?)```/g), ([, block = '']) => block.replaceAll(/ +# .*$/gm, ''));
+  const partsOf = (text: string): readonly unknown[] => [
+    Array.from(text.matchAll(/^(#+) /gm), ([, level = '']) => level),
+    commandsOf(text),
+    // The Japanese page has a picture of its own of a page in Japanese.
+    Array.from(text.matchAll(/\]\(([^)]+)\)/g), ([, path = '']) => path.replace('-ja.png', '.png')).toSorted(),
+    Array.from(text.matchAll(/`([^`\n]+)`/g), ([, code = '']) => code).toSorted(),
+  ];
+  const [english, japanese] = ['README.md', 'README.ja.md'].map((name) => partsOf(read(name)));
+  expect(japanese?.slice(0, 2)).toEqual(english?.slice(0, 2));
+  expect(japanese?.[3]).toEqual(english?.[3]);
+  const others = (paths: unknown): string[] =>
+    (paths as string[]).filter((path) => !/^README(?:\.ja)?\.md$/.test(path));
+  expect(others(japanese?.[2])).toEqual(others(english?.[2]));
 });

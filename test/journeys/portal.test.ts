@@ -418,7 +418,7 @@ describe('an operator', () => {
       await operatorReader.page.getByRole('option', { name: all }).click();
       await operatorReader.fill(name, 'qwen3:1b');
       await operatorReader.press(pull);
-      await operatorReader.sees(/^qwen3:1b (is here\.|を取得しました。)$/);
+      await operatorReader.sees(/^qwen3:1b( is here\.|を取得しました。)$/);
       await operatorReader.isSound();
       await operatorReader.close();
     }
