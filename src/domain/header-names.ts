@@ -1,6 +1,7 @@
 // Which headers pass between a caller and a published service. Everything that is not listed is dropped, so a name that a
 // server might fold onto one of ours (X_Forwarded_Prefix, X.Forwarded.Prefix: Traefik CVE-2026-54763, CVE-2026-88011)
 // never gets through; and no list may name what belongs to the gate or to one connection.
+import { Unreadable } from './sentences.ts';
 
 /** A name of a header as servers behind CGI-like interfaces read it: letter case, `_`, `.` and `-` make no difference. */
 export const foldName = (name: string): string => name.toLowerCase().replaceAll(/[_.]/g, '-');
@@ -114,20 +115,16 @@ const shape = /^[a-z0-9!#$%&'+^`|~-][a-z0-9!#$%&'+^`|~._-]{0,63}$/;
 
 /**
  * Reads the names of an allow-list; `mcp-param-*` stands for every name that begins so.
- * @throws Error with a sentence for a name that may not be listed.
+ * @throws Unreadable for a name that may not be listed.
  */
 export function readHeaderNames(names: readonly string[], direction: Direction): string[] {
   return names.map((given) => {
     const name = given.toLowerCase();
     const isFamily = name.endsWith('*');
     const plain = isFamily ? name.slice(0, -1) : name;
-    if (!shape.test(plain)) throw new Error(`has "${given.slice(0, 80)}", which is not the name of a header`);
-    if (isFamily && !/^[a-z0-9]+(?:-[a-z0-9]+)+-$/.test(plain))
-      throw new Error(
-        `has ${name}, which stands for too many headers; two words come before the star, as in mcp-param-*`,
-      );
-    if (isReserved(plain, direction))
-      throw new Error(`cannot have ${name}: the gate sets it, or it belongs to a connection`);
+    if (!shape.test(plain)) throw new Unreadable('option_header', { name: given.slice(0, 80) });
+    if (isFamily && !/^[a-z0-9]+(?:-[a-z0-9]+)+-$/.test(plain)) throw new Unreadable('option_header_family', { name });
+    if (isReserved(plain, direction)) throw new Unreadable('option_header_own', { name });
     return name;
   });
 }

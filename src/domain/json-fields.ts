@@ -1,16 +1,21 @@
-// Reads the members of a JSON object one by one, with a sentence for each that is wrong and for each that is left over.
+// Reads the options of a published service from a JSON object one by one, with a sentence for each that is wrong and for each that is
+// left over.
+import { type ParametersOf, type Reason, type Said, say, Unreadable } from './sentences.ts';
+
+/** What can be wrong with an option. */
+export type OptionFault = Extract<Reason, `option_${string}`>;
+/** What can be wrong with a route as a whole. */
+export type RouteFault = Extract<Reason, `route_${string}`>;
 
 export interface Fields {
-  /** How sentences call it. */
-  readonly name: string;
-  /** From now on, sentences call it so. */
+  /** From now on, sentences name the route. */
   call(name: string): void;
   has(member: string): boolean;
   text(member: string): string;
   /** Undefined if it is missing or null. */
   optionalText(member: string): string | undefined;
-  /** @throws Error "… is `what`". */
-  matching(member: string, shape: RegExp, what: string): string | undefined;
+  /** @throws Unreadable `otherwise`. */
+  matching(member: string, shape: RegExp, otherwise: 'option_host' | 'option_unit'): string | undefined;
   texts(member: string, otherwise: readonly string[], most: number): readonly string[];
   flag(member: string, otherwise: boolean): boolean;
   choice<Word extends string>(member: string, words: readonly Word[], otherwise: Word): Word;
@@ -22,33 +27,37 @@ export interface Fields {
   inside(member: string, known?: readonly string[]): Fields;
   /** The same; undefined if it is missing or null. */
   insideOrNull(member: string): Fields | undefined;
-  /** `read`, with the member's name in front of what it throws. */
+  /** `read`, with the member's name in front of the Unreadable that it throws. */
   reading<In, Out>(member: string, read: (given: In) => Out): (given: In) => Out;
-  /** @throws Error for a member that was not read. */
+  /** @throws Unreadable for a member that was not read. */
   refuseOthers(): void;
+  /** For a member whose value cannot be used. */
+  fault<R extends OptionFault>(member: string, reason: R, parameters: ParametersOf<R>): Unreadable;
+  /** For options that do not go together. */
+  clash<R extends RouteFault>(reason: R, parameters: ParametersOf<R>): Unreadable;
 }
 
-/** @throws Error with a sentence, as all of its functions do. */
-export function readFields(input: unknown, called: string): Fields {
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) throw new Error(`${called} is an object`);
-  return new ObjectFields(input as Readonly<Record<string, unknown>>, called, ': ');
+/** @throws Unreadable, as all of its functions do. */
+export function readFields(input: unknown): Fields {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) throw new Unreadable('route_object', {});
+  return new ObjectFields(input as Readonly<Record<string, unknown>>, say('route_unnamed', {}), '');
 }
 
 class ObjectFields implements Fields {
-  name: string;
   readonly #members: Readonly<Record<string, unknown>>;
   readonly #read = new Set<string>();
-  /** Between the name and a member. */
-  #joint: string;
+  #route: Said;
+  /** Where its members are within the route, such as `cost.`. */
+  readonly #place: string;
 
-  constructor(members: Readonly<Record<string, unknown>>, name: string, joint: string) {
+  constructor(members: Readonly<Record<string, unknown>>, route: Said, place: string) {
     this.#members = members;
-    this.name = name;
-    this.#joint = joint;
+    this.#route = route;
+    this.#place = place;
   }
 
   call(name: string): void {
-    this.name = name;
+    this.#route = say('route_named', { name });
   }
 
   has(member: string): boolean {
@@ -57,20 +66,20 @@ class ObjectFields implements Fields {
 
   text(member: string): string {
     const value = this.#take(member);
-    if (typeof value !== 'string' || value === '') throw this.#fault(member, 'is a text, and must be given');
+    if (typeof value !== 'string' || value === '') throw this.fault(member, 'option_text_needed', {});
     return value;
   }
 
   optionalText(member: string): string | undefined {
     const value = this.#take(member);
     if (value === undefined) return undefined;
-    if (typeof value !== 'string' || value === '') throw this.#fault(member, 'is a text');
+    if (typeof value !== 'string' || value === '') throw this.fault(member, 'option_text', {});
     return value;
   }
 
-  matching(member: string, shape: RegExp, what: string): string | undefined {
+  matching(member: string, shape: RegExp, otherwise: 'option_host' | 'option_unit'): string | undefined {
     const value = this.optionalText(member);
-    if (value !== undefined && !shape.test(value)) throw this.#fault(member, `is ${what}`);
+    if (value !== undefined && !shape.test(value)) throw this.fault(member, otherwise, {});
     return value;
   }
 
@@ -78,34 +87,35 @@ class ObjectFields implements Fields {
     const value = this.#take(member);
     if (value === undefined) return otherwise;
     if (!Array.isArray(value) || value.length > most || !value.every((each) => typeof each === 'string'))
-      throw this.#fault(member, `is a list of up to ${most} texts`);
+      throw this.fault(member, 'option_list', { most });
     return value;
   }
 
   flag(member: string, otherwise: boolean): boolean {
     const value = this.#take(member) ?? otherwise;
-    if (typeof value !== 'boolean') throw this.#fault(member, 'is true or false');
+    if (typeof value !== 'boolean') throw this.fault(member, 'option_flag', {});
     return value;
   }
 
   choice<Word extends string>(member: string, words: readonly Word[], otherwise: Word): Word {
     const value = this.#take(member) ?? otherwise;
     const found = words.find((word) => word === value);
-    if (found === undefined) throw this.#fault(member, `is ${words.join(' or ')}`);
+    if (found === undefined) throw this.fault(member, 'option_choice', { words: words.join(' or ') });
     return found;
   }
 
   choices<Word extends string>(member: string, words: readonly Word[], otherwise: readonly Word[]): readonly Word[] {
     const given = this.texts(member, otherwise, 100);
     const stray = given.find((word) => !(words as readonly string[]).includes(word));
-    if (stray !== undefined) throw this.#fault(member, `can have ${words.join(', ')}, and not "${stray.slice(0, 40)}"`);
+    if (stray !== undefined)
+      throw this.fault(member, 'option_choices', { words: words.join(', '), word: stray.slice(0, 40) });
     return words.filter((word) => given.includes(word));
   }
 
   whole(member: string, least: number, most: number, otherwise: number | undefined): number {
     const value = this.#take(member) ?? otherwise;
     if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most)
-      throw this.#fault(member, `is a whole number from ${least} to ${most}`);
+      throw this.fault(member, 'option_whole', { least, most });
     return value;
   }
 
@@ -117,8 +127,8 @@ class ObjectFields implements Fields {
 
   inside(member: string, known?: readonly string[]): Fields {
     const value = this.#take(member) ?? {};
-    if (typeof value !== 'object' || Array.isArray(value)) throw this.#fault(member, 'is an object');
-    const inner = new ObjectFields(value as Readonly<Record<string, unknown>>, this.#named(member), '.');
+    if (typeof value !== 'object' || Array.isArray(value)) throw this.fault(member, 'option_object', {});
+    const inner = new ObjectFields(value as Readonly<Record<string, unknown>>, this.#route, `${this.#place}${member}.`);
     if (known) {
       for (const each of known) inner.#read.add(each);
       inner.refuseOthers();
@@ -135,14 +145,23 @@ class ObjectFields implements Fields {
       try {
         return read(given);
       } catch (error) {
-        throw this.#fault(member, (error as Error).message);
+        throw error instanceof Unreadable ? this.#within(member, error.said) : error;
       }
     };
   }
 
+  fault<R extends OptionFault>(member: string, reason: R, parameters: ParametersOf<R>): Unreadable {
+    return this.#within(member, say(reason, parameters));
+  }
+
+  clash<R extends RouteFault>(reason: R, parameters: ParametersOf<R>): Unreadable {
+    return new Unreadable('route_refused', { route: this.#route, fault: say(reason, parameters) });
+  }
+
   refuseOthers(): void {
     const other = Object.keys(this.#members).find((member) => !this.#read.has(member));
-    if (other !== undefined) throw new Error(`${this.name} has no option "${other.slice(0, 80)}"`);
+    if (other !== undefined)
+      throw new Unreadable('route_no_option', { route: this.#route, at: this.#place + other.slice(0, 80) });
   }
 
   /** Undefined also for null, except in `wholeOrNull`. */
@@ -151,7 +170,7 @@ class ObjectFields implements Fields {
     return Object.hasOwn(this.#members, member) ? (this.#members[member] ?? undefined) : undefined;
   }
 
-  #named = (member: string): string => `${this.name}${this.#joint}${member}`;
-
-  #fault = (member: string, what: string): Error => new Error(`${this.#named(member)} ${what}`);
+  #within(member: string, fault: Said): Unreadable {
+    return new Unreadable('route_option', { route: this.#route, at: this.#place + member, fault });
+  }
 }

@@ -1,6 +1,7 @@
 // Tools of an MCP server by name, or by how their name begins: which of them a caller may see and call, each open to every caller of the
 // route or only to those who have another scope besides, and what a call of each costs.
 import { isRouteScope, type RouteScope, type Scope } from './scope.ts';
+import { Unreadable } from './sentences.ts';
 
 interface NamedTools {
   /** A whole name, or how it begins. */
@@ -17,19 +18,18 @@ export interface ToolPrice extends NamedTools {
   readonly units: number;
 }
 
-/** Reads `search`, `read_*`, or `delete_*=route:notes-write`. @throws Error with a sentence. */
+/** Reads `search`, `read_*`, or `delete_*=route:notes-write`. @throws Unreadable. */
 export function readMcpTools(text: string): McpTools {
   const { tools, value: scope } = readNamed(text) ?? {};
   if (!tools || (scope !== undefined && !isRouteScope(scope)))
-    throw new Error(`has tools such as search, read_* or delete_*=route:notes-write, not "${text.slice(0, 80)}"`);
+    throw new Unreadable('option_tool', { text: text.slice(0, 80) });
   return { ...tools, scope: scope ?? null };
 }
 
-/** Reads `search=5` or `read_*=0`. @throws Error with a sentence. */
+/** Reads `search=5` or `read_*=0`. @throws Unreadable. */
 export function readToolPrice(text: string): ToolPrice {
   const { tools, value = '' } = readNamed(text) ?? {};
-  if (!tools || !/^\d{1,9}$/.test(value))
-    throw new Error(`has tools with whole units, such as search=5 or read_*=0, not "${text.slice(0, 80)}"`);
+  if (!tools || !/^\d{1,9}$/.test(value)) throw new Unreadable('option_tool_price', { text: text.slice(0, 80) });
   return { ...tools, units: Number(value) };
 }
 

@@ -64,7 +64,7 @@ test.each([
   ['no name', {}, 'a route: name is a text, and must be given'],
   ['a name that is none', { ...least, name: 'Q d' }, '"Q d" is not a name for a route'],
   ['an unknown option', { ...least, timeout: 3 }, 'route "qdrant" has no option "timeout"'],
-  ['an unknown option inside', { ...least, timeouts: { heads: 3 } }, 'route "qdrant": timeouts has no option "heads"'],
+  ['an unknown option inside', { ...least, timeouts: { heads: 3 } }, 'route "qdrant" has no option "timeouts.heads"'],
   ['no upstream', { name: 'x', path: '/x' }, 'route "x": upstreams needs the address'],
   [
     'an address of no web server',

@@ -6,6 +6,7 @@ import { isIssuer } from './issuer.ts';
 import { type Fields, readFields } from './json-fields.ts';
 import { readMcpTools, readToolPrice, type ToolPrice } from './mcp-tools.ts';
 import { isRouteScope, longestRouteName, type RouteScope, routeName } from './scope.ts';
+import { Unreadable } from './sentences.ts';
 import { readServicePath } from './service-path.ts';
 import {
   credentialWays,
@@ -29,15 +30,13 @@ const tebibyte = 2 ** 40;
 const mostSeconds = 7 * 86_400;
 const mostUnits = 1_000_000_000;
 
-/** @throws Error with a sentence that names the route and the option. */
+/** @throws Unreadable, which names the route and the option. */
 export function readServiceRoute(input: unknown): ServiceRoute {
-  const fields = readFields(input, 'a route');
+  const fields = readFields(input);
   const name = fields.text('name');
   if (!routeName.test(name) || name.length > longestRouteName)
-    throw new Error(
-      `"${name.slice(0, 80)}" is not a name for a route: up to ${longestRouteName} letters a-z and digits, in words joined by -`,
-    );
-  fields.call(`route "${name}"`);
+    throw new Unreadable('route_name', { name: name.slice(0, 80), most: longestRouteName });
+  fields.call(name);
   const route: ServiceRoute = {
     name,
     match: readMatch(fields),
@@ -48,7 +47,7 @@ export function readServiceRoute(input: unknown): ServiceRoute {
     credential: fields.choices('credential', credentialWays, serviceDefaults.credential),
     requestHeaders: readHeaders(fields, 'request'),
     responseHeaders: readHeaders(fields, 'response'),
-    host: fields.matching('host', hostShape, 'a host name, perhaps with a port') ?? serviceDefaults.host,
+    host: fields.matching('host', hostShape, 'option_host') ?? serviceDefaults.host,
     bodyBytes: fields.whole('bodyBytes', 0, tebibyte, serviceDefaults.bodyBytes),
     times: readTimes(fields.inside('timeouts')),
     webSocket: readWebSocket(fields),
@@ -65,7 +64,7 @@ export function readServiceRoute(input: unknown): ServiceRoute {
     recordPath: fields.choice('recordPath', ['no', 'template'], serviceDefaults.recordPath),
   };
   fields.refuseOthers();
-  refuseContradictions(route, fields.name);
+  refuseContradictions(route, fields);
   return route;
 }
 
@@ -79,8 +78,7 @@ function readHeaders(fields: Fields, direction: 'request' | 'response'): string[
 function readMatch(fields: Fields): ServiceMatch {
   const path = fields.optionalText('path');
   const hostName = fields.optionalText('hostName');
-  if ((path === undefined) === (hostName === undefined))
-    throw new Error(`${fields.name}: give either a path, such as /service, or a hostName`);
+  if ((path === undefined) === (hostName === undefined)) throw fields.clash('route_path_or_host', {});
   if (path !== undefined) return { kind: 'path', prefix: fields.reading('path', readPrefix)(path) };
   return { kind: 'host', hostName: fields.reading('hostName', readHostName)(hostName as string) };
 }
@@ -113,11 +111,11 @@ function readMcp(fields: Fields): ServiceMcp | null {
 function readIssuer(inside: Fields): McpIssuer | null {
   const url = inside.optionalText('issuer');
   const subjects = inside.texts('subjects', [], 10_000).map(inside.reading('subjects', readSubject));
-  if (url === undefined && subjects.length > 0) throw new Error(`${inside.name}: subjects are those of an issuer`);
+  if (url === undefined && subjects.length > 0) throw inside.clash('route_subjects', {});
   if (url === undefined) return null;
-  if (!isIssuer(url)) throw new Error(`${inside.name}.issuer is an https:// address without query or fragment`);
+  if (!isIssuer(url)) throw inside.fault('issuer', 'option_issuer', {});
   if (new Set(subjects.map(({ subject }) => subject)).size < subjects.length)
-    throw new Error(`${inside.name}.subjects names a subject twice`);
+    throw inside.fault('subjects', 'option_subject_twice', {});
   return { url, subjects };
 }
 
@@ -125,23 +123,22 @@ function readSubject(text: string): McpIssuer['subjects'][number] {
   const at = text.lastIndexOf('=');
   const [subject, account] = [text.slice(0, at), text.slice(at + 1)];
   if (at < 1 || subject.length > 255 || account === '' || account.length > 200)
-    throw new Error(`has entries such as auth0|5f7c8ec7=alice, not "${text.slice(0, 80)}"`);
+    throw new Unreadable('option_subject', { text: text.slice(0, 80) });
   return { subject, account };
 }
 
 function readCost(fields: Fields): ServiceCost | null {
   const inside = fields.insideOrNull('cost');
   if (!inside) return serviceDefaults.cost;
-  const unit = inside.matching('unit', /^[a-z][a-z-]{0,29}$/, 'a word such as images') ?? 'units';
+  const unit = inside.matching('unit', /^[a-z][a-z-]{0,29}$/, 'option_unit') ?? 'units';
   const [kind, ...others] = (['fixed', 'perSecond', 'header'] as const).filter((each) => inside.has(each));
-  if (kind === undefined || others.length > 0)
-    throw new Error(`${inside.name} has one of fixed (units), perSecond (units), or header (a name) with cap (units)`);
+  if (kind === undefined || others.length > 0) throw inside.clash('route_cost', {});
   let cost: ServiceCost;
   if (kind === 'header') {
     const [header = ''] = inside.reading('header', (text: string) => readHeaderNames([text], 'response'))(
       inside.text('header'),
     );
-    if (header.endsWith('*')) throw new Error(`${inside.name}.header is the name of one header`);
+    if (header.endsWith('*')) throw inside.fault('header', 'option_one_header', {});
     cost = { kind, unit, header, cap: inside.whole('cap', 1, mostUnits, undefined) };
   } else {
     const units = inside.whole(kind, kind === 'fixed' && inside.has('tools') ? 0 : 1, mostUnits, undefined);
@@ -173,41 +170,34 @@ function readTls(inside: Fields): ServiceTls {
     keyFile: inside.optionalText('keyFile') ?? null,
   };
   inside.refuseOthers();
-  if ((read.certificateFile === null) !== (read.keyFile === null))
-    throw new Error(`${inside.name}: certificateFile and keyFile belong together`);
+  if ((read.certificateFile === null) !== (read.keyFile === null)) throw inside.clash('route_certificate_pair', {});
   return read;
 }
 
-function refuseContradictions(route: ServiceRoute, called: string): void {
+function refuseContradictions(route: ServiceRoute, fields: Fields): void {
   const { upstreams, match, strip, cookies, methods, credential, webSocket, mcp, cost } = route;
-  if (upstreams.length === 0) throw new Error(`${called}: upstreams needs the address of the service`);
-  if (new Set(upstreams).size < upstreams.length) throw new Error(`${called}: upstreams names an address twice`);
-  if (methods.length === 0 || credential.length === 0)
-    throw new Error(`${called}: methods and credential need at least one entry`);
-  if (match.kind === 'host' && !strip) throw new Error(`${called}: a host name has no prefix that strip could keep`);
+  if (upstreams.length === 0) throw fields.fault('upstreams', 'option_address_needed', {});
+  if (new Set(upstreams).size < upstreams.length) throw fields.fault('upstreams', 'option_address_twice', {});
+  if (methods.length === 0 || credential.length === 0) throw fields.clash('route_nothing_allowed', {});
+  if (match.kind === 'host' && !strip) throw fields.clash('route_host_strip', {});
   if (!strip && upstreams.some((address) => new URL(address).pathname !== '/'))
-    throw new Error(`${called}: with strip off, the address of the service has no path of its own`);
+    throw fields.clash('route_strip_path', {});
   if (match.kind === 'path' && cookies.some((name) => /^__host-/i.test(name)))
-    throw new Error(`${called}: a __Host- cookie belongs to a whole host; such a service needs a hostName`);
+    throw fields.clash('route_host_cookie', {});
   if (mcp && (webSocket || methods.some((method) => !mcpMethods.includes(method))))
-    throw new Error(`${called}: an MCP server takes messages as POST, and GET and DELETE of their sessions`);
-  if (!mcp && cost?.kind === 'fixed' && cost.tools.length > 0)
-    throw new Error(`${called}: cost.tools is for the tools of an MCP server`);
-  if (credential.includes('ticket') && !webSocket) throw new Error(`${called}: tickets are for a websocket`);
-  if (webSocket && !methods.includes('GET')) throw new Error(`${called}: a websocket is opened with GET`);
-  if (credential.includes('ticket') && !methods.includes('POST'))
-    throw new Error(`${called}: tickets are asked for with POST`);
-  if (credential.every((way) => way === 'ticket'))
-    throw new Error(`${called}: a ticket is given for a key, so credential needs header or path, too`);
+    throw fields.clash('route_mcp_methods', {});
+  if (!mcp && cost?.kind === 'fixed' && cost.tools.length > 0) throw fields.clash('route_mcp_prices', {});
+  if (credential.includes('ticket') && !webSocket) throw fields.clash('route_ticket_socket', {});
+  if (webSocket && !methods.includes('GET')) throw fields.clash('route_socket_get', {});
+  if (credential.includes('ticket') && !methods.includes('POST')) throw fields.clash('route_ticket_post', {});
+  if (credential.every((way) => way === 'ticket')) throw fields.clash('route_ticket_alone', {});
 }
 
 function readAddress(text: string): string {
   const url = URL.parse(text);
-  if (!url || !/^https?:$/.test(url.protocol))
-    throw new Error('has addresses that begin with http:// or https://, such as http://10.0.0.7:6333');
-  if (url.username !== '' || url.password !== '')
-    throw new Error('has an address with a user or a password; they belong into secretFile');
-  if (/[?#]/.test(text)) throw new Error('has an address that does not end with its path');
+  if (!url || !/^https?:$/.test(url.protocol)) throw new Unreadable('option_address', {});
+  if (url.username !== '' || url.password !== '') throw new Unreadable('option_address_user', {});
+  if (/[?#]/.test(text)) throw new Unreadable('option_address_end', {});
   return url.origin + url.pathname.replace(/\/+$/, '');
 }
 
@@ -223,7 +213,7 @@ function readPrefix(text: string): string {
       .split('/')
       .every((each) => segment.test(each))
   )
-    throw new Error('begins with / and has segments of letters, digits and -._~, such as /qdrant');
+    throw new Unreadable('option_prefix', {});
   return plain;
 }
 
@@ -232,32 +222,39 @@ const hostShape = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]
 function readHostName(text: string): string {
   const name = text.toLowerCase();
   if (!/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+$/.test(name) || /^[\d.]+$/.test(name))
-    throw new Error('is the name of a host, such as comfy.example.com, without a port');
+    throw new Unreadable('option_host_name', {});
   return name;
 }
 
 function readScope(text: string): RouteScope {
-  if (!isRouteScope(text)) throw new Error('begins with route:, such as route:qdrant');
+  if (!isRouteScope(text)) throw new Unreadable('option_scope', {});
   return text;
 }
 
 function readOrigin(text: string): string {
   const url = URL.parse(text);
   if (!url || !/^https?:$/.test(url.protocol) || url.origin !== text.toLowerCase())
-    throw new Error(`has origins such as https://app.example.com, not "${text.slice(0, 80)}"`);
+    throw new Unreadable('option_origin', { text: text.slice(0, 80) });
   return url.origin;
 }
 
 function readCookieName(text: string): string {
-  if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/.test(text)) throw new Error('has names of cookies');
-  if (/^(?:__(?:host|secure)-)?sekisho\./i.test(text))
-    throw new Error(`has ${text}, which opens the gateway's own pages and is for no service`);
+  if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/.test(text)) throw new Unreadable('option_cookie', {});
+  if (/^(?:__(?:host|secure)-)?sekisho\./i.test(text)) throw new Unreadable('option_cookie_own', { text });
   return text;
 }
 
 function readHealthPath(text: string | undefined): string | null {
   if (text === undefined) return null;
-  const { path, pathKey } = readServicePath(text);
-  if (pathKey !== undefined || path !== text) throw new Error('is a path such as /healthz');
-  return path;
+  if (!isPlainPath(text)) throw new Unreadable('option_health_path', {});
+  return text;
+}
+
+function isPlainPath(text: string): boolean {
+  try {
+    const { path, pathKey } = readServicePath(text);
+    return pathKey === undefined && path === text;
+  } catch {
+    return false;
+  }
 }

@@ -2,7 +2,10 @@
 // have the same in Japanese (portal/src/words/refusals.ts). No other module writes such a sentence, so that none reaches a
 // page in the wrong language. Readers in domain/ say clauses, which begin in lower case and end without a full stop.
 
+import { routeSentences } from './sentences-routes.ts';
+
 export const sentences = {
+  ...routeSentences,
   plan_missing: 'There is no plan "{name}"; the plans are {plans}.',
   plan_unknown: 'There is no plan "{name}".',
   plan_name: 'A plan is named with small letters, digits and dashes.',

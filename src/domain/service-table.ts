@@ -1,5 +1,6 @@
 // All published services of a gate, and which of them a request is for. The look-up reads the path and the Host, and
 // nothing else: no X-Forwarded-Uri, no query, no User-Agent (oauth2-proxy CVE-2026-40575, CVE-2025-54576, CVE-2026-34457).
+import { Unreadable } from './sentences.ts';
 import { isUnder } from './service-path.ts';
 import { prefixOf, type ServiceRoute } from './service-route.ts';
 
@@ -17,15 +18,15 @@ export const ownSegments: ReadonlySet<string> = new Set([
   'robots.txt',
 ]);
 
-/** @throws Error with a sentence if these routes cannot stand beside each other, or not on this gate. */
+/** @throws Unreadable if these routes cannot stand beside each other, or not on this gate. */
 export function refuseClashes(routes: readonly ServiceRoute[], ownHosts: ReadonlySet<string>): void {
   const names = new Set<string>();
   for (const [at, route] of routes.entries()) {
     const { name, match } = route;
-    if (names.has(name)) throw new Error(`two routes have the name "${name}"`);
+    if (names.has(name)) throw new Unreadable('clash_name', { name });
     names.add(name);
     if (match.kind === 'host' && ownHosts.has(match.hostName))
-      throw new Error(`route "${name}": ${match.hostName} is the gate's own host name`);
+      throw new Unreadable('clash_own_host', { name, host: match.hostName });
     if (match.kind === 'path') refuseOwn(name, match.prefix);
     for (const other of routes.slice(0, at)) refuseOverlap(route, other);
   }
@@ -33,18 +34,17 @@ export function refuseClashes(routes: readonly ServiceRoute[], ownHosts: Readonl
 
 function refuseOwn(name: string, prefix: string): void {
   const [, first = ''] = prefix.split('/');
-  if (ownSegments.has(first.toLowerCase()))
-    throw new Error(`route "${name}": addresses under /${first} belong to the gate itself`);
+  if (ownSegments.has(first.toLowerCase())) throw new Unreadable('clash_own_path', { name, first });
 }
 
 /** Also one prefix under another: which of two scopes an address needs must not depend on its length. */
 function refuseOverlap(a: ServiceRoute, b: ServiceRoute): void {
   if (a.match.kind === 'host' && b.match.kind === 'host' && a.match.hostName === b.match.hostName)
-    throw new Error(`routes "${b.name}" and "${a.name}" have the same hostName`);
+    throw new Unreadable('clash_host', { one: b.name, other: a.name });
   if (a.match.kind !== 'path' || b.match.kind !== 'path') return;
-  if (a.match.prefix === b.match.prefix) throw new Error(`routes "${b.name}" and "${a.name}" have the same path`);
+  if (a.match.prefix === b.match.prefix) throw new Unreadable('clash_path', { one: b.name, other: a.name });
   if (isUnder(a.match.prefix, b.match.prefix) || isUnder(b.match.prefix, a.match.prefix))
-    throw new Error(`the paths of routes "${b.name}" and "${a.name}" overlap`);
+    throw new Unreadable('clash_overlap', { one: b.name, other: a.name });
 }
 
 /** What the look-up reads of a route. */

@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
 import type { PageOf, Suspension } from '../api-types.ts';
 import { IconGavel } from '../icons.ts';
+import { useCause } from '../shell/cause.ts';
 import { useWriting } from '../shell/when.ts';
 
 export function Standing(): ReactNode {
@@ -18,6 +19,7 @@ export function Standing(): ReactNode {
 function Step({ step }: { readonly step: Suspension }): ReactNode {
   const { t } = useTranslation('member');
   const { moment, relative } = useWriting();
+  const inWords = useCause();
   const [text, setText] = useState('');
   const appeal = useAct(() => api.post(`/suspensions/${step.id}/appeal`, { text }), {
     done: t('standing.sent'),
@@ -33,7 +35,7 @@ function Step({ step }: { readonly step: Suspension }): ReactNode {
       <Stack gap="xs">
         <Text size="sm">{t(`standing.step.${step.step}`)}</Text>
         <Text size="sm" fw={500}>
-          {step.reason}
+          {inWords(step.reason)}
         </Text>
         <Text size="sm">
           {endsAt === null

@@ -22,6 +22,7 @@ import type { Overview as Now } from '../api-types.ts';
 import { IconActivity, IconCertificateOff, IconPlugConnectedX } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
+import { useCause } from '../shell/cause.ts';
 import { AccountName } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';
 import { probe } from '../shell/reach.ts';
@@ -146,8 +147,10 @@ function Box({ title, children }: { readonly title: string; readonly children: R
 function Certificates({ now }: { readonly now: Now }): ReactNode {
   const { t } = useTranslation('operator');
   const { moment } = useWriting();
-  const { endsAt, problem } = now.encryption;
-  if (endsAt === null && problem === null) return null;
+  const inWords = useCause();
+  const { endsAt } = now.encryption;
+  if (endsAt === null && now.encryption.problem === null) return null;
+  const problem = now.encryption.problem === null ? null : inWords(now.encryption.problem);
   const ended = endsAt !== null && Date.parse(endsAt) <= Date.now();
   const title =
     endsAt === null
@@ -205,6 +208,7 @@ const stateColors = {
 function Servers({ now }: { readonly now: Now }): ReactNode {
   const { t } = useTranslation('operator');
   const { relative } = useWriting();
+  const inWords = useCause();
   return (
     <Box title={t('overview.servers')}>
       <Stack gap="xs">
@@ -220,13 +224,13 @@ function Servers({ now }: { readonly now: Now }): ReactNode {
                 </Text>
               )}
               <Text size="sm">{t('overview.inFlight', { count: inFlight })}</Text>
-              <Badge variant="light" color={stateColors[state]} title={reason ?? undefined}>
+              <Badge variant="light" color={stateColors[state]} title={reason === null ? undefined : inWords(reason)}>
                 {t(`overview.server.${state}`)}
               </Badge>
             </Group>
             {reason !== null && (
               <Text size="xs" c="dimmed" w="100%">
-                {t('overview.serverSince', { when: relative(since), reason })}
+                {t('overview.serverSince', { when: relative(since), reason: inWords(reason) })}
               </Text>
             )}
           </Group>

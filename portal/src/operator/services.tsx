@@ -8,6 +8,7 @@ import type { PageOf, Route } from '../api-types.ts';
 import { IconPlugConnected, IconPlus } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
+import { useCause } from '../shell/cause.ts';
 import { Empty } from '../shell/empty.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
 import { Page } from '../shell/page.tsx';
@@ -40,6 +41,7 @@ function One({ route }: { readonly route: Route }): ReactNode {
   const { t } = useTranslation('operator');
   const { operates } = useSession();
   const { relative } = useWriting();
+  const inWords = useCause();
   const ask = useAsk();
   const [editing, setEditing] = useState(false);
   const remove = useAct(() => api.delete(`/routes/${route.name}`), {
@@ -66,7 +68,7 @@ function One({ route }: { readonly route: Route }): ReactNode {
             {t(`services.state.${route.state}`)}
           </Badge>
         </Group>
-        {route.reason !== null && <Text size="sm">{route.reason}</Text>}
+        {route.reason !== null && <Text size="sm">{inWords(route.reason)}</Text>}
         <Text size="sm">
           {t('services.where', {
             at: textIn(path) ?? textIn(hostName) ?? '',
@@ -81,7 +83,7 @@ function One({ route }: { readonly route: Route }): ReactNode {
             </Badge>
             <Text size="sm" c="dimmed">
               {t('overview.inFlight', { count: inFlight })}
-              {reason !== null && ` · ${t('overview.serverSince', { when: relative(since), reason })}`}
+              {reason !== null && ` · ${t('overview.serverSince', { when: relative(since), reason: inWords(reason) })}`}
             </Text>
           </Group>
         ))}

@@ -18,6 +18,7 @@ import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
 import type { Connections, Registration } from '../api-types.ts';
 import { useSession } from '../session.tsx';
+import { useCause } from '../shell/cause.ts';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
@@ -117,6 +118,7 @@ function Applying({ registration }: { readonly registration: Registration }): Re
 function Connected(): ReactNode {
   const { t } = useTranslation('policy');
   const { relative } = useWriting();
+  const inWords = useCause();
   const { data } = useGet<Connections>('/connections', {}, 15_000);
   if (!data) return null;
   const states = [...(data.mail ? [{ name: t('settings.mail'), ...data.mail }] : []), ...data.providers];
@@ -134,8 +136,8 @@ function Connected(): ReactNode {
         })}
       </Text>
       {problem !== null && (
-        <Code lang="en" fz="xs">
-          {problem}
+        <Code {...(inWords(problem) === problem ? { lang: 'en' } : {})} fz="xs">
+          {inWords(problem)}
         </Code>
       )}
     </Alert>

@@ -6,6 +6,7 @@ import { api, useAct } from '../api.ts';
 import type { SuspensionRow } from '../api-types.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
+import { useCause } from '../shell/cause.ts';
 import { AccountName, Named } from '../shell/named.tsx';
 import { useWriting } from '../shell/when.ts';
 
@@ -30,6 +31,7 @@ const refresh = ['/suspensions', '/accounts', '/overview'];
 function One({ step, whose }: { readonly step: SuspensionRow; readonly whose: boolean }): ReactNode {
   const { t } = useTranslation('operator');
   const { moment } = useWriting();
+  const inWords = useCause();
   const { operates } = useSession();
   const ask = useAsk();
   const { id, endsAt, liftedAt, shadow, rule } = step;
@@ -55,7 +57,7 @@ function One({ step, whose }: { readonly step: SuspensionRow; readonly whose: bo
             {endsAt !== null && ` → ${moment(endsAt)}`}
           </Text>
         </Group>
-        <Text style={{ overflowWrap: 'anywhere' }}>{step.reason}</Text>
+        <Text style={{ overflowWrap: 'anywhere' }}>{inWords(step.reason)}</Text>
         {whose && (
           <Group gap="xs">
             <AccountName id={step.account} name={step.accountName} />

@@ -1,7 +1,9 @@
 // The sentences of src/domain/sentences.ts in Japanese: why something was refused. Loaded with the first refusal.
 import type { Reason } from '../../../src/domain/sentences.ts';
+import { routeRefusals } from './refusals-routes.ts';
 
 export const japanese: Readonly<Record<Reason, string>> = {
+  ...routeRefusals,
   plan_missing: 'プラン「{name}」はありません。利用できるプラン：{plans}。',
   plan_unknown: 'プラン「{name}」はありません。',
   plan_name: 'プラン名に使える文字は、英小文字、数字、ハイフンです。',

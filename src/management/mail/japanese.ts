@@ -1,4 +1,5 @@
 // The texts of emails in Japanese.
+import { causeIn } from '../../domain/causes.ts';
 import { day, quoted, type Templates } from './templates.ts';
 
 export const japanese: Templates = {
@@ -42,7 +43,7 @@ export const japanese: Templates = {
   suspended: (about) => ({
     subject: '利用が制限されています',
     lines: [
-      `理由：${about.reason}`,
+      `理由：${causeIn('ja', about.reason)}`,
       about.endsAt === null
         ? '管理者が解除するまで続きます。'
         : `${day(about.endsAt, 'ja')}（UTC）に自動的に解除されます。`,

@@ -1,0 +1,151 @@
+// Why something is as it is, where the gate says it beside a state and not as a refusal: of a model server or a service that gets no
+// calls, of a certificate that is not used, of a step that a rule took. They are kept and logged in English; `heard` finds the entry
+// and its parameters again, so that pages and emails say them in their reader's language. A house test compares the table with the
+// sources that write them. Words of another system, such as those of a certificate authority, are not in it.
+import { causesInJapanese } from './causes-japanese.ts';
+import type { Language } from './person.ts';
+
+export const causes = {
+  answers: 'it answers',
+  answers_status: 'it answers {status}',
+  answers_401: 'it answers calls with 401',
+  refuses_gateway: 'it refuses the gateway with {status}',
+  asks_for_quiet: 'it answers {status}, and asks to be left alone for {wait} s',
+  loading: 'it is loading its model',
+  not_json: 'its answer is not JSON',
+  models_no_list: 'its model list is not a list',
+  models_long: 'its model list is too long',
+  errors_of_late: '{count} of its last 5 answers were errors',
+  coming_back_one: 'it is coming back, with up to 1 call at once',
+  coming_back: 'it is coming back, with up to {count} calls at once',
+  late: 'it does not answer in time',
+  call_broke: 'a call broke there',
+  call_unconnected: 'a call could not connect',
+  call_untrusting: 'a call could not trust its certificate',
+  call_late: 'an answer did not begin in time',
+  load_late: 'a model took too long to load',
+  load_broke: 'a load broke there',
+  health_path: 'its health path answers with status {status}',
+  health_late: 'TimeoutError',
+  refused: 'ECONNREFUSED',
+  reset: 'ECONNRESET',
+  closed: 'UND_ERR_SOCKET',
+  no_host: 'ENOTFOUND',
+  no_host_now: 'EAI_AGAIN',
+  no_route: 'EHOSTUNREACH',
+  no_network: 'ENETUNREACH',
+  timed_out: 'ETIMEDOUT',
+  connect_late: 'UND_ERR_CONNECT_TIMEOUT',
+  expired: 'CERT_HAS_EXPIRED',
+  self_signed: 'DEPTH_ZERO_SELF_SIGNED_CERT',
+  self_signed_chain: 'SELF_SIGNED_CERT_IN_CHAIN',
+  unverified: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  no_issuer: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  other_name: 'ERR_TLS_CERT_ALTNAME_INVALID',
+
+  rule: '{count} {measure} within {window}; the threshold of the rule {rule} is {threshold}.',
+  measure_tokens: 'tokens',
+  measure_calls: 'calls',
+  measure_refusals: 'refused calls',
+  measure_authentications: 'failed authentications',
+  measure_suspensions: 'suspensions',
+  window_hours: '{count} h',
+  window_minutes: '{count} min',
+
+  file: '{file}: {fault}',
+  file_unreadable: 'it cannot be read ({code})',
+  file_large: 'it is too large for a certificate',
+  authority_unreadable:
+    'it cannot be read; put back the authority.key that belongs to it, or remove {file} to have another authority made, which people have to trust anew',
+  authority_keyless:
+    'its private key authority.key is missing; put back the authority.key that belongs to it, or remove {file} to have another authority made, which people have to trust anew',
+  authority_other_key:
+    'authority.key is not its private key; put back the authority.key that belongs to it, or remove {file} to have another authority made, which people have to trust anew',
+  no_container: 'it is no PKCS#12 container',
+  container_here: 'PKCS#12 containers cannot be read here',
+  container_part: 'a certificate or key in it cannot be read',
+  container_empty: 'there is no certificate with its private key in it',
+  passphrase: 'the passphrase does not open it (TLS_PASSPHRASE)',
+  other_key: 'the private key is not the one of the certificate',
+  no_pem: 'there is no PEM block in it',
+  ended: 'it ended on {moment}',
+  not_begun: 'it does not begin before {moment}',
+  no_certificate: 'there is no certificate in it',
+  cut_certificate: 'it is cut off, or holds something that is no certificate',
+  certificate_part: 'a certificate in it cannot be read',
+  no_authority: 'it contains a certificate that is not an authority ({name})',
+  list_part: 'a list in it cannot be read',
+  list_unsigned: 'its list of {name} is signed by no authority in TLS_CLIENT_CA',
+  list_not_begun: 'its list of {name} does not begin before {moment}',
+  list_ended: 'its list of {name} ended on {moment}',
+  list_missing: 'it has no list of {name}',
+  no_list: 'there is no revocation list in it',
+  cut_list: 'it is cut off, or holds something that is no revocation list',
+  not_for: 'the certificate is not for {name}',
+  no_port: 'neither port 80 nor port 443 is open for the authority',
+  unfinished: 'the authority has not finished within {count} seconds',
+  asks_for_other: 'the authority asks for none of {words}',
+  says_too_much: 'the authority sends more than it has to say',
+  plain_read: 'it cannot be read',
+} as const;
+
+export type Cause = keyof typeof causes;
+const inJapanese: Readonly<Record<Cause, string>> = causesInJapanese;
+
+/** What may stand where something is filled in, as a pattern; other causes in those of the second list. */
+const holes: Readonly<Record<string, string>> = {
+  count: '[\\d,]+',
+  threshold: '[\\d,]+',
+  status: '\\d{3}',
+  wait: '\\d+',
+  file: '\\S+',
+  moment: '\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z',
+  code: '[\\w-]+',
+  rule: '[\\w-]+',
+};
+const nested = new Set(['fault', 'measure', 'window']);
+
+interface Shape {
+  readonly cause: Cause;
+  readonly pattern: RegExp;
+}
+
+let known: readonly Shape[] | undefined;
+
+const shapes = (): readonly Shape[] =>
+  (known ??= (Object.keys(causes) as Cause[]).map((cause) => ({
+    cause,
+    pattern: new RegExp(
+      `^${causes[cause]
+        .split(/\{(\w+)\}/)
+        .map((part, at) => (at % 2 === 0 ? part.replaceAll(/[.*+?^$()|[\]{}\\]/g, '\\$&') : named(part)))
+        .join('')}$`,
+    ),
+  })));
+
+const named = (hole: string): string => `(?<${hole}>${holes[hole] ?? '.+?'})`;
+
+/** The cause in Japanese. Undefined: it is in the words of another system. */
+export function heard(text: string): string | undefined {
+  for (const { cause, pattern } of shapes()) {
+    const found = pattern.exec(text);
+    if (!found) continue;
+    const said = found.groups ?? {};
+    // What is wrong with a file may be said by another system, or be several things.
+    if (said['fault'] !== undefined && heard(said['fault']) === undefined) continue;
+    return inJapanese[cause].replaceAll(/\{(\w+)\}/g, (_, hole: string) => {
+      const value = said[hole] ?? '';
+      return nested.has(hole) ? (heard(value) ?? value) : value;
+    });
+  }
+  return undefined;
+}
+
+/** Several causes stand beside each other with semicolons; some have one inside. */
+export function causeIn(language: Language, text: string): string {
+  if (language === 'en') return text;
+  const whole = heard(text);
+  if (whole !== undefined) return whole;
+  const parts = text.split('; ');
+  return parts.length > 1 ? parts.map((part) => heard(part) ?? part).join('。') : text;
+}
