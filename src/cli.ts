@@ -11,18 +11,19 @@ import { askGate, Unhealthy } from './commands/health.ts';
 import { programOf } from './commands/program.ts';
 import { Refusal } from './domain/refusal.ts';
 import { ConfigErrors, loadConfig } from './settings/config.ts';
+import { openStore } from './store/open-store.ts';
 import { readServerStates } from './store/server-states.ts';
-import { databaseIn, openSqlite } from './store/sqlite/open.ts';
+import { databaseIn } from './store/sqlite/open.ts';
 import { StoreUnusable } from './store/unusable.ts';
 
 const withContext: WithContext = async (use) => {
   const config = loadConfig(process.env);
   // A wrong DATA_DIR would get a database that no gate ever reads.
-  if (!existsSync(databaseIn(config.dataDir)))
+  if (config.databaseUrl === '' && !existsSync(databaseIn(config.dataDir)))
     throw new StoreUnusable(
       `There is no database in ${config.dataDir}. Start the gate once, which makes it, or set DATA_DIR to where it is.`,
     );
-  const store = await openSqlite(config.dataDir);
+  const store = await openStore(config);
   try {
     await use({
       store,

@@ -7,6 +7,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import pg from 'pg';
 import './quick-passwords.ts';
 import { type Adapters, inMemory } from '../src/compose/adapters.ts';
 import { type OpenGate, serve } from '../src/compose/serve.ts';
@@ -20,8 +21,8 @@ import { createKey, type NewKey } from '../src/management/keys/keys.ts';
 import { createPlan } from '../src/management/plans/plans.ts';
 import { openLog } from '../src/observe/log.ts';
 import { loadConfig } from '../src/settings/config.ts';
+import { openStore, type StorePlace } from '../src/store/open-store.ts';
 import type { Store } from '../src/store/ports/store.ts';
-import { openSqlite } from '../src/store/sqlite/open.ts';
 
 export const root = join(import.meta.dirname, '..');
 
@@ -74,6 +75,7 @@ export async function openGate(
     DRAIN_SECONDS: '1',
     PROBE_SECONDS: '0.2',
     ...roomy,
+    ...(await databaseOf(dataDir)),
     ...environment,
   });
   const log = openLog('debug', 'json', logFile);
@@ -82,7 +84,7 @@ export async function openGate(
     throw error instanceof StartFailed ? error.cause : error;
   });
   return {
-    ...describe(gate.url, dataDir, () => gate.settle()),
+    ...describe(gate.url, config, () => gate.settle()),
     waiting: () => gate.waiting(),
     loads: () => gate.loads(),
     outbox: gate.outbox,
@@ -101,11 +103,11 @@ export async function openGate(
 
 function describe(
   url: string,
-  dataDir: string,
+  place: StorePlace,
   settle = () => Promise.resolve(),
 ): Pick<TestGate, 'url' | 'port' | 'dataDir' | 'key' | 'manage' | 'member' | 'ledger'> {
   const manage: TestGate['manage'] = async (use) => {
-    const store = await openSqlite(dataDir);
+    const store = await openStore(place);
     try {
       return await use(store, author());
     } finally {
@@ -115,7 +117,7 @@ function describe(
   return {
     url,
     port: Number(new URL(url).port),
-    dataDir,
+    dataDir: place.dataDir,
     key: (asked = {}) =>
       manage(async (store, by) => {
         const { key, secret } = await createKey(store, { name: 'test', account: 'operator', ...asked }, by);
@@ -134,13 +136,36 @@ function describe(
     ledger: (rows) =>
       eventually(async () => {
         await settle();
-        const store = await openSqlite(dataDir);
+        const store = await openStore(place);
         const found = await store.listUsage(100_000);
         await store.close();
         if (found.length < rows) throw new Error(`the ledger has ${found.length} rows, not ${rows}`);
         return found.toReversed();
       }),
   };
+}
+
+/** Databases of PostgreSQL by data directory, where TEST_POSTGRES names a server for them. */
+const databases = new Map<string, Promise<string>>();
+
+/** Setting TEST_POSTGRES=postgres://user@host/database runs every test that starts a gate on PostgreSQL. */
+async function databaseOf(dataDir: string | undefined): Promise<Record<string, string>> {
+  const server = process.env['TEST_POSTGRES'];
+  if (server === undefined || dataDir === undefined) return {};
+  let made = databases.get(dataDir);
+  if (!made) {
+    made = makeDatabase(server, `gate_${process.pid}_${databases.size}`);
+    databases.set(dataDir, made);
+  }
+  return { DATABASE_URL: await made };
+}
+
+async function makeDatabase(server: string, name: string): Promise<string> {
+  const client = new pg.Client(server);
+  await client.connect();
+  await client.query(`create database ${name}`);
+  await client.end();
+  return Object.assign(new URL(server), { pathname: `/${name}` }).href;
 }
 
 let members = 0;
@@ -167,6 +192,7 @@ export async function spawnGate(
   command: readonly string[] = [process.execPath, 'src/main.ts'],
 ): Promise<GateProcess> {
   const dataDir = environment['DATA_DIR'] ?? temporaryDirectory();
+  const given = { DATA_DIR: dataDir, ...roomy, ...(await databaseOf(dataDir)), ...environment };
   const [program = '', ...words] = command;
   const child = spawn(program, words, {
     cwd: root,
@@ -177,9 +203,7 @@ export async function spawnGate(
       PORT: '0',
       LOG_LEVEL: 'debug',
       LOG_FORMAT: 'json',
-      DATA_DIR: dataDir,
-      ...roomy,
-      ...environment,
+      ...given,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -199,7 +223,7 @@ export async function spawnGate(
     }),
     ended.then((code) => Promise.reject(new Error(`it ended with ${code}: ${output}`))),
   ]);
-  return { process: child, output: () => output, ended, ...describe(url, dataDir) };
+  return { process: child, output: () => output, ended, ...describe(url, loadConfig(given)) };
 }
 
 /** Runs the `sekisho` command. */
@@ -207,7 +231,8 @@ export async function sekisho(
   words: readonly string[],
   environment: Record<string, string>,
 ): Promise<{ code: number; out: string; err: string }> {
-  return run(process.execPath, ['src/cli.ts', ...words], environment);
+  const database = await databaseOf(environment['DATA_DIR']);
+  return run(process.execPath, ['src/cli.ts', ...words], { ...database, ...environment });
 }
 
 export async function run(

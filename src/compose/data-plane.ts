@@ -53,6 +53,9 @@ import { openServices, openStoredRoutes, serviceQueue } from './services.ts';
 import type { Start } from './start.ts';
 import type { Storage } from './storage.ts';
 
+/** How long known keys go on while a database on another machine cannot be reached; a revocation cannot be seen meanwhile. */
+const knownWhileAwayMs = 30_000;
+
 export interface DataPlane {
   readonly gate: Gate;
   /** What the gate does now, for people who look. */
@@ -152,11 +155,16 @@ const bodyLimitsOf = (config: Config): BodyLimits => ({
   budget: new BodyBudget(config.bodyMemoryBytes),
 });
 
+function keyCacheOf(config: Config, { clock }: GateClocks, { store, operator }: Storage): KeyCache {
+  const graceMs = config.databaseUrl === '' ? 0 : knownWhileAwayMs;
+  return new KeyCache(store, staticDigests(config), operator.id, clock.wall, clock.steady, graceMs);
+}
+
 function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, shared: Shared): Gate {
   const { clock, nowMs } = clocks;
   const { registry, ladder, accountUsages } = shared;
   const skewMs = config.signatureSkewSeconds * 1000;
-  const keyCache = new KeyCache(storage.store, staticDigests(config), storage.operator.id, clock.wall, clock.steady);
+  const keyCache = keyCacheOf(config, clocks, storage);
   const shownBlobs = new ShownBlobs();
   const isRemote = (name: string, caller: Principal): boolean => registry.isRemote(name, caller);
   const names = new ModelNames({

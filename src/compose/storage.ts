@@ -1,17 +1,19 @@
 // What is kept: the data directory and its lock, the store, the ledger, and the account that every gate has. Names the
 // adapter.
+import { hkdfSync } from 'node:crypto';
 import { type Account, operatorName } from '../domain/account.ts';
 import { unlimited } from '../domain/plan.ts';
 import { Refusals } from '../gateway/refusal-rollup.ts';
 import { openAccount } from '../management/accounts/accounts.ts';
 import { describeCause, type Log } from '../observe/log.ts';
+import { cookieSecretIn } from '../secret-file.ts';
 import type { Config } from '../settings/config.ts';
 import { openDirectory } from '../store/data-directory.ts';
 import { Ledger } from '../store/ledger/ledger.ts';
+import { openStore } from '../store/open-store.ts';
 import type { ChangeFeed } from '../store/ports/change-feed.ts';
 import type { Store } from '../store/ports/store.ts';
 import { type DirectoryLock, lockDirectory } from '../store/sqlite/directory-lock.ts';
-import { openSqlite } from '../store/sqlite/open.ts';
 import { whenFree } from '../store/unusable.ts';
 import type { GateClocks } from './clocks.ts';
 import type { Start } from './start.ts';
@@ -47,11 +49,10 @@ export async function openStorage(
     () => lockDirectory(dataDir),
     (held) => held.release(),
   );
-  const patiently = <T>(work: () => Promise<T>): Promise<T> =>
-    whenFree(dataDir, work, (sentence) => logger.warn(sentence));
+  const patiently = <T>(work: () => Promise<T>): Promise<T> => whenFree(work, (sentence) => logger.warn(sentence));
   const store = await start.step(
     'store',
-    () => patiently(() => openSqlite(dataDir, storePatienceMs, true)),
+    () => patiently(() => openStore({ ...config, dataDir }, { patienceMs: storePatienceMs, id: gateIdIn(dataDir) })),
     (opened) => opened.close(),
   );
   const onError = (error: unknown): void =>
@@ -72,3 +73,7 @@ export async function openStorage(
   });
   return { dataDir, lock, store, ledger, refusals, changes, operator, patiently };
 }
+
+/** Names the gate to others that may want its database, from a secret that it alone has. */
+const gateIdIn = (dataDir: string): string =>
+  Buffer.from(hkdfSync('sha256', cookieSecretIn(dataDir), '', 'sekisho gate', 16)).toString('hex');

@@ -122,6 +122,26 @@ export const settings = {
     'path',
     'Directory of the database and the journal, created with mode 0700.',
   ),
+  databaseUrl: setting(
+    'database_url',
+    z
+      .string()
+      .refine(
+        (text) => text === '' || /^postgres(ql)?:\/\/[^/]+\/[^/]+$/.test(text),
+        'must be postgres://user:password@host/database',
+      ),
+    '',
+    'address',
+    'PostgreSQL database in place of the file in data_dir; see database.md. The journal stays in data_dir.',
+    true,
+  ),
+  databaseConnections: setting(
+    'database_connections',
+    z.coerce.number().int().min(2).max(100),
+    10,
+    'connections',
+    'The most connections to that database.',
+  ),
   apiKeys: setting(
     'api_keys',
     list,

@@ -11,6 +11,11 @@ export class StoreBusy extends StoreUnusable {
   override name = 'StoreBusy';
 }
 
+/** The database is on another machine and cannot be reached, temporarily. */
+export class StoreAway extends StoreUnusable {
+  override name = 'StoreAway';
+}
+
 /** A gateway holds the directory. */
 export class DirectoryHeld extends StoreUnusable {
   override name = 'DirectoryHeld';
@@ -18,21 +23,16 @@ export class DirectoryHeld extends StoreUnusable {
 
 const againMs = 500;
 
-/** Runs the work once no other process holds the write lock; reports once that it waits. */
-export async function whenFree<T>(
-  dataDir: string,
-  work: () => Promise<T>,
-  tell: (sentence: string) => void,
-): Promise<T> {
-  for (let isReported = false; ; isReported = true) {
+/** Runs the work once the store is free and there; reports once that it waits, and for what. */
+export async function whenFree<T>(work: () => Promise<T>, tell: (sentence: string) => void): Promise<T> {
+  let told = '';
+  for (;;) {
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof StoreBusy)) throw error;
-      if (!isReported)
-        tell(
-          `another program is writing to the database in ${dataDir} and holds it; the gate starts when that is over`,
-        );
+      if (!(error instanceof StoreBusy || error instanceof StoreAway)) throw error;
+      if (error.name !== told) tell(`waiting to start: ${error.message}`);
+      told = error.name;
       await sleep(againMs);
     }
   }

@@ -13,7 +13,7 @@ import { type Database, storesOf } from './store.ts';
 const startsAt = 1_700_000_000_000;
 const quarterMs = 900_000;
 
-const record = (at: number, extra: Partial<UsageRecord> = {}): UsageRecord => ({
+export const record = (at: number, extra: Partial<UsageRecord> = {}): UsageRecord => ({
   id: newRequestId(at),
   at,
   keyId: 'key_x' as KeyId,

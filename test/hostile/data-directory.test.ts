@@ -110,14 +110,14 @@ test('a start waits for a database held by another program and says so, and so d
   const child = spawn(process.execPath, ['src/main.ts'], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += text.toString()));
-  await eventually(() => expect(output).toContain('another program is writing to the database'));
+  await eventually(() => expect(output).toContain('Another program is writing'));
   const { code, err } = await sekisho(['key', 'create', '--name', 'x'], { DATA_DIR: dataDir });
   expect([code, err]).toEqual([5, expect.stringMatching(/^Another program is writing to .*\n$/)]);
   expect(output).not.toContain('Sekisho is open');
   other.exec('rollback');
   other.close();
   await eventually(() => expect(output).toContain('Sekisho is open'));
-  expect(output.split('another program is writing')).toHaveLength(2);
+  expect(output.split('Another program is writing')).toHaveLength(2);
   expect(statSync(join(dataDir, 'sekisho.db')).size).toBeGreaterThan(0);
   child.kill('SIGTERM');
   expect((await once(child, 'exit'))[0]).toBe(0);

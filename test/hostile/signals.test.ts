@@ -36,7 +36,7 @@ test('while it starts, a gate survives SIGHUP, opens no debugger, and stops when
   const other = new Database(join(dataDir, 'sekisho.db'));
   other.exec('begin immediate');
   const gate = waitingGate(dataDir);
-  await eventually(() => expect(gate.output()).toContain('another program is writing'), 20_000);
+  await eventually(() => expect(gate.output()).toContain('Another program is writing'), 20_000);
   for (const signal of ['SIGHUP', 'SIGUSR1'] as const) gate.child.kill(signal);
   await eventually(() => expect(gate.output()).toContain('no debugger is opened'));
   expect(gate.output()).not.toContain('Debugger listening');
@@ -66,7 +66,7 @@ test('a serving gate whose first link still waits for the database stops in orde
     inject,
     'src/main.ts',
   ]);
-  await eventually(() => expect(gate.output()).toContain('another program is writing'));
+  await eventually(() => expect(gate.output()).toContain('Another program is writing'));
   fake.next(async (_, answer) => {
     answer.head(200, { 'Content-Type': 'application/x-ndjson' });
     await answer.chunk('{"message":{"content":"a"},"done":false}\n');

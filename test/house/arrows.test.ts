@@ -83,6 +83,7 @@ test('a database is a folder: ports and shared queries import none, and no datab
     relational: ['ports', 'ledger'],
     ledger: ['ports', 'relational'],
     sqlite: ['ports', 'relational', 'ledger'],
+    postgres: ['ports', 'relational', 'ledger'],
     memory: ['ports'],
   };
   const partOf = (file: string): string => /^store\/(\w+)\//.exec(file)?.[1] ?? '';

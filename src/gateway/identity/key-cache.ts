@@ -18,20 +18,26 @@ export class KeyCache {
   /** By key id, or by digest for public keys, which cannot collide. A Map, because no name is special in it. */
   readonly #known = new Map<string, Principal>();
   readonly #met = new Set<string>();
+  /** Forgotten ones, for while the store cannot answer. */
+  readonly #before = new Map<string, Principal>();
   readonly #now: () => WallMs;
   readonly #steady: () => SteadyMs;
+  readonly #graceMs: number;
   #epoch = 0;
 
+  /** `graceMs`: how long a key that was read is still known while the store cannot answer; see docs/database.md. */
   constructor(
     store: Pick<Store, 'findCaller' | 'findCallerByDigest'>,
     staticDigests: readonly string[],
     operator: AccountId,
     now: () => WallMs,
     steady: () => SteadyMs,
+    graceMs = 0,
   ) {
     this.#store = store;
     this.#now = now;
     this.#steady = steady;
+    this.#graceMs = graceMs;
     this.#statics = new Map(staticDigests.map((digest) => [digest, staticPrincipal(digest, operator)]));
   }
 
@@ -67,16 +73,32 @@ export class KeyCache {
     // Only the names of known keys are remembered; the set is cleared when full, so it stays bounded.
     if (this.#known.size > 0) {
       if (this.#met.size > capacity) this.#met.clear();
-      for (const name of this.#known.keys()) this.#met.add(name);
+      for (const [name, principal] of this.#known) {
+        this.#met.add(name);
+        if (this.#graceMs > 0) this.#before.set(name, principal);
+      }
     }
     this.#known.clear();
+    // Both are in the order in which they were read.
+    for (const [name, { readAt }] of this.#before) {
+      if (this.#before.size <= capacity && this.#steady() - readAt <= this.#graceMs) break;
+      this.#before.delete(name);
+    }
     this.#epoch++;
   }
 
   async #load(name: string, query: () => ReturnType<Store['findCaller']>): Promise<Principal | undefined> {
     const epoch = this.#epoch;
     const readAt = this.#steady();
-    const caller = await query();
+    let caller: Awaited<ReturnType<typeof query>>;
+    try {
+      caller = await query();
+    } catch (error) {
+      const before = this.#before.get(name);
+      if (before && readAt - before.readAt <= this.#graceMs) return before;
+      throw error;
+    }
+    this.#before.delete(name);
     if (!caller) return undefined;
     const principal = principalOf(caller.key, caller.plan, caller.suspensions, readAt);
     // A row read before the last forget() may predate the change that caused it.

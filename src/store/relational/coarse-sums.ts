@@ -23,7 +23,7 @@ export async function coarseSumsUntil(db: Db): Promise<ReadonlyMap<string, numbe
 
 /**
  * Adds the next quarters before `end` to the set that is the furthest behind: as many as have about `limit` sums, and at least one.
- * Returns whether more are left. An engine with several writers has to lock the row of the set, here and where rows are added.
+ * Returns whether more are left. No rows may be added at the same time (`lockSums`).
  */
 export async function sumQuarters(db: Transaction<Tables>, end: number, limit: number): Promise<boolean> {
   const untils = await coarseSumsUntil(db);

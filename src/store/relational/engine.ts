@@ -3,6 +3,7 @@
 import type { Kysely, RawBuilder, SqlBool, Transaction } from 'kysely';
 import type { Role } from '../../domain/account.ts';
 import type { KeyId } from '../../domain/id.ts';
+import type { WallMs } from '../../domain/time.ts';
 import type { SignInTables } from '../ports/store.ts';
 import type { Tables } from './tables.ts';
 
@@ -24,7 +25,14 @@ export interface Engine {
   /** A sentence if the open database is no longer the one that another process would open. */
   loss(): string | undefined;
   /** Optional: a faster way than the query builder to add missing rows, with roll-ups, all or none. */
-  readonly appendUsage?: (rows: readonly Tables['usage'][]) => void;
+  readonly appendUsage?: (db: Kysely<Tables>, rows: readonly Tables['usage'][]) => Promise<void>;
+  /**
+   * Optional: removes a part of the ledger that began before this time as a whole; returns how many rows it had, undefined if
+   * there is none. Rows of the same part that are younger stay.
+   */
+  readonly dropUsage?: (before: WallMs) => Promise<number | undefined>;
+  /** Optional: keeps rows from being added to the ledger while their sums are added up, until the transaction ends. */
+  readonly lockSums?: (transaction: Transaction<Tables>) => Promise<void>;
   /**
    * Optional: a faster way to read one key with its account and plan. `behind`: a transaction is open on the connection
    * that it reads from, so it could see uncommitted data.

@@ -50,8 +50,7 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore {
       if (records.length === 0) return;
       const rows = records.map(rowOfUsage);
       const { appendUsage } = engine;
-      // Uses the builder's own connection, so it can never run inside another open transaction.
-      if (appendUsage) await db.connection().execute(() => Promise.resolve(appendUsage(rows)));
+      if (appendUsage) await appendUsage(db, rows);
       else await appendSlowly(transact, rows, answered);
     },
     knownUsage: async (ids) => {
@@ -159,8 +158,13 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore {
     reportUsage: (by, from, before, filter = {}) =>
       report(db, by, Math.floor(from / quarterMs), Math.ceil(before / quarterMs), filter),
     sumUsage: (before, limit) =>
-      transact((transaction) => sumQuarters(transaction, Math.floor(before / quarterMs), limit)),
+      transact(async (transaction) => {
+        await engine.lockSums?.(transaction);
+        return sumQuarters(transaction, Math.floor(before / quarterMs), limit);
+      }),
     pruneUsage: async (before, limit) => {
+      const dropped = await engine.dropUsage?.(before);
+      if (dropped !== undefined) return Math.max(dropped, limit);
       const old = db
         .selectFrom('usage')
         .select('id')

@@ -16,6 +16,7 @@ export function sqliteEngine(database: Database.Database, loss: () => string | u
      where keys.id = ?`,
   );
   const version = translating(changesByOthers(database));
+  const appendUsage = translating(usageAppender(database));
   return {
     type: 'sqlite',
     // There is one writer at a time, so no transaction needs to run again.
@@ -27,6 +28,7 @@ export function sqliteEngine(database: Database.Database, loss: () => string | u
     ),
     version: () => Promise.resolve(version()),
     loss,
-    appendUsage: translating(usageAppender(database)),
+    // On the builder's own connection, so it can never run inside another open transaction.
+    appendUsage: (db, rows) => db.connection().execute(() => Promise.resolve(appendUsage(rows))),
   };
 }

@@ -1,0 +1,37 @@
+// The parts that are specific to PostgreSQL; the queries are those of every relational database.
+import { sql } from 'kysely';
+import { firstRequestId } from '../../domain/id.ts';
+import type { Engine } from '../relational/engine.ts';
+import { usageAppender } from './append-usage.ts';
+import { isCollision } from './errors.ts';
+import { Partitions } from './partitions.ts';
+import type { Pool } from './pool.ts';
+
+const mostTries = 5;
+
+export function postgresEngine(pool: Pool, loss: () => string | undefined): Engine {
+  const partitions = new Partitions(pool);
+  const appendUsage = usageAppender(pool, partitions);
+  return {
+    // The sign-in library then writes flags as integers and times as text, as the tables of every database have them.
+    type: 'sqlite',
+    transact: async (db, work) => {
+      for (let tries = 1; ; tries++) {
+        try {
+          return await db.transaction().execute(work);
+        } catch (error) {
+          if (!isCollision(error) || tries === mostTries) throw error;
+        }
+      }
+    },
+    holds: (column, search) => sql`strpos(lower(${sql.ref(column)}), lower(${search}::text collate "C")) > 0`,
+    version: async () => (await pool.ask<{ n: number }>('select n from store_version', [])).rows[0]?.n ?? 0,
+    loss,
+    appendUsage: (_db, rows) => appendUsage(rows),
+    // Conflicts with the share lock that every batch takes on the rows of this table.
+    lockSums: async (transaction) => {
+      await sql`lock table coarse_sums_until in exclusive mode`.execute(transaction);
+    },
+    dropUsage: (before) => partitions.dropBefore(firstRequestId(before)),
+  };
+}

@@ -1,0 +1,46 @@
+// Translates errors of PostgreSQL and its client to those of every store. SQLSTATE codes: PostgreSQL, appendix A.
+import { StoreAway, StoreBusy, StoreUnusable } from '../unusable.ts';
+
+const codeOf = (error: unknown): string => String((error as { code?: unknown }).code);
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : 'unknown');
+
+/** Another transaction stood in the way of this one; the same work succeeds when it runs again. */
+export const isCollision = (error: unknown): boolean => /^(40001|40P01)$/.test(codeOf(error));
+
+/**
+ * The server cannot be reached, or ended the connection: what runs now may succeed later on another connection. Class 08,
+ * 57P01 to 57P03 (shutting down, crashed, starting), 53300 (too many connections), 25006 and 25P02 after a failover to a replica,
+ * 25P03 (idle in a transaction for too long).
+ */
+const isAway = (error: unknown): boolean =>
+  /^(08...|57P0[1-5]|53300|25006|25P03|ECONN\w+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/.test(
+    codeOf(error),
+  ) ||
+  /^(Query read timeout|timeout expired|timeout exceeded|Connection terminated|Client has encountered)/.test(
+    messageOf(error),
+  );
+
+const reasons: readonly (readonly [RegExp, string])[] = [
+  [/^28/, 'the user name or password in DATABASE_URL is not accepted. Correct it, or allow this host in pg_hba.conf.'],
+  [/^3D000$/, 'the database that DATABASE_URL names does not exist. Create it: createdb --owner <user> <database>'],
+  [/^42501$/, 'the user of DATABASE_URL may not do this. Make it the owner of the database.'],
+  [/^(53100|53200)$/, 'the server is out of disk space or memory.'],
+  [
+    /^(SELF_SIGNED_CERT|DEPTH_ZERO|UNABLE_TO|CERT_|ERR_TLS_|HOSTNAME_MISMATCH)/,
+    'its certificate is not trusted. Name the authority in DATABASE_URL: sslmode=verify-full&sslrootcert=/path/to/ca.pem',
+  ],
+];
+
+/** Translates errors that callers distinguish: busy, away, or unusable until somebody does something. */
+export function translated(error: unknown): unknown {
+  if (error instanceof StoreUnusable) return error;
+  const code = codeOf(error);
+  if (code === '55P03')
+    return new StoreBusy('Another gate is changing the database and holds it. Try again when that is over.', {
+      cause: error,
+    });
+  if (isAway(error)) return new StoreAway(`PostgreSQL cannot be reached: ${messageOf(error)}.`, { cause: error });
+  const reason = reasons.find(([codes]) => codes.test(code))?.[1];
+  return reason === undefined ? error : new StoreUnusable(`PostgreSQL cannot be used: ${reason}`, { cause: error });
+}

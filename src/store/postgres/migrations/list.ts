@@ -1,0 +1,36 @@
+// The migrations of a PostgreSQL database, in order. relational/tables.ts describes the current rows; a test compares the tables
+// with those of SQLite.
+import { firstRegistration } from '../../../domain/application.ts';
+import { firstPlans } from '../../../domain/plan.ts';
+import { firstRules } from '../../../domain/rule.ts';
+import type { Taken } from '../pool.ts';
+import { accessTables } from './access-tables.ts';
+import { ledgerTables } from './ledger-tables.ts';
+import { noticing, versionTable } from './version.ts';
+
+export interface Migration {
+  readonly name: string;
+  /** Gates of the version before can go on with the database after it. */
+  readonly expands: boolean;
+  readonly up: (connection: Taken) => Promise<void>;
+}
+
+/** A published one is never changed. */
+export const migrations: readonly Migration[] = [{ name: '0001-tables', expands: false, up: openTables }];
+
+async function openTables(connection: Taken): Promise<void> {
+  const run = (text: string, values: readonly unknown[] = []) => connection.query(text, values);
+  for (const statement of [...versionTable, ...accessTables, ...ledgerTables]) await run(sorted(statement));
+  for (const statement of [...accessTables, ...ledgerTables]) {
+    const table = /^create table (\w+)/.exec(statement)?.[1];
+    for (const trigger of table === undefined ? [] : noticing(table)) await run(trigger);
+  }
+  for (const { name, version, ...terms } of firstPlans)
+    await run('insert into plans values ($1, $2, $3)', [name, version, JSON.stringify(terms)]);
+  for (const rule of firstRules) await run('insert into rules values ($1, $2)', [rule.name, JSON.stringify(rule)]);
+  await run('insert into registration values (1, $1)', [JSON.stringify(firstRegistration)]);
+  await run('insert into maintenance values (1, null)');
+}
+
+/** Texts compare by their bytes, as in SQLite, whatever language the database was made for. */
+const sorted = (statement: string): string => statement.replaceAll(/ text\b/g, ' text collate "C"');

@@ -1,0 +1,149 @@
+// The connections to PostgreSQL, in the form that the query builder needs. Every value is sent as a parameter of an unnamed
+// statement, so that a pooler that gives each transaction another connection (PgBouncer) works.
+import pg from 'pg';
+import { isDeciding } from '../relational/connection.ts';
+import { StoreAway } from '../unusable.ts';
+import { translated } from './errors.ts';
+
+export interface PoolSettings {
+  readonly url: string;
+  readonly connections: number;
+}
+
+/** Much longer than any report takes; a server that does not answer for so long is given up. */
+const answerMs = 10_000;
+/** After a failure nobody waits for the server before this time is over, but is told at once that it is away. */
+const awayMs = 500;
+const connectMs = 5_000;
+const idleMs = 30_000;
+const keepAliveAfterMs = 10_000;
+
+const int8 = 20;
+const numeric = 1700;
+
+/** 64-bit integers and their sums are numbers in JavaScript; every figure of the store is below 2^53. */
+const types = new pg.TypeOverrides();
+types.setTypeParser(int8, Number);
+types.setTypeParser(numeric, Number);
+
+/** One connection while it is taken. */
+export interface Taken {
+  query<Row>(text: string, values: readonly unknown[]): Promise<pg.QueryResult<Row & pg.QueryResultRow>>;
+  release(isDiscarded?: boolean): void;
+}
+
+export class Pool {
+  readonly options = {};
+  readonly #pool: pg.Pool;
+  #awayUntil = 0;
+  #away: unknown;
+
+  constructor({ url, connections }: PoolSettings) {
+    this.#pool = new pg.Pool({
+      connectionString: url,
+      max: connections,
+      connectionTimeoutMillis: connectMs,
+      idleTimeoutMillis: idleMs,
+      query_timeout: answerMs,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: keepAliveAfterMs,
+      application_name: 'sekisho',
+      types,
+    });
+    // Without a listener, the end of an idle connection would end this process; the pool has removed it already.
+    this.#pool.on('error', () => {});
+  }
+
+  /** @throws StoreAway if no connection can be made or becomes free within five seconds. */
+  async connect(): Promise<Taken> {
+    // A decision that waits for a second connection while it has one could wait forever.
+    if (isDeciding()) throw new Error('a decision uses the store that it was given, and no other');
+    if (performance.now() < this.#awayUntil) throw this.#away;
+    try {
+      return new Connected(await this.#pool.connect(), (error) => this.#note(error));
+    } catch (error) {
+      throw this.#note(error);
+    }
+  }
+
+  /** Remembers that the server is away; returns the error as callers know it. */
+  #note(error: unknown): unknown {
+    const known = translated(error);
+    if (known instanceof StoreAway) {
+      this.#away = known;
+      this.#awayUntil = performance.now() + awayMs;
+    }
+    return known;
+  }
+
+  /** One statement on any connection. */
+  async ask<Row>(text: string, values: readonly unknown[]): Promise<pg.QueryResult<Row & pg.QueryResultRow>> {
+    const connection = await this.connect();
+    try {
+      return await connection.query<Row>(text, values);
+    } finally {
+      connection.release();
+    }
+  }
+
+  /** Runs statements in one transaction on one connection; without values, a text may hold several. */
+  async transact<T>(begin: string, work: (connection: Taken) => Promise<T>): Promise<T> {
+    const connection = await this.connect();
+    let isOver = false;
+    try {
+      await connection.query(begin, []);
+      const result = await work(connection);
+      await connection.query('commit', []);
+      isOver = true;
+      return result;
+    } catch (error) {
+      await connection.query('rollback', []).then(
+        () => (isOver = true),
+        () => undefined,
+      );
+      throw error;
+    } finally {
+      connection.release(!isOver);
+    }
+  }
+
+  end(): Promise<void> {
+    return this.#pool.end();
+  }
+}
+
+class Connected implements Taken {
+  readonly #client: pg.PoolClient;
+  readonly #note: (error: unknown) => unknown;
+  #broken = false;
+
+  constructor(client: pg.PoolClient, note: (error: unknown) => unknown) {
+    this.#client = client;
+    this.#note = note;
+  }
+
+  async query<Row>(text: string, values: readonly unknown[]): Promise<pg.QueryResult<Row & pg.QueryResultRow>> {
+    try {
+      return await this.#client.query<Row & pg.QueryResultRow>(text, values.map(storable));
+    } catch (error) {
+      const known = this.#note(error);
+      // Its answer may still come, and would be taken for the answer to another question.
+      if (known instanceof StoreAway) this.#broken = true;
+      throw known;
+    }
+  }
+
+  /** A connection on which a question was given up is closed (brianc/node-postgres#2973). */
+  release(isDiscarded = false): void {
+    this.#client.release(this.#broken || isDiscarded);
+  }
+}
+
+/** A value as the tables hold it: flags are integers, and texts contain no character that PostgreSQL cannot store. */
+function storable(value: unknown): unknown {
+  if (typeof value === 'boolean') return value ? 1 : 0;
+  return typeof value === 'string' ? storableText(value) : value;
+}
+
+/** PostgreSQL stores every character but U+0000, and no unpaired surrogate. */
+export const storableText = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd');

@@ -1,0 +1,166 @@
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { Kysely, SqliteDialect } from 'kysely';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newRequestId } from '../../src/domain/id.ts';
+import { openPostgres } from '../../src/store/postgres/open.ts';
+import { migrations } from '../../src/store/sqlite/migrations/list.ts';
+import { type PostgresServer, startPostgres } from '../postgres.ts';
+import { changesContract } from './changes.ts';
+import { decisionsContract } from './decisions.ts';
+import { namesContract } from './names.ts';
+import { noticesContract } from './notices.ts';
+import { peopleContract } from './people.ts';
+import { policyContract } from './policy.ts';
+import { racesContract } from './raced.ts';
+import { reportsContract } from './reports.ts';
+import { record, requestsContract } from './requests.ts';
+import { routesContract } from './routes.ts';
+import { serversContract } from './servers.ts';
+import { type Database as Opened, storeContract } from './store.ts';
+
+let server: PostgresServer;
+/** Has the tables, which take longer to make than to copy. */
+let made: string;
+beforeAll(async () => {
+  server = await startPostgres();
+  made = await server.database();
+  await (await openPostgres({ url: made, connections: 1 })).close();
+});
+afterAll(() => server.stop());
+
+async function create(): Promise<Opened> {
+  const settings = { url: await server.database(made), connections: 4 };
+  return {
+    open: () => openPostgres(settings),
+    elsewhere: {
+      module: join(import.meta.dirname, '../../src/store/postgres/open.ts'),
+      name: 'openPostgres',
+      given: [settings],
+    },
+    // The server's data is removed as a whole.
+    drop: () => Promise.resolve(),
+  };
+}
+
+storeContract('PostgreSQL', create);
+policyContract('PostgreSQL', create);
+peopleContract('PostgreSQL', create);
+decisionsContract('PostgreSQL', create);
+changesContract('PostgreSQL', create);
+racesContract('PostgreSQL', create);
+serversContract('PostgreSQL', create);
+routesContract('PostgreSQL', create);
+namesContract('PostgreSQL', create);
+noticesContract('PostgreSQL', create);
+requestsContract('PostgreSQL', create);
+reportsContract('PostgreSQL', create);
+
+async function asking<Row extends pg.QueryResultRow>(url: string, text: string): Promise<Row[]> {
+  const client = new pg.Client(url);
+  await client.connect();
+  try {
+    return (await client.query<Row>(text)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** Tables that one database has for itself: the log of its migrations, the figure of changes, and one that is not used any more. */
+const own = /^(store_version|migrations|notices|kysely_|sqlite_|usage_\d|usage_other)/;
+
+interface Column {
+  readonly table: string;
+  readonly column: string;
+  readonly required: boolean;
+  readonly key: number;
+}
+
+const written = (columns: readonly Column[]): string[] =>
+  columns
+    .filter(({ table }) => !own.test(table))
+    .map(({ table, column, required, key }) => `${table}.${column} ${required ? 'required' : 'optional'} ${key}`)
+    .toSorted();
+
+test('PostgreSQL has the tables of SQLite, with the same columns in each and the same keys', async () => {
+  const memory = new Database(':memory:');
+  const sqlite = new Kysely<unknown>({ dialect: new SqliteDialect({ database: memory }) });
+  for (const migration of Object.values(migrations)) await migration.up(sqlite);
+  const ours = memory
+    .prepare(
+      `select tables.name as "table", info.name as "column", info."notnull" or info.pk > 0 as required, info.pk as key
+       from sqlite_schema as tables, pragma_table_info(tables.name) as info where tables.type = 'table'`,
+    )
+    .all() as Column[];
+  const theirs = await asking<Column & pg.QueryResultRow>(
+    made,
+    `select relname as "table", attname as "column", attnotnull as required,
+       coalesce(array_position(conkey, attnum), 0)::int as key
+     from pg_attribute join pg_class on pg_class.oid = attrelid
+       left join pg_constraint on conrelid = attrelid and contype = 'p'
+     where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace and attnum > 0`,
+  );
+  expect(written(theirs)).toEqual(written(ours.map((column) => ({ ...column, required: Boolean(column.required) }))));
+  const unique = memory
+    .prepare(
+      `select tables.name || ' ' || (select group_concat(name) from pragma_index_info(list.name)) as it
+       from sqlite_schema as tables, pragma_index_list(tables.name) as list
+       where list."unique" = 1 and list.origin <> 'pk' order by 1`,
+    )
+    .pluck()
+    .all();
+  const theirUnique = await asking<{ it: string }>(
+    made,
+    `select indrelid::regclass || ' ' || (
+         select string_agg(attname, ',' order by place) from unnest(indkey) with ordinality as keys (number, place)
+           join pg_attribute on attrelid = indrelid and attnum = number) as it
+     from pg_index join pg_class on pg_class.oid = indrelid
+     where indisunique and not indisprimary and relnamespace = 'public'::regnamespace order by 1`,
+  );
+  expect(theirUnique.map(({ it }) => it).toSorted()).toEqual((unique as string[]).toSorted());
+  await sqlite.destroy();
+});
+
+test('stores a text with characters that PostgreSQL has none of, instead of stopping the ledger', async () => {
+  const url = await server.database(made);
+  const store = await openPostgres({ url, connections: 2 });
+  const id = newRequestId(Date.now());
+  const row = { ...record(Date.now()), id, model: 'a\0b', detail: 'c\ud800d' };
+  await store.appendUsage([row]);
+  expect(await store.findUsage(id)).toMatchObject({ model: 'a\ufffdb', detail: 'c\ufffdd' });
+  expect(await store.findAccount('a\0')).toBeUndefined();
+  await store.close();
+});
+
+test('a newer version may have added something, and must not have changed anything', async () => {
+  const url = await server.database(made);
+  await asking(url, "insert into migrations values ('9000-more', 1, 0)");
+  await (await openPostgres({ url, connections: 1 })).close();
+  await asking(url, "insert into migrations values ('9001-less', 0, 0)");
+  await expect(openPostgres({ url, connections: 1 })).rejects.toThrow(/changed by a newer Sekisho/);
+});
+
+test('the month of a row is made when it arrives, and dropped when it is old', async () => {
+  const url = await server.database(made);
+  const store = await openPostgres({ url, connections: 2 });
+  const months = [Date.UTC(2025, 0, 31, 23, 59), Date.UTC(2025, 1, 1), Date.UTC(2025, 11, 31), Date.UTC(2026, 0, 1)];
+  await store.appendUsage(months.map((at) => record(at)));
+  const tables = async (): Promise<string[]> =>
+    (
+      await asking<{ name: string }>(
+        url,
+        "select inhrelid::regclass::text as name from pg_inherits where inhparent = 'usage'::regclass",
+      )
+    )
+      .map(({ name }) => name)
+      .toSorted();
+  expect(await tables()).toEqual(['usage_2025_01', 'usage_2025_02', 'usage_2025_12', 'usage_2026_01', 'usage_other']);
+  // As retention does: until less than the limit was removed.
+  while ((await store.pruneUsage(Date.UTC(2025, 11, 15), 10)) >= 10);
+  expect(await tables()).toEqual(['usage_2025_12', 'usage_2026_01', 'usage_other']);
+  expect((await store.listUsage(10)).map(({ at }) => at)).toEqual([months[3], months[2]]);
+  await store.appendUsage([record(months[0]!)]);
+  expect(await store.listUsage(10)).toHaveLength(3);
+  await store.close();
+});

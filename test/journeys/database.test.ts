@@ -1,0 +1,77 @@
+// A gate on PostgreSQL: the same as on its own file, and what happens when the server goes away and comes back.
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, post, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
+import { type PostgresServer, startPostgres } from '../postgres.ts';
+
+let server: PostgresServer;
+let ollama: FakeOllama;
+beforeAll(async () => {
+  [server, ollama] = await Promise.all([startPostgres(), startFakeOllama()]);
+});
+afterAll(async () => {
+  await ollama.close();
+  await server.stop();
+});
+
+const chat = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'hello' }] };
+
+const send = (url: string, secret: string): Promise<Response> => post(`${url}/api/chat`, secret, chat);
+
+test('a second gate is refused with a sentence, and one that was killed starts again at once', async () => {
+  const DATABASE_URL = await server.database();
+  const DATA_DIR = temporaryDirectory();
+  const first = await spawnGate({ DATABASE_URL, DATA_DIR, UPSTREAM: ollama.url });
+  await expect(openGate(ollama.url, { DATABASE_URL })).rejects.toThrow(/^Another gate uses this database\./);
+  first.process.kill('SIGKILL');
+  await first.ended;
+  const again = await spawnGate({ DATABASE_URL, DATA_DIR, UPSTREAM: ollama.url });
+  again.process.kill('SIGTERM');
+  expect(await again.ended).toBe(0);
+  // One that stopped in order leaves its place at once.
+  await (await openGate(ollama.url, { DATABASE_URL })).stop();
+});
+
+test('while the server is away, known keys go on, nobody else is let in, and every call is recorded once it is back', async () => {
+  const own = await startPostgres();
+  const gate = await openGate(ollama.url, { DATABASE_URL: await own.database() });
+  const [known, unknown] = [await gate.key(), await gate.key()];
+  expect((await send(gate.url, known.secret)).status).toBe(200);
+  await gate.ledger(1);
+  await own.kill();
+  const statuses: number[] = [];
+  // Long enough for the gate to look for changes and to find that it cannot.
+  await eventually(async () => {
+    statuses.push((await send(gate.url, known.secret)).status);
+    expect(gate.log()).toContain('the version of the store could not be read');
+  });
+  statuses.push((await send(gate.url, known.secret)).status);
+  const refused = await send(gate.url, unknown.secret);
+  expect([refused.status, await refused.json()]).toMatchObject([503, { code: 'identity_unavailable' }]);
+  await own.start();
+  await eventually(async () => expect((await send(gate.url, unknown.secret)).status).toBe(200));
+  expect(new Set(statuses)).toEqual(new Set([200]));
+  const rows = await eventually(async () => {
+    const found = await gate.ledger(statuses.length + 2);
+    expect(found.filter(({ outcome }) => outcome === 'completed')).toHaveLength(statuses.length + 2);
+    return found;
+  });
+  expect(new Set(rows.map(({ id }) => id)).size).toBe(rows.length);
+  await gate.stop();
+  await own.stop();
+});
+
+test('commands work on the same database, and say when it cannot be used', async () => {
+  const DATABASE_URL = await server.database();
+  const gate = await openGate(ollama.url, { DATABASE_URL });
+  const made = await sekisho(['key', 'create', '--json', '--name', 'mine', '--account', 'operator'], { DATABASE_URL });
+  expect(made.code).toBe(0);
+  const { secret } = JSON.parse(made.out) as { secret: string };
+  await eventually(async () => expect((await send(gate.url, secret)).status).toBe(200));
+  await gate.stop();
+  const nowhere = DATABASE_URL.replace(/test_.*/, 'nowhere');
+  const missing = await sekisho(['key', 'list'], { DATABASE_URL: nowhere });
+  expect([missing.code, missing.err]).toEqual([5, expect.stringContaining('does not exist. Create it: createdb')]);
+  const away = await sekisho(['key', 'list'], { DATABASE_URL: 'postgres://sekisho@127.0.0.1:9/away' });
+  expect([away.code, away.err]).toEqual([5, expect.stringContaining('PostgreSQL cannot be reached')]);
+});

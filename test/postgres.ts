@@ -1,0 +1,126 @@
+// A PostgreSQL server for tests, of the installed packages, on a free loopback port with its data in a temporary directory. Each
+// test file has a server of its own; each test a database of its own on it.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chownSync, existsSync, readdirSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import process from 'node:process';
+import pg from 'pg';
+import { eventually, temporaryDirectory } from './gate.ts';
+
+export interface PostgresServer {
+  readonly port: number;
+  /** For DATABASE_URL: an empty database, or a copy of one that nobody uses. */
+  database(copied?: string): Promise<string>;
+  /** Sends the server a signal, such as SIGSTOP. */
+  signal(signal: NodeJS.Signals): void;
+  /** Stops it at once, as a crash does, or starts it again with its data. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Where Debian puts the programs of each version, which are not on the path. */
+const versions = '/usr/lib/postgresql';
+
+/** @throws if the programs are missing. */
+export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
+  const programs = programsOfPostgres();
+  const data = temporaryDirectory();
+  const owner = ownerOf(data);
+  execFileSync(
+    join(programs, 'initdb'),
+    ['-D', data, '-U', 'sekisho', '-E', 'UTF8', '--locale=C.UTF-8', '--auth=trust', '--no-sync'],
+    { ...owner, stdio: 'pipe' },
+  );
+  const port = await freePort();
+  const given = {
+    listen_addresses: '127.0.0.1',
+    port: String(port),
+    unix_socket_directories: '',
+    fsync: 'off',
+    full_page_writes: 'off',
+    autovacuum: 'off',
+    // A transaction that waits for itself is an error of a test, which should not take a second each.
+    deadlock_timeout: '100ms',
+    ...settings,
+  };
+  let server: ChildProcess;
+  let said = '';
+  const start = async (): Promise<void> => {
+    const words = Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    server = spawn(join(programs, 'postgres'), ['-D', data, ...words], {
+      ...owner,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    server.stderr?.on('data', (text: Buffer) => (said += text.toString()));
+    await eventually(() => {
+      if (server.exitCode !== null) throw new Error(`PostgreSQL ended: ${said}`);
+      return asking(port, 'select 1');
+    });
+  };
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    const ended = once(server, 'exit');
+    server.kill(signal);
+    await ended;
+  };
+  await start();
+  let databases = 0;
+  return {
+    port,
+    database: async (copied) => {
+      const name = `test_${process.pid}_${++databases}`;
+      const like = copied === undefined ? '' : ` template ${new URL(copied).pathname.slice(1)}`;
+      // Who closed the copied one may still be on its way out.
+      await eventually(() => asking(port, `create database ${name}${like}`));
+      return `postgres://sekisho@127.0.0.1:${port}/${name}`;
+    },
+    signal: (signal) => server.kill(signal),
+    // SIGQUIT is its immediate shutdown.
+    kill: () => end('SIGQUIT'),
+    start,
+    stop: async () => {
+      server.kill('SIGCONT');
+      await end('SIGINT');
+      rmSync(data, { recursive: true });
+    },
+  };
+}
+
+function programsOfPostgres(): string {
+  const found = existsSync(versions) ? readdirSync(versions).toSorted((a, b) => Number(b) - Number(a)) : [];
+  const place = [...found.map((version) => join(versions, version, 'bin')), ...(process.env['PATH'] ?? '').split(':')];
+  const programs = place.find((each) => existsSync(join(each, 'initdb')) && existsSync(join(each, 'postgres')));
+  if (programs === undefined)
+    throw new Error('The tests need PostgreSQL. Install it (Debian: postgresql), then run this again.');
+  return programs;
+}
+
+/** PostgreSQL refuses to run as root, so there it runs as the user that its package makes. */
+function ownerOf(data: string): { readonly uid?: number; readonly gid?: number } {
+  if (process.getuid?.() !== 0) return {};
+  const [uid, gid] = ['-u', '-g'].map((flag) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' })));
+  chownSync(data, uid as number, gid as number);
+  return { uid: uid as number, gid: gid as number };
+}
+
+async function asking(port: number, text: string): Promise<void> {
+  const client = new pg.Client({ host: '127.0.0.1', port, user: 'sekisho', database: 'postgres' });
+  await client.connect();
+  try {
+    await client.query(text);
+  } finally {
+    await client.end();
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
