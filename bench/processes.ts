@@ -137,8 +137,11 @@ export function coreBusyUs(core: number): number {
 }
 
 /** Moves every thread of this process to a core; what it starts later begins there. */
-export function pinSelf(core: number): void {
-  execFileSync('taskset', ['-acp', String(core), String(process.pid)], { stdio: 'ignore' });
+export const pinSelf = (core: number): void => moveTo(String(core), process.pid);
+
+/** Moves every thread of a process to these cores, as `taskset` lists them. */
+export function moveTo(cores: string, pid: number): void {
+  execFileSync('taskset', ['-acp', cores, String(pid)], { stdio: 'ignore' });
 }
 
 /** A port that was free a moment ago. */

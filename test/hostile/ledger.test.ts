@@ -10,7 +10,8 @@ import { expect, test } from 'vitest';
 import type { RequestId } from '../../src/domain/id.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
 import { linesOfAll } from '../../src/store/ledger/journal.ts';
-import { Ledger, recovered } from '../../src/store/ledger/ledger.ts';
+import { recovered } from '../../src/store/ledger/journal-lines.ts';
+import { Ledger } from '../../src/store/ledger/ledger.ts';
 import type { Store } from '../../src/store/ports/store.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { eventually, root, temporaryDirectory } from '../gate.ts';
@@ -83,7 +84,7 @@ async function runOnSmallDisk(dataDir: string, script: string): Promise<Record<s
 
 test('a database that recovers after a long lock gets every row, and the journal rotates again', async () => {
   const dataDir = temporaryDirectory();
-  const store = await openSqlite(dataDir, 0);
+  const store = await openSqlite(dataDir, 0, true);
   const errors: unknown[] = [];
   const ledger = await Ledger.start(store, dataDir, (error) => errors.push(error), bounds);
   const open = ledger.begin(rowOf(0), progress);
@@ -138,12 +139,12 @@ test.each(['while the database is locked', 'while it catches up'])(
       const rowOf = (number) => ({ ...row, id: 'req_' + String(number).padStart(20, '0'), at: row.at + number });
       const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesIn: 0, bytesOut: 0 });
       const segments = () => readdirSync(${JSON.stringify(join(dataDir, 'journal'))}).join();
-      const store = await openSqlite(${JSON.stringify(dataDir)}, 0);
+      const store = await openSqlite(${JSON.stringify(dataDir)}, 0, true);
       let batches = 0;
       const slow = {
         touchKeys: (used) => store.touchKeys(used),
-        appendUsage: async (rows) => {
-          await store.appendUsage(rows);
+        appendLines: async (lines) => {
+          await store.appendLines(lines);
           if (++batches === 4) console.log('half');
           if (batches >= 4) await new Promise(() => undefined);
         },
@@ -165,7 +166,7 @@ test.each(['while the database is locked', 'while it catches up'])(
     let output = '';
     child.stdout.on('data', (text: Buffer) => (output += text.toString()));
     await eventually(() => expect(output).toContain('written'));
-    if (when === 'while it takes what had waited') {
+    if (when === 'while it catches up') {
       other.exec('rollback');
       await eventually(() => expect(output).toContain('half'));
     }
@@ -225,7 +226,7 @@ test('an end that waits while the journal cannot be written reaches the store, a
     const rowOf = (number) => ({ ...row, id: 'req_' + String(number).padStart(20, '0') });
     const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesIn: 0, bytesOut: 0 });
     const stored = [];
-    const store = { appendUsage: async (rows) => void stored.push(...rows.map(({ id }) => id)), touchKeys: async () => {} };
+    const store = { appendLines: async (lines) => void stored.push(...lines.map((line) => JSON.parse(line.slice(1)).id)), touchKeys: async () => {} };
     let failures = 0;
     const ledger = await Ledger.start(store, ${JSON.stringify(dataDir)}, () => failures++);
     const begun = [];
@@ -276,7 +277,7 @@ test('what began or ended while the disk was full is in the journal as soon as t
     const row = ${JSON.stringify(rowOf(0))};
     const rowOf = (number) => ({ ...row, outcome: 'interrupted', id: 'req_' + String(number).padStart(20, '0') });
     const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesIn: 0, bytesOut: 0 });
-    const store = { appendUsage: async () => { throw new Error('no room'); }, touchKeys: async () => {} };
+    const store = { appendLines: async () => { throw new Error('no room'); }, touchKeys: async () => {} };
     let failures = 0;
     const ledger = await Ledger.start(store, ${JSON.stringify(dataDir)}, () => failures++);
     const before = ledger.begin(rowOf(0), progress);

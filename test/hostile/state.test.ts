@@ -6,7 +6,7 @@ import { copyFileSync, mkdirSync, openSync, readFileSync, statSync, writeFileSyn
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { recovered } from '../../src/store/ledger/ledger.ts';
+import { recovered } from '../../src/store/ledger/journal-lines.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, root, run, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
@@ -96,7 +96,7 @@ test('S2: a line that a full disk took only in part does not count as written', 
   const dataDir = temporaryDirectory();
   const script = `
     import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger/ledger.ts'))};
-    const store = { appendUsage: async () => {}, touchKeys: async () => {} };
+    const store = { appendLines: async () => {}, touchKeys: async () => {} };
     let failures = 0;
     const ledger = await Ledger.start(store, ${JSON.stringify(dataDir)}, () => failures++);
     const written = [];
@@ -192,7 +192,8 @@ test('a failed look-up is neither a caller nor a wrong key, and unreadable usage
   const other = new Database(join(gate.dataDir, 'sekisho.db'));
   other.exec('alter table usage_quarterly rename to away');
   await eventually(async () => expect(await answer(secret)).toEqual([503, 'limits_unavailable']));
-  other.exec('alter table keys rename to keys_away');
+  // With any change of a row, after which callers are looked up again.
+  other.exec('alter table keys rename to keys_away; update registration set id = id');
   await eventually(async () => expect(await answer(secret)).toEqual([503, 'identity_unavailable']));
   expect(fake.calls.length).toBe(before);
   other.exec('alter table keys_away rename to keys; alter table away rename to usage_quarterly');

@@ -14,17 +14,18 @@ import { SwapSet } from '../../domain/swap-set.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 import type { UsageRecord } from '../../domain/usage.ts';
 import type { OpenUsage, Progress, UsageJournal } from '../ports/journal.ts';
-import type { Store } from '../ports/store.ts';
+import type { LedgerWriter } from '../ports/ledger-writer.ts';
 import { Journal, linesOfAll, segmentPath } from './journal.ts';
+import { againOf, beginOf, endOf, endsOf, recovered } from './journal-lines.ts';
 import { hasMoved, type Noted } from './progress.ts';
 
 type OpenEntry = OpenUsage & Noted;
 
-/** Short, so that a batch blocks the process for 1 ms instead of 20, and its rows do not reach the old generation. */
+/** Short, so that the lines of a batch do not reach the old generation. Larger batches cost no less for each row. */
 const flushIntervalMs = 20;
 /** The pause after a failed attempt to start a segment. */
 const mendPauseMs = 20;
-/** The pause after the store failed, because every attempt blocks the whole process. */
+/** The pause after the store failed. */
 const pauseMs = 1_000;
 const touchIntervalMs = 5_000;
 const progressIntervalMs = 1000;
@@ -34,19 +35,19 @@ export interface LedgerBounds {
   readonly rotateBytes: number;
   /** Rows kept in memory while the store is unavailable; further rows are only in the journal. */
   readonly maxPending: number;
-  /** Rows per call of the store. */
+  /** Rows in one transaction, for which whatever else wants to write waits. */
   readonly batchRows: number;
 }
 
-const defaultBounds: LedgerBounds = { rotateBytes: 8 * 1024 * 1024, maxPending: 50_000, batchRows: 5_000 };
+const defaultBounds: LedgerBounds = { rotateBytes: 8 * 1024 * 1024, maxPending: 50_000, batchRows: 500 };
 
 export class Ledger implements UsageJournal {
-  readonly #store: Pick<Store, 'appendUsage' | 'touchKeys'>;
+  readonly #writer: LedgerWriter;
   readonly #journal: Journal;
   readonly #bounds: LedgerBounds;
   readonly #onError: (error: unknown) => void;
   readonly #open = new SwapSet<OpenEntry>();
-  #pending: UsageRecord[] = [];
+  #pending: string[] = [];
   #usedAt = new Map<UsageRecord['keyId'], number>();
   /** Closed segments, oldest first. */
   #closed: number[] = [];
@@ -55,28 +56,24 @@ export class Ledger implements UsageJournal {
   /** Lines that wait for the next write, at the latest at the end of this turn of the event loop. */
   #unwritten = '';
   /** The ends among these lines. */
-  #unwrittenEnds: UsageRecord[] = [];
+  #unwrittenEnds: string[] = [];
   /** Callbacks to run once this turn's lines are written. */
   #waiting: (() => void)[] = [];
   #turnIsSet = false;
   /** A line of an open or pending exchange is missing; a new segment must hold them all before anything begins. */
   #hasGap = false;
   /** Pending ends that no segment holds. */
-  #loose: UsageRecord[] = [];
+  #loose: string[] = [];
   #mendsFrom: MonotonicMs = 0;
   #mendError: unknown;
   #pausedUntil: MonotonicMs = 0;
   #rotatesFrom: MonotonicMs = 0;
   #flushing: Promise<void> = Promise.resolve();
+  #isFlushing = false;
   readonly #timers: NodeJS.Timeout[] = [];
 
-  private constructor(
-    store: Pick<Store, 'appendUsage' | 'touchKeys'>,
-    journal: Journal,
-    bounds: LedgerBounds,
-    onError: (error: unknown) => void,
-  ) {
-    this.#store = store;
+  private constructor(writer: LedgerWriter, journal: Journal, bounds: LedgerBounds, onError: (error: unknown) => void) {
+    this.#writer = writer;
     this.#journal = journal;
     this.#bounds = bounds;
     this.#onError = onError;
@@ -84,7 +81,7 @@ export class Ledger implements UsageJournal {
 
   /** Recovers what an earlier process left, then starts. Rejects if the journal cannot be read or written. */
   static async start(
-    store: Pick<Store, 'appendUsage' | 'touchKeys'>,
+    writer: LedgerWriter,
     dataDir: string,
     onError: (error: unknown) => void,
     bounds: LedgerBounds = defaultBounds,
@@ -92,7 +89,8 @@ export class Ledger implements UsageJournal {
     const directory = Journal.directoryIn(dataDir);
     const segments = Journal.segmentsIn(directory);
     const paths = segments.map((segment) => segmentPath(directory, segment));
-    for (const batch of batchesOf(recovered(linesOfAll(paths)), bounds.batchRows)) await store.appendUsage(batch);
+    for (const batch of batchesOf(recovered(linesOfAll(paths)), bounds.batchRows))
+      await writer.appendLines(batch.map(endOf));
     const journal = Journal.open(directory, segments);
     try {
       for (const segment of segments) journal.remove(segment);
@@ -100,10 +98,10 @@ export class Ledger implements UsageJournal {
       journal.close(false);
       throw error;
     }
-    const ledger = new Ledger(store, journal, bounds, onError);
+    const ledger = new Ledger(writer, journal, bounds, onError);
     const flush = setInterval(() => {
       ledger.#rotateIfLarge();
-      if (performance.now() >= ledger.#pausedUntil) void ledger.#flush();
+      if (!ledger.#isFlushing && performance.now() >= ledger.#pausedUntil) void ledger.#flush();
     }, flushIntervalMs);
     const progress = setInterval(() => ledger.#writeProgress(), progressIntervalMs);
     const touch = setInterval(() => void ledger.#touchKeys(), touchIntervalMs);
@@ -136,8 +134,9 @@ export class Ledger implements UsageJournal {
   }
 
   #note(record: UsageRecord, begun: OpenUsage | undefined): void {
-    this.#unwritten += endOf(record);
-    this.#unwrittenEnds.push(record);
+    const line = endOf(record);
+    this.#unwritten += line;
+    this.#unwrittenEnds.push(line);
     if (begun) this.#open.remove(begun as OpenEntry);
     this.noteUse(record.keyId, record.at);
   }
@@ -198,6 +197,7 @@ export class Ledger implements UsageJournal {
   /** Runs one flush at a time; rows that arrive meanwhile are left to the next one. */
   #flush(): Promise<void> {
     this.#flushing = this.#flushing.then(async () => {
+      this.#isFlushing = true;
       try {
         await this.#storePending();
         await this.#readBack();
@@ -205,6 +205,7 @@ export class Ledger implements UsageJournal {
         this.#pausedUntil = performance.now() + pauseMs;
         this.#onError(error);
       }
+      this.#isFlushing = false;
     });
     return this.#flushing;
   }
@@ -215,11 +216,11 @@ export class Ledger implements UsageJournal {
     const closed = this.#closed.filter((segment) => !this.#spilled.has(segment));
     for (let left = this.#pending.length; left > 0; left -= this.#bounds.batchRows) {
       const batch = this.#pending.slice(0, Math.min(left, this.#bounds.batchRows));
-      await this.#store.appendUsage(batch);
+      await this.#writer.appendLines(batch);
       this.#pending.splice(0, batch.length);
       if (this.#loose.length > 0) {
         const stored = new Set(batch);
-        this.#loose = this.#loose.filter((row) => !stored.has(row));
+        this.#loose = this.#loose.filter((line) => !stored.has(line));
       }
       if (left > batch.length) await nextTurn();
     }
@@ -232,7 +233,7 @@ export class Ledger implements UsageJournal {
     for (const segment of this.#spilled) {
       if (segment === this.#journal.segment) this.#rotate();
       for (const batch of batchesOf(endsOf(this.#journal.read(segment)), this.#bounds.batchRows)) {
-        await this.#store.appendUsage(batch);
+        await this.#writer.appendLines(batch);
         await nextTurn();
       }
       this.#spilled.delete(segment);
@@ -245,7 +246,7 @@ export class Ledger implements UsageJournal {
     if (usedAt.size === 0) return;
     this.#usedAt = new Map();
     try {
-      await this.#store.touchKeys(usedAt);
+      await this.#writer.touchKeys(usedAt);
     } catch (error) {
       this.#onError(error);
     }
@@ -284,7 +285,7 @@ export class Ledger implements UsageJournal {
     this.#writeUnwritten();
     const open = this.#open.list();
     const old = this.#journal.segment;
-    this.#journal.rotate(open.map(({ draft }) => beginOf(draft)).join('') + this.#loose.map(endOf).join(''));
+    this.#journal.rotate(open.map(({ draft }) => beginOf(draft)).join('') + this.#loose.join(''));
     this.#closed.push(old);
     this.#hasGap = false;
     this.#loose = [];
@@ -326,8 +327,8 @@ export class Ledger implements UsageJournal {
       this.#onError(error);
       return;
     }
-    for (const record of ends)
-      if (this.#pending.length < this.#bounds.maxPending) this.#pending.push(record);
+    for (const line of ends)
+      if (this.#pending.length < this.#bounds.maxPending) this.#pending.push(line);
       else this.#spilled.add(this.#journal.segment);
   }
 
@@ -342,40 +343,6 @@ export class Ledger implements UsageJournal {
   }
 }
 
-const beginOf = (draft: UsageRecord): string => `B${JSON.stringify(draft)}\n`;
-const againOf = (draft: UsageRecord): string =>
-  `P${JSON.stringify(draft, ['id', 'model', 'askedModel', 'fallbackFor'])}
-`;
-const endOf = (record: UsageRecord): string => `E${JSON.stringify(record)}\n`;
-
-/**
- * The rows in a journal's lines: ends in order, then open exchanges. An incomplete last line, which a kill can leave,
- * is skipped; the store ignores a repeated row by its id. Holds only open exchanges.
- */
-export function* recovered(lines: Iterable<string>): Generator<UsageRecord> {
-  const open = new Map<string, UsageRecord>();
-  for (const line of lines) {
-    const value = parseLine(line);
-    if (value === undefined) continue;
-    if (line[0] === 'E') {
-      open.delete(value.id);
-      yield value as UsageRecord;
-    } else if (line[0] === 'B') open.set(value.id, { ...(value as UsageRecord), ...open.get(value.id) });
-    else {
-      const draft = open.get(value.id);
-      if (draft) open.set(value.id, { ...draft, ...value });
-    }
-  }
-  yield* open.values();
-}
-
-function* endsOf(lines: Iterable<string>): Generator<UsageRecord> {
-  for (const line of lines) {
-    const value = line[0] === 'E' ? parseLine(line) : undefined;
-    if (value !== undefined) yield value as UsageRecord;
-  }
-}
-
 function* batchesOf<T>(items: Iterable<T>, size: number): Generator<T[]> {
   let batch: T[] = [];
   for (const item of items) {
@@ -385,13 +352,4 @@ function* batchesOf<T>(items: Iterable<T>, size: number): Generator<T[]> {
     batch = [];
   }
   if (batch.length > 0) yield batch;
-}
-
-function parseLine(line: string): ({ id: UsageRecord['id'] } & Partial<UsageRecord>) | undefined {
-  if (!/^[BEP]\{/.test(line)) return undefined;
-  try {
-    return JSON.parse(line.slice(1)) as { id: UsageRecord['id'] };
-  } catch {
-    return undefined;
-  }
 }

@@ -15,6 +15,7 @@ import type { HealthStore } from './health.ts';
 import type { InvitationStore } from './invitations.ts';
 import type { KeyStore } from './keys.ts';
 import type { LeaseStore } from './leases.ts';
+import type { LedgerWriter } from './ledger-writer.ts';
 import type { MaintenanceStore } from './maintenance.ts';
 import type { NameStore } from './names.ts';
 import type { LinkStore } from './one-time-links.ts';
@@ -38,7 +39,8 @@ export interface SignInTables {
 }
 
 export interface Store
-  extends KeyStore,
+  extends LedgerWriter,
+    KeyStore,
     AccountStore,
     PlanStore,
     RuleStore,

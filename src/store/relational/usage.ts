@@ -5,6 +5,7 @@ import { type AccountId, firstRequestId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
 import { blamelessCodes, type UsageBucket, type UsageRecord } from '../../domain/usage.ts';
 import { coarseJoining, coarseKeys, coarseSets, lateSums } from '../ledger/coarse-sums.ts';
+import { recordsOf } from '../ledger/journal-lines.ts';
 import {
   type Joining,
   joined,
@@ -25,6 +26,7 @@ import {
   rowOfUsage,
   usageOfRow,
 } from '../ledger/usage-rows.ts';
+import type { LedgerWriter } from '../ports/ledger-writer.ts';
 import type { UsageStore } from '../ports/usage.ts';
 import { coarseSumsUntil, sumQuarters } from './coarse-sums.ts';
 import type { Connection } from './connection.ts';
@@ -43,16 +45,18 @@ const minuteMs = 60_000;
 const longestHeadMs = 3_600_000;
 
 // oxlint-disable-next-line eslint/max-lines-per-function -- a list of queries that share one connection
-export function usageQueries({ db, engine, transact }: Connection): UsageStore {
+export function usageQueries({ db, engine, transact }: Connection): UsageStore & Pick<LedgerWriter, 'appendLines'> {
   const answered = new AnsweredModels();
+  const appendUsage = async (records: readonly UsageRecord[]): Promise<void> => {
+    if (records.length === 0) return;
+    const rows = records.map(rowOfUsage);
+    const { appendUsage: quickly } = engine;
+    if (quickly) await quickly(db, rows);
+    else await appendSlowly(transact, rows, answered);
+  };
   return {
-    appendUsage: async (records) => {
-      if (records.length === 0) return;
-      const rows = records.map(rowOfUsage);
-      const { appendUsage } = engine;
-      if (appendUsage) await appendUsage(db, rows);
-      else await appendSlowly(transact, rows, answered);
-    },
+    appendUsage,
+    appendLines: async (lines) => appendUsage(recordsOf(lines)),
     knownUsage: async (ids) => {
       const known = new Set<string>();
       for (let from = 0; from < ids.length; from += rowsPerInsert) {

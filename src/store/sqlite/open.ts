@@ -1,5 +1,6 @@
-// Opens the embedded store: one SQLite file in DATA_DIR, with a write-ahead log and one connection per process. Refuses
-// to start, with one sentence, on an unreadable file or a schema newer than this program.
+// Opens the embedded store: one SQLite file in DATA_DIR, with a write-ahead log and one connection per process, beside which a
+// gate has another one for its ledger. Refuses to start, with one sentence, on an unreadable file or a schema newer than this
+// program.
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -12,22 +13,27 @@ import { StoreBusy, StoreUnusable, unusableFile } from '../unusable.ts';
 import { isHeld } from './directory-lock.ts';
 import { sqliteEngine } from './engine.ts';
 import { isBusy } from './errors.ts';
+import { LedgerThread } from './ledger-thread.ts';
 import { migrate } from './migrate.ts';
+import { WriteTurns } from './write-turns.ts';
 import { WriterDialect } from './writer-dialect.ts';
 
 /** Databases up to this size are checked for damage at the start, which takes a fraction of a second. */
 const checkedBytes = 64 * 1024 * 1024;
+
+/** Ten times SQLite's own figure: 40 MB of log. */
+const gateCheckpointPages = 10_000;
 
 /** The path of the database in a data directory. */
 export const databaseIn = (dataDir: string): string => join(dataDir, 'sekisho.db');
 
 /**
  * Creates the directory (mode 0700) if needed, opens the file (mode 0600), and migrates. `patienceMs`: how long a write
- * waits for another process's, which blocks this whole process. `holds`: this process holds the directory
- * (`lockDirectory`).
+ * waits for another process's, which blocks this whole process. `isGate`: this process holds the directory
+ * (`lockDirectory`), and writes the ledger in a thread of its own.
  * @throws StoreUnusable.
  */
-export async function openSqlite(dataDir: string, patienceMs = 5_000, holds = false): Promise<Store> {
+export async function openSqlite(dataDir: string, patienceMs = 5_000, isGate = false): Promise<Store> {
   const file = databaseIn(dataDir);
   let opened: Database.Database | undefined;
   try {
@@ -43,18 +49,35 @@ export async function openSqlite(dataDir: string, patienceMs = 5_000, holds = fa
     if (statSync(file).size <= checkedBytes && database.pragma('quick_check(1)', { simple: true }) !== 'ok')
       throw Object.assign(new Error('a page of it is damaged'), { code: 'SQLITE_CORRUPT' });
     const loss = lossOf(file);
-    const db = new Kysely<Tables>({ dialect: new WriterDialect(database, loss) });
+    const turns = isGate ? new WriteTurns() : undefined;
+    const db = new Kysely<Tables>({ dialect: new WriterDialect(database, loss, turns) });
     await migrate(db, database, () => {
-      if (!holds && isHeld(dataDir))
+      if (!isGate && isHeld(dataDir))
         throw new StoreUnusable(
           `${file} was written by an older Sekisho, and a gateway of that version is using it. Restart that gateway with this version, then try again.`,
         );
     });
-    return relationalStore(db, sqliteEngine(database, loss));
+    const store = relationalStore(db, sqliteEngine(database, loss));
+    if (!turns) return store;
+    // The thread writes nearly everything, so it is the thread that moves the log to the database and waits for the disk.
+    database.pragma(`wal_autocheckpoint = ${gateCheckpointPages}`);
+    return withThread(store, new LedgerThread({ file, patienceMs }, turns, loss));
   } catch (error) {
     opened?.close();
     throw unusable(file, error);
   }
+}
+
+function withThread(store: Store, thread: LedgerThread): Store {
+  return {
+    ...store,
+    appendLines: (lines) => thread.appendLines(lines),
+    touchKeys: (usedAt) => thread.touchKeys(usedAt),
+    close: async () => {
+      await thread.close();
+      await store.close();
+    },
+  };
 }
 
 function unusable(file: string, error: unknown): StoreUnusable {

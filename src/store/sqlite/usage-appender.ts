@@ -70,6 +70,16 @@ function lateAdder(
   };
 }
 
+/** Notes when keys were last used, as `touchKeys` of the store does. */
+export function keyToucher(database: Database.Database): (usedAt: ReadonlyMap<string, number>) => void {
+  const touch = database.prepare(
+    'update keys set last_used_at = @at where id = @id and (last_used_at is null or last_used_at < @at)',
+  );
+  return database.transaction((usedAt: ReadonlyMap<string, number>) => {
+    for (const [id, at] of usedAt) touch.run({ id, at });
+  });
+}
+
 /** Histograms are joined here: SQL cannot. */
 function latencyAdder(database: Database.Database): (sum: LatencySum) => void {
   const read = database.prepare<unknown[], LatencyRow>(

@@ -13,6 +13,7 @@ import {
 import { isDeciding } from '../relational/connection.ts';
 import { StoreUnusable } from '../unusable.ts';
 import { translated } from './errors.ts';
+import type { WriteTurns } from './write-turns.ts';
 
 /** This dialect queues for the one connection itself, since Kysely's queue lets a decision wait for itself. */
 class OwnQueueAdapter extends SqliteAdapter {
@@ -24,12 +25,15 @@ class OwnQueueAdapter extends SqliteAdapter {
 /** Converts booleans to SQLite's integers, and errors to those that every store throws. */
 class TranslatingConnection implements DatabaseConnection {
   readonly #inner: DatabaseConnection;
+  readonly #beforeWrite: () => Promise<void> | undefined;
 
-  constructor(inner: DatabaseConnection) {
+  constructor(inner: DatabaseConnection, beforeWrite: () => Promise<void> | undefined) {
     this.#inner = inner;
+    this.#beforeWrite = beforeWrite;
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    if (!onlyReads.test(query.sql)) await this.#beforeWrite();
     try {
       return await this.#inner.executeQuery<Row>(withIntegers(query));
     } catch (error) {
@@ -41,6 +45,9 @@ class TranslatingConnection implements DatabaseConnection {
     return this.#inner.streamQuery<Row>(withIntegers(query), chunkSize);
   }
 }
+
+/** What it takes for a write needlessly waits for its turn; nothing worse. */
+const onlyReads = /^\s*(?:select|with|pragma)\b/i;
 
 function withIntegers(query: CompiledQuery): CompiledQuery {
   if (!query.parameters.some((each) => typeof each === 'boolean')) return query;
@@ -58,11 +65,14 @@ function withIntegers(query: CompiledQuery): CompiledQuery {
 export class WriterDialect extends SqliteDialect {
   readonly #database: Database.Database;
   readonly #loss: () => string | undefined;
+  readonly #turns: WriteTurns | undefined;
 
-  constructor(database: Database.Database, loss: () => string | undefined) {
+  /** `turns`: where this process has another connection that writes. */
+  constructor(database: Database.Database, loss: () => string | undefined, turns?: WriteTurns) {
     super({ database });
     this.#database = database;
     this.#loss = loss;
+    this.#turns = turns;
   }
 
   override createAdapter(): DialectAdapter {
@@ -75,6 +85,15 @@ export class WriterDialect extends SqliteDialect {
     const waiting: (() => void)[] = [];
     let taken = false;
     let only: TranslatingConnection | undefined;
+    const turns = this.#turns;
+    let hasTurn = false;
+    // Until the connection is given back: a transaction is over by then.
+    const takeTurn = (): Promise<void> | undefined =>
+      turns && !hasTurn
+        ? turns.take().then(() => {
+            hasTurn = true;
+          })
+        : undefined;
     driver.acquireConnection = async (options) => {
       // A decision that uses the store outside its own transaction would deadlock, and block the gateway.
       if (isDeciding()) throw new Error('a decision uses the store that it was given, and no other');
@@ -83,10 +102,14 @@ export class WriterDialect extends SqliteDialect {
       if (loss !== undefined) throw new StoreUnusable(loss);
       if (taken) await new Promise<void>((resolve) => waiting.push(resolve));
       taken = true;
-      only ??= new TranslatingConnection(await acquire(options));
+      only ??= new TranslatingConnection(await acquire(options), takeTurn);
       return only;
     };
     driver.releaseConnection = () => {
+      if (hasTurn) {
+        hasTurn = false;
+        turns?.release();
+      }
       // The longest-waiting caller gets the connection; `taken` stays true.
       const next = waiting.shift();
       if (next) next();

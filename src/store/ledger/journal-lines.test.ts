@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { recovered } from './ledger.ts';
+import { recovered } from './journal-lines.ts';
 
 const row = (id: string, extra: object = {}) =>
   JSON.stringify({ id, outcome: 'interrupted', promptTokens: 0, completionTokens: 0, ...extra });
