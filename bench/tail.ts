@@ -24,7 +24,7 @@ const usage = `node bench/tail.ts [--against DIR,…] [--rounds <n>] [--slices <
 const otherConnections = 16;
 /** The others send in bursts of what is due, as often as this. */
 const burstMs = 2;
-const startTimeoutMs = 20_000;
+const startTimeoutMs = 60_000;
 
 interface Gate {
   readonly name: string;
