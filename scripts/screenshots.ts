@@ -198,13 +198,13 @@ process.stdout.write(`${applications.length} applications waited; the pictures a
 /** What a page shows when it is in use. */
 async function show(name: string, language: 'en' | 'ja', reader: Reader): Promise<void> {
   if (name === 'plan') {
-    await reader.press(language === 'ja' ? '確認' : 'Ask');
-    await reader.sees(language === 'ja' ? '許可されます' : 'It passes');
+    await reader.press(language === 'ja' ? '確認' : 'Check');
+    await reader.sees(language === 'ja' ? '許可されます' : 'Allowed');
   }
   if (name === 'playground') {
     await reader.fill(language === 'ja' ? 'メッセージ' : 'Message', 'なぜ空は青いのですか？');
     await reader.press(language === 'ja' ? '送信' : 'Send');
-    await reader.sees(language === 'ja' ? /トークン\/秒/ : /tokens a second/);
+    await reader.sees(language === 'ja' ? /トークン\/秒/ : /tokens\/s/);
   }
 }
 

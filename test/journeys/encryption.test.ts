@@ -236,7 +236,7 @@ describe('on the pages', () => {
     keep({ stop: () => reader.close() });
     await reader.open(`/portal/setup#${code}`);
     await reader.fill('Name *', 'Boss');
-    await reader.fill('E-mail address *', 'boss@example.org');
+    await reader.fill('Email address *', 'boss@example.org');
     await reader.fill('Password *', goodPassword);
     await reader.press('Set up');
     await reader.page.getByRole('heading', { name: 'Overview' }).waitFor();
@@ -274,7 +274,7 @@ describe('on the pages', () => {
     const reader = await atSettings(gate);
     const leaf = new X509Certificate(readFileSync(join(gate.dataDir, 'gate.pem')));
     const { page } = reader;
-    await reader.sees('own authority');
+    await reader.sees('own certificate authority');
     if (await page.getByRole('button', { name: /^\d+ more$/ }).isVisible()) await reader.press(/^\d+ more$/);
     for (const name of ['localhost', '127.0.0.1', 'box.lan'])
       expect(await page.getByText(name, { exact: true }).count(), name).toBe(1);
@@ -282,11 +282,11 @@ describe('on the pages', () => {
     await reader.sees('days left: 396');
     await reader.sees(leaf.fingerprint256);
     await reader.isSound();
-    await page.getByRole('link', { name: 'How devices come to trust it' }).click();
+    await page.getByRole('link', { name: 'How to make devices trust it' }).click();
     await reader.sees(new X509Certificate(readFileSync(join(gate.dataDir, 'authority.pem'))).fingerprint256);
     await reader.open('/portal/operate');
     await reader.sees('Live');
-    expect(await page.getByText('See it under “Settings”').count()).toBe(0);
+    expect(await page.getByText('See “Settings”').count()).toBe(0);
   });
 
   test('the pages warn of refused files and of a certificate that expires soon', async () => {
@@ -299,17 +299,17 @@ describe('on the pages', () => {
     await reader.sees('days left: 9');
     expect(await reader.page.getByText('The newest files are not used').count()).toBe(0);
     await reader.open('/portal/operate');
-    await reader.sees(`A certificate ends on ${written(certificateIn(files).validTo)}`);
-    expect(await reader.page.getByText(/The next one is not there/).count()).toBe(0);
+    await reader.sees(`A certificate expires on ${written(certificateIn(files).validTo)}`);
+    expect(await reader.page.getByText(/The renewal failed/).count()).toBe(0);
     copyFileSync(makeCertificate(place, ['DNS:other.example'], { authority }).cert, files.cert);
     gate.reload();
-    await reader.sees(/The next one is not there: .*the private key is not the one of the certificate/);
+    await reader.sees(/The renewal failed: .*the private key is not the one of the certificate/);
     await reader.isSound();
     await isReadWhole(reader);
-    await reader.page.getByRole('link', { name: 'See it under “Settings”' }).click();
+    await reader.page.getByRole('link', { name: 'See “Settings”' }).click();
     await reader.sees('The newest files are not used');
     await reader.sees(/the private key is not the one of the certificate/);
-    await reader.sees('The last certificate stays in use.');
+    await reader.sees('The current certificate stays in use.');
     expect(await reader.page.getByText('other.example').count()).toBe(0);
     await reader.isSound();
     await isReadWhole(reader);

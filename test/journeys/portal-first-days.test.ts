@@ -30,7 +30,7 @@ async function readerOf(visitor: Visitor, width = 1440, language: 'en' | 'ja' = 
 
 test('the first page of a gate without an operator says where the one-time link is, and a page over plain HTTP claims nothing', async () => {
   for (const [width, language, where, plain] of [
-    [1440, 'en', 'one-time link in the log', 'over plain HTTP'],
+    [1440, 'en', 'one-time link to its log', 'over plain HTTP'],
     [390, 'ja', '起動ログ', '暗号化されていないHTTP'],
   ] as const) {
     const reader = await Reader.at(browser, gate.url, { width, language });
@@ -54,7 +54,7 @@ test('a link that opens nothing says so before anything is typed', async () => {
     (await new Visitor(gate.url).post('/setup', { code: used, name: 'Desk', email, password: goodPassword })).status,
   ).toBe(204);
   for (const [language, sentence] of [
-    ['en', 'This link opens nothing'],
+    ['en', 'This link is not valid'],
     ['ja', 'このリンクは使えません'],
   ] as const) {
     const reader = await Reader.at(browser, gate.url, { language });
@@ -117,7 +117,7 @@ test('somebody who waits sees a page for those who wait, and no dead pages; a ta
   const asked = { name: 'Jiro', email: 'desk@example.org', purpose: 'x', password: goodPassword };
   expect((await applied.post('/applications', asked)).status).toBe(201);
   for (const [width, language, waits, taken] of [
-    [1440, 'en', 'waits for an operator', 'Somebody else here has the address desk@example.org'],
+    [1440, 'en', 'is waiting for an operator', 'Another person here uses the address desk@example.org'],
     [390, 'ja', '申請は承認待ちです', 'メールアドレス「desk@example.org」はすでに使われています'],
   ] as const) {
     const reader = await readerOf(applied, width, language);
@@ -161,7 +161,7 @@ test('a rule is written in minutes, hours and days, and help opens a document th
   await reader.press('New rule');
   const dialog = reader.page.getByRole('dialog');
   await dialog.getByLabel(/^Name/).fill('two-hours');
-  await dialog.getByLabel('Within', { exact: false }).first().fill('2');
+  await dialog.getByLabel('Window', { exact: false }).first().fill('2');
   await dialog.getByRole('button', { name: 'Save' }).click();
   await eventually(async () => {
     const { body } = await operator.get('/rules');
@@ -181,11 +181,11 @@ test('what was typed and begun is not lost: plan edits ask, a chat survives a re
   const dialog = page.getByRole('dialog');
   await reader.open('/portal/operate/plans');
   await reader.open('/portal/operate/plans/trial');
-  await reader.fill('Longest answer, in tokens', '77');
+  await reader.fill('Maximum answer, in tokens', '77');
   await page.getByRole('navigation').getByRole('link', { name: 'Rules' }).click();
   await dialog.getByText('Leave without saving?').waitFor();
   await dialog.getByRole('button', { name: 'Cancel' }).click();
-  expect(await page.getByLabel('Longest answer, in tokens').inputValue()).toBe('77');
+  expect(await page.getByLabel('Maximum answer, in tokens').inputValue()).toBe('77');
   await page.getByRole('navigation').getByRole('link', { name: 'Rules' }).click();
   await dialog.getByRole('button', { name: 'Leave without saving' }).click();
   await page.getByRole('heading', { name: 'Rules', level: 1 }).waitFor();
@@ -193,10 +193,10 @@ test('what was typed and begun is not lost: plan edits ask, a chat survives a re
   await reader.open('/portal/playground');
   await reader.fill('Message', 'What is a sekisho?');
   await reader.press('Send');
-  await reader.sees(/tokens a second/);
+  await reader.sees(/tokens\/s/);
   await page.reload();
   await reader.sees('What is a sekisho?');
-  await reader.sees(/tokens a second/);
+  await reader.sees(/tokens\/s/);
 
   const { body } = await new Visitor(gate.url).post('/applications', {
     name: 'Slip',
@@ -206,9 +206,9 @@ test('what was typed and begun is not lost: plan edits ask, a chat survives a re
   });
   await reader.open('/portal/operate/applications');
   const one = page.locator('.mantine-Paper-root').filter({ hasText: 'slip@example.org' });
-  await one.getByRole('button', { name: 'Turn down' }).click();
-  await dialog.getByText('Turn down Slip?').waitFor();
-  await dialog.getByRole('button', { name: 'Turn down' }).click();
+  await one.getByRole('button', { name: 'Reject' }).click();
+  await dialog.getByText('Reject Slip?').waitFor();
+  await dialog.getByRole('button', { name: 'Reject' }).click();
   await page.getByRole('alert').getByRole('button', { name: 'Undo' }).click();
   await eventually(async () =>
     expect((await operator.get(`/applications/${body.id}`)).body).toMatchObject({ status: 'pending', decidedAt: null }),
@@ -235,7 +235,7 @@ test('what was typed and begun is not lost: plan edits ask, a chat survives a re
   await page.getByRole('navigation').getByRole('link', { name: 'Models', exact: true }).click();
   await reader.sees('Downloading');
   finish();
-  await reader.sees('qwen3:0.6b is here.');
+  await reader.sees('qwen3:0.6b is ready.');
   await reader.isSound();
   await reader.close();
 });

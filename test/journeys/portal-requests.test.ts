@@ -49,7 +49,7 @@ test('a member sees their requests, and which limit refused one', async () => {
   const reader = await readerOf(member);
   await reader.open('/portal/requests');
   await reader.page.locator(`a[title="${refusedId}"]`).click();
-  await reader.sees('Refused by the limit Calls a day of the account.');
+  await reader.sees('Refused by the limit Calls per day of the account.');
   await reader.sees('may use 1 calls a day');
   await reader.isSound();
   await reader.open(`/portal/requests/${servedId}`);

@@ -86,7 +86,7 @@ test('Escape in the dialog of a session that ended loses nothing that was typed'
   await form.getByRole('textbox').first().fill('kept');
   await age('stale');
   await form.getByRole('button', { name: 'New plan' }).click();
-  const asked = reader.page.getByRole('dialog', { name: 'Confirm that it is you' });
+  const asked = reader.page.getByRole('dialog', { name: 'Confirm that it’s you' });
   await asked.getByLabel(/^Password/).press('Escape');
   await asked.getByRole('button', { name: 'Close' }).click();
   await reader.sees('Nothing was changed');
@@ -102,9 +102,9 @@ test('an action that needs a recent sign-in asks for one, and then goes on', asy
   await reader.page.getByRole('button', { name: 'Delete' }).nth(1).click();
   const question = reader.page.getByRole('dialog').getByRole('button', { name: 'Delete' });
   await question.click();
-  await reader.page.getByRole('dialog', { name: 'Confirm that it is you' }).waitFor();
-  await signIn(reader, goodPassword, 'Confirm that it is you');
-  await reader.sees('The plan is deleted');
+  await reader.page.getByRole('dialog', { name: 'Confirm that it’s you' }).waitFor();
+  await signIn(reader, goodPassword, 'Confirm that it’s you');
+  await reader.sees('Plan deleted');
   expect(await gate.manage(async (store) => (await store.listPlans()).length)).toBe(4);
   await reader.close();
 });
@@ -117,7 +117,7 @@ test('somebody else who signs in there gets their own first page, and the action
   await age('ended');
   const form = reader.page.getByRole('dialog', { name: 'Sign in again' });
   await form.waitFor();
-  await form.getByLabel(/^E-mail/).fill('else@example.org');
+  await form.getByLabel(/^Email/).fill('else@example.org');
   await signIn(reader, goodPassword);
   await reader.page.waitForURL(/\/portal\/home$/);
   await reader.close();
@@ -129,7 +129,7 @@ test('declining leads to the page for signing in, and from there back', async ()
   await age('ended');
   await reader.page.reload();
   await reader.page.waitForURL(/\/portal\/sign-in\?next=%2Fportal%2Fkeys%3F/);
-  await reader.fill('E-mail address *', 'declines@example.org');
+  await reader.fill('Email address *', 'declines@example.org');
   await reader.fill('Password *', goodPassword);
   await reader.press('Sign in');
   await reader.page.waitForURL(/\/portal\/keys\?sort=name&q=a%20b$/);

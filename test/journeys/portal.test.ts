@@ -66,16 +66,16 @@ describe('an applicant', () => {
     await mode('open');
     const reader = await Reader.at(browser, gate.url);
     await reader.page.goto(gate.url);
-    await reader.sees('Models behind this gate');
+    await reader.sees('Models behind this gateway');
     await reader.page.getByRole('link', { name: 'Apply for access' }).click();
     await reader.fill('Name *', 'Taro');
-    await reader.fill('E-mail address *', newMail());
-    await reader.fill('What for? *', 'A first call');
+    await reader.fill('Email address *', newMail());
+    await reader.fill('Purpose *', 'A first call');
     await reader.fill('Password *', goodPassword);
     await reader.press('Apply');
     // No further click: the key is what they came for.
     await reader.page.getByRole('heading', { name: 'You have access' }).waitFor();
-    await reader.sees('it is shown this once');
+    await reader.sees('It is shown only once');
     await reader.isSound();
     const secret = await secretShown(reader);
     // The lines to copy have the real URL, this key, and an existing model.
@@ -85,7 +85,7 @@ describe('an applicant', () => {
     expect((await call(secret)).status).toBe(200);
     await reader.press('I have copied it');
     await reader.sees('Hello, Taro');
-    expect(await reader.page.getByRole('button', { name: 'Make your first key' }).count()).toBe(0);
+    expect(await reader.page.getByRole('button', { name: 'Create your first key' }).count()).toBe(0);
     await eventually(async () => {
       await reader.open('/portal/usage');
       await reader.page.getByText('By model').click();
@@ -120,18 +120,18 @@ describe('an applicant', () => {
     const applicant = await Reader.at(browser, gate.url);
     await applicant.open('/portal/apply');
     await applicant.fill('Name *', 'Jiro');
-    await applicant.fill('E-mail address *', mail);
-    await applicant.fill('What for? *', 'A thesis about <b>gates</b>');
+    await applicant.fill('Email address *', mail);
+    await applicant.fill('Purpose *', 'A thesis about <b>gates</b>');
     await applicant.fill('Password *', goodPassword);
     await applicant.press('Apply');
-    await applicant.sees('waits for an operator');
+    await applicant.sees('is waiting for an operator');
     const operatorReader = await readerOf(operator);
     await operatorReader.open('/portal/operate/applications');
     await operatorReader.sees('A thesis about <b>gates</b>');
-    await operatorReader.fill('A word to the applicant', 'Welcome!');
-    await operatorReader.press('Let in');
-    await applicant.page.getByText('Word of the operator: Welcome!').waitFor({ timeout: 15_000 });
-    await applicant.sees('Make your first key');
+    await operatorReader.fill('Message to the applicant', 'Welcome!');
+    await operatorReader.press('Approve');
+    await applicant.page.getByText('Message from the operator: Welcome!').waitFor({ timeout: 15_000 });
+    await applicant.sees('Create your first key');
     await Promise.all([applicant.close(), operatorReader.close()]);
   });
 
@@ -139,14 +139,14 @@ describe('an applicant', () => {
     await mode('invite');
     const operatorReader = await readerOf(operator);
     await operatorReader.open('/portal/operate/applications');
-    await operatorReader.press('Make the invitation');
+    await operatorReader.press('Create invitation');
     const link = await operatorReader.page.getByText(/\/portal\/apply#invite_/).innerText();
     await operatorReader.close();
     const guest = await Reader.at(browser, gate.url);
     await guest.page.goto(link.trim());
     await guest.fill('Name *', 'Guest');
-    await guest.fill('E-mail address *', newMail());
-    await guest.fill('What for? *', 'Invited');
+    await guest.fill('Email address *', newMail());
+    await guest.fill('Purpose *', 'Invited');
     await guest.fill('Password *', goodPassword);
     await guest.press('Apply');
     await guest.page.getByRole('heading', { name: 'You have access' }).waitFor();
@@ -161,14 +161,14 @@ describe('an operator', () => {
     const reader = await Reader.at(browser, gate.url);
     await reader.open(`/portal/setup#${code}`);
     await reader.fill('Name *', 'Boss');
-    await reader.fill('E-mail address *', newMail());
+    await reader.fill('Email address *', newMail());
     await reader.fill('Password *', goodPassword);
     await reader.press('Set up');
     await reader.page.getByRole('heading', { name: 'Overview' }).waitFor();
     await reader.close();
     const late = await Reader.at(browser, gate.url);
     await late.open(`/portal/setup#${code}`);
-    await late.sees('This link opens nothing');
+    await late.sees('This link is not valid');
     await late.close();
   });
 
@@ -210,7 +210,7 @@ describe('an operator', () => {
     await operatorReader.sees('Answered.');
     await eventually(async () => expect((await call(key.secret)).status).toBe(200));
     await page.open('/portal/home');
-    await page.sees('What is left');
+    await page.sees('Your limits');
     expect(await page.page.getByText('Your access is restricted').count()).toBe(0);
     await Promise.all([operatorReader.close(), page.close()]);
   });
@@ -220,21 +220,21 @@ describe('an operator', () => {
     const operatorReader = await readerOf(operator);
     await operatorReader.open(`/portal/operate/plans/narrow-${people}`);
     await operatorReader.fill('Model *', 'llama3');
-    await operatorReader.press('Ask');
-    await operatorReader.sees('It is refused with 404');
+    await operatorReader.press('Check');
+    await operatorReader.sees('Refused with 404');
     await operatorReader.fill('Model *', 'gemma3:270m');
-    await operatorReader.fill('Longest answer it asks for', '999999');
-    await operatorReader.press('Ask');
-    await operatorReader.sees('It passes');
+    await operatorReader.fill('Maximum answer that it requests', '999999');
+    await operatorReader.press('Check');
+    await operatorReader.sees('Allowed');
     await operatorReader.sees(/options\.num_predict=16384/);
-    await operatorReader.fill('Longest answer, in tokens', '100');
+    await operatorReader.fill('Maximum answer, in tokens', '100');
     await operatorReader.press('Save');
-    await operatorReader.sees('The plan is changed.');
-    await operatorReader.press('Ask');
+    await operatorReader.sees('Plan saved.');
+    await operatorReader.press('Check');
     await operatorReader.sees(/options\.num_predict=100/);
     // Another operator was quicker.
     await operator.patch(`/plans/narrow-${people}`, { maxImages: 3 });
-    await operatorReader.fill('Longest answer, in tokens', '200');
+    await operatorReader.fill('Maximum answer, in tokens', '200');
     await operatorReader.press('Save');
     await operatorReader.sees('It has been changed in the meantime.');
     await operatorReader.close();
@@ -259,7 +259,7 @@ describe('an operator', () => {
     await operatorReader.sees('Downloading: 250 MB of 1 GB');
     expect(await operatorReader.page.getByRole('progressbar').getAttribute('aria-valuenow')).toBe('25');
     goOn();
-    await operatorReader.sees('gemma3:4b is here.');
+    await operatorReader.sees('gemma3:4b is ready.');
     await operatorReader.close();
   });
 
@@ -276,14 +276,14 @@ describe('an operator', () => {
     await reader.fill('Name *', 'box-2');
     await reader.fill('Address *', 'http://box/?key=1');
     await dialog.getByRole('button', { name: 'Add a server' }).click();
-    await reader.sees('An address ends with its path.');
+    await reader.sees('An address must not have anything after its path.');
     await reader.fill('Address *', `${second.url}/v1`);
     await reader.fill('Secret', 'sk-typed-on-the-page');
     await reader.fill('Slots', 'second:1b=2\n* = 4');
     // With the message about what was wrong before.
     await reader.isSound();
     await dialog.getByRole('button', { name: 'Add a server' }).click();
-    await reader.sees('The server is added.');
+    await reader.sees('Server added.');
     await reader.sees('second:1b: 2, others: 4');
     await eventually(async () =>
       expect(await shown()).toMatchObject({ state: 'up', slots: { '*': 4, 'second:1b': 2 } }),
@@ -323,35 +323,35 @@ describe('an operator', () => {
   test('publishes a service, sees what is wrong with it, changes it and removes it', async () => {
     const reader = await readerOf(operator);
     await reader.open('/portal/operate/services');
-    await reader.sees('No service is published yet.');
+    await reader.sees('No services yet.');
     await reader.press('Publish a service');
     const dialog = reader.page.getByRole('dialog');
     const save = (): Promise<void> => dialog.getByRole('button', { name: 'Save' }).click();
     await reader.fill('Name *', 'store');
     await reader.fill('Options', '{ "path": "/v1/store",');
-    await reader.sees('This is not an object in JSON.');
+    await reader.sees('This is not a JSON object.');
     await reader.fill('Options', '{ "path": "/v1/store", "upstreams": ["http://127.0.0.1:9"] }');
     await save();
     await reader.sees('addresses under /v1 belong to the gate itself');
     await reader.fill('Options', '{ "path": "/store", "upstreams": ["http://127.0.0.1:9"], "healthPath": "/up" }');
     await save();
     await reader.sees('At /store, for keys with route:store');
-    await reader.sees('does not answer');
+    await reader.sees('down');
     await reader.isSound();
-    await reader.press('Change');
+    await reader.press('Edit');
     await reader.fill('Options', '{ "scope": "route:shared" }');
     await save();
     await reader.sees('At /store, for keys with route:shared');
     await reader.press('Remove');
     await dialog.getByRole('button', { name: 'Remove' }).click();
-    await reader.sees('No service is published yet.');
+    await reader.sees('No services yet.');
     await reader.close();
   });
 
   test('gives a model another name, also for a plan, with fallbacks, and takes it away again', async () => {
     const reader = await readerOf(operator);
     await reader.open('/portal/operate/model-names');
-    await reader.sees('Every name is that of a model.');
+    await reader.sees('No model names yet.');
     await reader.press('Add a name');
     const dialog = reader.page.getByRole('dialog');
     await reader.fill('Name *', 'usual');
@@ -360,7 +360,7 @@ describe('an operator', () => {
     await reader.sees('"usual" leads to itself.');
     await dialog.getByLabel('Stands for').fill('gemma3:270m');
     await reader.page.keyboard.press('Tab');
-    await dialog.getByRole('button', { name: 'Another model for a plan' }).click();
+    await dialog.getByRole('button', { name: 'Add a model for a plan' }).click();
     await dialog.getByRole('combobox', { name: 'Plan', exact: true }).click();
     await reader.page.getByRole('option', { name: 'trial' }).click();
     await reader.fill('Model for the plan', 'far:1b');
@@ -369,24 +369,24 @@ describe('an operator', () => {
     await reader.page.keyboard.press('Tab');
     await reader.isSound();
     await dialog.getByRole('button', { name: 'Add a name' }).click();
-    await reader.sees('The name is added.');
+    await reader.sees('Name added.');
     await reader.sees('For the plan trial: far:1b');
-    await reader.sees('No server has far:1b now.');
+    await reader.sees('No server has far:1b at the moment.');
     const { items } = (await operator.get('/model-names')).body;
     expect(items).toMatchObject([
       { name: 'usual', target: 'gemma3:270m', plans: { trial: 'far:1b' }, fallbacks: ['llama3'] },
     ]);
-    await reader.press('Change');
-    await reader.press('Take the model for trial away');
+    await reader.press('Edit');
+    await reader.press('Remove the model for trial');
     await reader.press('Save');
-    await reader.sees('The name is changed.');
+    await reader.sees('Name saved.');
     expect((await operator.get('/model-names/usual')).body).toMatchObject({
       plans: {},
       fallbacks: ['llama3'],
       version: 2,
     });
     // Another operator was quicker.
-    await reader.press('Change');
+    await reader.press('Edit');
     await reader.page.getByRole('dialog').getByLabel('Fallbacks').waitFor();
     await operator.patch('/model-names/usual', { fallbacks: [] });
     await reader.press('Save');
@@ -394,8 +394,8 @@ describe('an operator', () => {
     await reader.page.keyboard.press('Escape');
     await reader.press('Remove');
     await reader.page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
-    await reader.sees('The name is removed.');
-    await reader.sees('Every name is that of a model.');
+    await reader.sees('Name removed.');
+    await reader.sees('No model names yet.');
     await reader.close();
   });
 
@@ -405,7 +405,7 @@ describe('an operator', () => {
     const heard = (): number[] => [fake, box].map(({ calls }) => calls.filter(({ url }) => url === '/api/pull').length);
     const before = heard();
     for (const [language, label, all, name, pull] of [
-      ['en', 'Model servers', 'All of them', 'Name *', 'Pull'],
+      ['en', 'Model servers', 'All servers', 'Name *', 'Pull'],
       ['ja', 'モデルサーバー', 'すべてのサーバー', '名前 *', '取得'],
     ] as const) {
       const operatorReader = await readerOf(operator, { language, ...(language === 'ja' ? { width: 390 } : {}) });
@@ -418,7 +418,7 @@ describe('an operator', () => {
       await operatorReader.page.getByRole('option', { name: all }).click();
       await operatorReader.fill(name, 'qwen3:1b');
       await operatorReader.press(pull);
-      await operatorReader.sees(/^qwen3:1b( is here\.|を取得しました。)$/);
+      await operatorReader.sees(/^qwen3:1b( is ready\.|を取得しました。)$/);
       await operatorReader.isSound();
       await operatorReader.close();
     }
@@ -461,7 +461,7 @@ describe('a member', () => {
     await reader.open('/portal/keys');
     await reader.press('Rotate');
     await reader.page.getByRole('dialog').getByRole('button', { name: 'Rotate' }).click();
-    await reader.sees('it is shown this once');
+    await reader.sees('It is shown only once');
     const fresh = await secretShown(reader);
     expect([(await call(key.secret)).status, (await call(fresh)).status]).toEqual([200, 200]);
     await gate.manage(({ signIn: { db } }) =>
@@ -482,7 +482,7 @@ describe('a member', () => {
     await reader.open('/portal/playground');
     await reader.fill('Message', 'なぜ空は青いのですか?');
     await reader.press('Send');
-    await reader.sees(/tokens a second/);
+    await reader.sees(/tokens\/s/);
     await reader.isSound();
     await reader.page.getByRole('link', { name: 'Keys' }).click();
     await eventually(async () => {
@@ -512,7 +512,7 @@ describe('a member', () => {
     await first.press('Add a passkey');
     await first.page.getByRole('dialog').getByLabel('Name').fill('Reading room');
     await first.press('Continue');
-    await first.sees('The passkey is added.');
+    await first.sees('Passkey added.');
     await first.sees(/^Added .* · not used yet$/);
     await first.press('Rename Reading room');
     await first.page.getByRole('dialog').getByLabel('Name').fill('図書館のノート');
@@ -521,7 +521,7 @@ describe('a member', () => {
     await first.sees('図書館のノート');
     await first.page.getByRole('button', { name: /Signed in as/ }).click();
     await first.page.getByRole('menuitem', { name: 'Sign out' }).click();
-    await first.sees('Models behind this gate');
+    await first.sees('Models behind this gateway');
     await first.open('/portal/sign-in');
     await first.press('Sign in with a passkey');
     await first.sees(/^Hello, /);
@@ -533,10 +533,10 @@ describe('a member', () => {
     const reader = await Reader.at(browser, gate.url);
     // A signed-out person is led to the sign-in page, and back to the page they wanted.
     await reader.open('/portal/keys');
-    await reader.fill('E-mail address *', mail);
+    await reader.fill('Email address *', mail);
     await reader.fill('Password *', 'wrong wrong');
     await reader.press('Sign in');
-    await reader.sees('That did not fit');
+    await reader.sees('Wrong email or password');
     await reader.fill('Password *', goodPassword);
     await reader.press('Sign in');
     await reader.page.getByRole('heading', { name: 'Keys', level: 1 }).waitFor();
@@ -565,9 +565,9 @@ describe('a member', () => {
     const enter = async (): Promise<void> => {
       await reader.page.getByRole('button', { name: /Signed in as/ }).click();
       await reader.page.getByRole('menuitem', { name: 'Sign out' }).click();
-      await reader.sees('Models behind this gate');
+      await reader.sees('Models behind this gateway');
       await reader.open('/portal/sign-in');
-      await reader.fill('E-mail address *', mail);
+      await reader.fill('Email address *', mail);
       await reader.fill('Password *', goodPassword);
       await reader.press('Sign in');
       await reader.page.getByRole('heading', { name: 'Second step' }).waitFor();
@@ -582,7 +582,7 @@ describe('a member', () => {
     await enter();
     await reader.press('Use a backup code instead');
     await reader.fill('Backup code', backup);
-    await reader.press('Go on');
+    await reader.press('Continue');
     await reader.sees(/^Hello, /);
     // Changes as sensitive as a sign-in ask for a code again.
     await reader.open('/portal/me');
@@ -597,7 +597,7 @@ describe('a member', () => {
     await reader.sees(/^Your new backup codes/);
     const [renewed = ''] = await reader.page.locator('code', { hasText: /^\w+-\w+$/ }).allInnerTexts();
     await end(another);
-    await reader.sees('That code did not fit');
+    await reader.sees('The code is wrong');
     await reader.isSound();
     await end(renewed);
     await reader.sees('The second step is off.');
@@ -613,7 +613,7 @@ describe('a member', () => {
     expect(await dialog.getByRole('button', { name: 'Delete the account' }).isDisabled()).toBe(true);
     await dialog.getByLabel('Type “delete” to confirm').fill('delete');
     await dialog.getByRole('button', { name: 'Delete the account' }).click();
-    await reader.sees('Models behind this gate');
+    await reader.sees('Models behind this gateway');
     expect((await operator.get(`/accounts?search=${mail}`)).body.items).toEqual([]);
     await reader.close();
   });
@@ -627,12 +627,12 @@ test('A14: user input in any field is shown as text and widens no page', async (
   const stranger = await Reader.at(browser, gate.url, phone);
   await stranger.open('/portal/apply');
   await stranger.fill('Name *', evil);
-  await stranger.fill('E-mail address *', newMail());
-  await stranger.fill('What for? *', evil + endless);
-  await stranger.fill('Models you want to use', 'javascript:alert(1)');
+  await stranger.fill('Email address *', newMail());
+  await stranger.fill('Purpose *', evil + endless);
+  await stranger.fill('Requested models', 'javascript:alert(1)');
   await stranger.fill('Password *', goodPassword);
   await stranger.press('Apply');
-  await stranger.sees('waits for an operator');
+  await stranger.sees('is waiting for an operator');
   const { body: list } = await operator.get('/applications?status=pending&limit=1');
   await operator.post(`/applications/${list.items[0].id}/approve`, { decision: evil + endless });
   const { account } = (await operator.get(`/applications/${list.items[0].id}`)).body;
@@ -700,7 +700,7 @@ test('an operator sees why an application is held, and what the cached and reaso
     [
       { language: 'en' },
       [
-        'this mailbox has an account already',
+        'this mailbox already has an account',
         'from the cache',
         'cache: 723 read, 31 written',
         'Reasoning tokens',
