@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The `sekisho` command: thin, each verb calls one use case and prints what it gives. It writes to the same store as a
-// running gate, which notices within a second.
+// The `sekisho` command. Each subcommand calls one use case and prints its result. It writes to the same store as a running
+// gateway, which notices changes within a second.
 import { existsSync } from 'node:fs';
 import process from 'node:process';
 import { CommanderError } from 'commander';
@@ -18,10 +18,10 @@ import { StoreUnusable } from './store/unusable.ts';
 
 const withContext: WithContext = async (use) => {
   const config = loadConfig(process.env);
-  // A wrong DATA_DIR would get a database that no gate ever reads.
+  // With a wrong DATA_DIR, the command would create a database that no gateway reads.
   if (config.databaseUrl === '' && !existsSync(databaseIn(config.dataDir)))
     throw new StoreUnusable(
-      `There is no database in ${config.dataDir}. Start the gate once, which makes it, or set DATA_DIR to where it is.`,
+      `There is no database in ${config.dataDir}. Start the gateway once to create it, or set DATA_DIR to the right directory.`,
     );
   const store = await openStore(config);
   try {
@@ -38,19 +38,19 @@ const withContext: WithContext = async (use) => {
 
 const program = programOf({
   withContext,
-  // Only this one needs the gate itself; loading it would make every other command slower.
+  // Only this command needs the gateway itself; loading it would slow down every other command.
   serve: async () => (await import('./main.ts')).runGate(),
-  // The kinds bring an HTTP client along.
+  // The kinds load an HTTP client.
   kindNames: async () => (await import('./upstream/kinds.ts')).kinds.map(({ name }) => name),
   askGate,
   callGate: gateCaller(process.env),
   environment: process.env,
 });
 
-// `sekisho … | head` closes the pipe early; that is no fault of anybody's.
+// `sekisho … | head` closes the pipe early, which is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
-  process.stderr.write(`The output could not be written (${error.code}); what was to be changed is changed.\n`);
+  process.stderr.write(`The output could not be written (${error.code}); changes were made nevertheless.\n`);
   process.exit(1);
 });
 
@@ -59,12 +59,12 @@ try {
 } catch (error) {
   process.exitCode = exitCodeOf(error);
   if (process.exitCode === 1) throw error;
-  // Usage errors have said their line.
+  // Commander has already printed the usage error.
   if (!(error instanceof CommanderError)) for (const line of (error as Error).message.split('\n')) printError(line);
 }
 
 function exitCodeOf(error: unknown): ExitCode {
-  // Help and the version are no faults.
+  // Help and the version are not errors.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof StoreUnusable) return 5;
   if (error instanceof ConfigErrors) return 6;

@@ -1,4 +1,4 @@
-// The program: settings, a gate, and what signals do to it. It serves until it is told to stop.
+// The process: loads the settings, starts the gateway, and handles signals until it is told to stop.
 import process from 'node:process';
 import { type OpenGate, serve } from './compose/serve.ts';
 import { StartFailed } from './compose/start.ts';
@@ -11,22 +11,22 @@ import { PairUnusable } from './tls/pair.ts';
 import { CredentialsUnusable } from './upstream/credentials.ts';
 
 /**
- * A terminal sends Ctrl-C to every process of its group, and npm hands on to the gate what it gets itself: signals that come
- * within this time are one wish to stop, and not the second that ends everything at once.
+ * A terminal sends Ctrl-C to every process of its group, and npm forwards to the gateway what it receives itself. Signals
+ * within this time therefore count as one request to stop, not as the second signal that ends everything immediately.
  */
 const oneWishMs = 1_000;
 
-/** Serves until a signal, then drains; a second signal, a second later or more, ends it at once. */
+/** Serves until a signal, then drains; a second signal, at least a second later, ends it immediately. */
 export async function runGate(): Promise<void> {
   refuseLenientParser();
   const config = readSettings();
   const log = openLog(config.logLevel, config.logFormat);
   process.on('uncaughtException', (error) => {
-    log.logger.fatal({ cause: describeCause(error) }, 'a fault of ours; the gate stops');
+    log.logger.fatal({ cause: describeCause(error) }, 'internal error; the gateway stops');
     void log.close().then(() => process.exit(1));
   });
-  // Before the start: it can wait for a database that is held, and what signals do by themselves (end the process, open a
-  // debugger) is as wrong then as later.
+  // Before the start, because the start can wait for a locked database, and the default actions of signals (ending the
+  // process, opening a debugger) are wrong during that time, too.
   const running: Running = {};
   followSignals(running, config, log);
   for (const warning of config.warnings) log.logger.warn(warning);
@@ -41,37 +41,40 @@ export async function runGate(): Promise<void> {
     log.logger.fatal(reason);
     stop(running, 'lost', config, log);
   });
-  log.logger.info({ url: gate.url, upstream: config.upstream.join(', '), dataDir: config.dataDir }, 'Sekisho is open');
+  log.logger.info(
+    { url: gate.url, upstream: config.upstream.join(', '), dataDir: config.dataDir },
+    'Sekisho is running',
+  );
   try {
     const setUp = await gate.setUpLink();
-    if (setUp === undefined) log.logger.info('to let somebody in: npm run -s sekisho -- key create --name <who>');
-    else log.logger.info(`to become its operator, open this once, within a day: ${setUp}`);
+    if (setUp === undefined) log.logger.info('to create a key: npm run -s sekisho -- key create --name <name>');
+    else log.logger.info(`to become the operator, open this one-time link within a day: ${setUp}`);
   } catch (error) {
     // The gateway serves without the link, and if it stops meanwhile, the link is not needed.
     if (running.stoppingSince === undefined)
       log.logger.error(
         { cause: describeCause(error) },
-        'no link for an operator could be made; the next start makes one',
+        'the link for the operator could not be created; the next start creates one',
       );
   }
 }
 
 interface Running {
-  /** Not there while it starts. */
+  /** Undefined during the start. */
   gate?: OpenGate;
   /** By performance.now(). */
   stoppingSince?: number;
 }
 
-/** Once. `cause`: the signal, or `lost`, where the gate cannot go on. */
+/** Stops the gateway, once. `cause`: the signal, or `lost` if the gateway cannot continue. */
 function stop(running: Running, cause: string, config: Config, log: Log): void {
   const { logger } = log;
   const end = (code: number): void => void log.close().then(() => process.exit(code));
   if (running.stoppingSince !== undefined) return;
   running.stoppingSince = performance.now();
   if (!running.gate) {
-    // No caller has been answered yet, and a start writes its files whole or not at all.
-    logger.info({ signal: cause }, 'stopped before it was open');
+    // No caller has been answered yet, and the start writes its files completely or not at all.
+    logger.info({ signal: cause }, 'stopped during the start');
     end(0);
     return;
   }
@@ -82,7 +85,7 @@ function stop(running: Running, cause: string, config: Config, log: Log): void {
       end(cause === 'lost' ? 1 : 0);
     },
     (error: unknown) => {
-      logger.error({ cause: describeCause(error) }, 'stopped, but not everything could be written');
+      logger.error({ cause: describeCause(error) }, 'stopped, but some data could not be written');
       end(1);
     },
   );
@@ -98,13 +101,13 @@ function followSignals(running: Running, config: Config, log: Log): void {
     stop(running, signal, config, log);
   };
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
-  // A start reads the files by itself.
+  // The start reads the files anyway.
   process.on('SIGHUP', () => running.gate?.reload());
-  // Node's answer to this one is to open a debugger, through which anybody who may send signals could read every key.
-  process.on('SIGUSR1', () => logger.warn('SIGUSR1 means nothing here; no debugger is opened'));
+  // By default Node opens a debugger, through which anyone who may send signals could read every key.
+  process.on('SIGUSR1', () => logger.warn('ignored SIGUSR1; no debugger is opened'));
 }
 
-/** Node's lenient HTTP parser lets requests through that two servers read in two ways (security HTTP-15). */
+/** Node's lenient HTTP parser accepts requests that two servers interpret differently (security HTTP-15). */
 function refuseLenientParser(): void {
   if (!`${process.execArgv.join(' ')} ${process.env['NODE_OPTIONS'] ?? ''}`.includes('--insecure-http-parser')) return;
   process.stderr.write('--insecure-http-parser lets requests be smuggled past the gate; start Node without it.\n');
@@ -119,13 +122,13 @@ function readSettings(): Config {
   }
 }
 
-/** What an operator can mend is said in one sentence; anything else keeps its stack, after the step of the start that met it. */
+/** One sentence for what an operator can fix; a stack for anything else, after the step of the start that failed. */
 function leave(error: unknown): never {
   const cause = error instanceof StartFailed ? error.cause : error;
   const known = [ConfigErrors, StoreUnusable, SecretUnusable, ListenFailed, PairUnusable, CredentialsUnusable].some(
     (kind) => cause instanceof kind,
   );
-  const step = error instanceof StartFailed ? `The start failed at its step "${error.step}": ` : '';
+  const step = error instanceof StartFailed ? `The start failed at the step "${error.step}": ` : '';
   process.stderr.write(
     `${known ? (cause as Error).message : (explained(cause)?.message ?? `${step}${describeCause(cause)}`)}\n`,
   );

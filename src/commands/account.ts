@@ -1,4 +1,4 @@
-// `sekisho account …`: who owns keys, with which plan and role, and how somebody gets in who has no password yet.
+// `sekisho account …`: accounts, their plans and roles, and one-time links for people who have no password yet.
 import { type Command, Option } from 'commander';
 import { type Role, roles } from '../domain/account.ts';
 import type { Author } from '../domain/audit.ts';
@@ -18,24 +18,24 @@ interface NewAccount {
 
 // oxlint-disable-next-line eslint/max-lines-per-function -- a list of subcommands, each with its own options
 export function accountCommand(program: Command, withContext: WithContext): void {
-  const account = program.command('account').description('people and services that own keys');
+  const account = program.command('account').description('manage accounts: people and services that own keys');
 
   account
     .command('list')
-    .description('all accounts, oldest first')
+    .description('list all accounts, oldest first')
     .option('--json', 'one JSON array')
     .action(({ json }: Json) =>
       withContext(async ({ store, author }) => {
         const accounts = await store.listAccounts();
         const rows = await Promise.all(accounts.map((each) => showAccount(store, each, author.at)));
-        printRows(rows, ['id', 'name', 'plan', 'keys', 'inForce', 'createdAt'], json, 'There is no account.');
+        printRows(rows, ['id', 'name', 'plan', 'keys', 'inForce', 'createdAt'], json, 'There are no accounts.');
       }),
     );
 
   account
     .command('show')
     .argument('<name>', 'name or id')
-    .description('an account, its plan and what is in force against it')
+    .description('show an account, its plan and its suspensions')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
       withContext(async ({ store, author }) =>
@@ -46,10 +46,10 @@ export function accountCommand(program: Command, withContext: WithContext): void
   account
     .command('create')
     .argument('<name>')
-    .option('--plan <name>', 'its plan; "default" if nothing is said, and for operators none')
-    .option('--operator', 'its person can change everything')
-    .option('--auditor', 'its person can see everything')
-    .description('make an account; for operators and auditors with a one-time link to become its person')
+    .option('--plan <name>', 'its plan; "default" if not given, and none for operators')
+    .option('--operator', 'the person may change everything')
+    .option('--auditor', 'the person may see everything')
+    .description('create an account; for operators and auditors, also a one-time link to set it up')
     .option('--json', 'one JSON object')
     .action((name: string, { plan, operator, auditor, json }: NewAccount & Json) =>
       withContext(async ({ store, author, config }) => {
@@ -65,13 +65,13 @@ export function accountCommand(program: Command, withContext: WithContext): void
   account
     .command('set')
     .argument('<name>', 'name or id')
-    .option('--plan <name>', 'its plan from now on')
-    .addOption(new Option('--role <role>', 'what its person may do from now on').choices(roles))
-    .description('give an account another plan or role')
+    .option('--plan <name>', 'its new plan')
+    .addOption(new Option('--role <role>', 'its new role').choices(roles))
+    .description('change the plan or role of an account')
     .option('--json', 'one JSON object')
     .action((name: string, { plan, role, json }: { plan?: string; role?: Role } & Json) =>
       withContext(async ({ store, author }) => {
-        if (plan === undefined && role === undefined) throw new Refusal('Say --plan or --role.');
+        if (plan === undefined && role === undefined) throw new Refusal('Give --plan or --role.');
         printObject(
           await showAccount(store, await changeAccount(store, name, { plan, role }, author), author.at),
           json,
@@ -82,7 +82,7 @@ export function accountCommand(program: Command, withContext: WithContext): void
   account
     .command('link')
     .argument('<name>', 'name or id')
-    .description('a one-time link to hand on: to a new password, or to become the person of an account that has none')
+    .description('create a one-time link: to choose a new password, or to set up an account that no one signs in to')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
       withContext(async ({ store, author, config }) => {
@@ -95,7 +95,9 @@ export function accountCommand(program: Command, withContext: WithContext): void
   account
     .command('close')
     .argument('<name>', 'name or id')
-    .description('close an account for good: keys revoked, its person and texts gone; figures stay in the ledger')
+    .description(
+      'close an account permanently: revoke its keys, remove its person and texts; usage figures stay in the ledger',
+    )
     .option(...yesOption)
     .option('--json', 'one JSON object')
     .action((name: string, { json, ...sure }: Sure & Json) =>
@@ -108,7 +110,7 @@ export function accountCommand(program: Command, withContext: WithContext): void
     );
 }
 
-const lossOf = (name: string): string => `Nobody has seen the link; make another (account link ${name}).`;
+const lossOf = (name: string): string => `The link is lost; create another (account link ${name}).`;
 
 async function showLink(
   store: Store,

@@ -1,4 +1,4 @@
-// `sekisho announcement …`: tell people something.
+// `sekisho announcement …`: messages of the operator to everyone.
 import type { Command } from 'commander';
 import { Refusal } from '../domain/refusal.ts';
 import {
@@ -33,11 +33,13 @@ const ending = (text: string): number | 'none' => (text === 'none' ? text : mome
 export function announcementCommand(program: Command, withContext: WithContext): void {
   const announcement = program
     .command('announcement')
-    .description('tell people something: a banner on the pages, and a header of answers if you want it');
+    .description('show messages as banners on the pages and, optionally, in a header of answers');
   addLooks(announcement, withContext);
 
-  withFields(announcement.command('create').description('make an announcement; it is shown at once, or from --from'))
-    .option('--header', 'answers to calls carry it too, as X-Sekisho-Announcement')
+  withFields(
+    announcement.command('create').description('create an announcement; it is shown immediately, or from --from'),
+  )
+    .option('--header', 'also send it with answers to calls, as X-Sekisho-Announcement')
     .option('--json', 'one JSON object')
     .action((asked: Asked) =>
       withContext(async ({ store, author }) =>
@@ -46,12 +48,12 @@ export function announcementCommand(program: Command, withContext: WithContext):
     );
 
   withFields(announcement.command('set').argument('<id>').description('change an announcement'))
-    .option('--header', 'answers to calls carry it too, as X-Sekisho-Announcement')
-    .option('--no-header', 'they carry it no longer')
+    .option('--header', 'also send it with answers to calls, as X-Sekisho-Announcement')
+    .option('--no-header', 'no longer send it with answers to calls')
     .option('--json', 'one JSON object')
     .action((id: string, { json, ...asked }: Asked) =>
       withContext(async ({ store, author }) => {
-        if (Object.keys(asked).length === 0) throw new Refusal('Name something to change, such as --until 2d.');
+        if (Object.keys(asked).length === 0) throw new Refusal('Give something to change, such as --until 2d.');
         printObject(showAnnouncement(await changeAnnouncement(store, id, fieldsOf(asked), author)), json);
       }),
     );
@@ -67,34 +69,34 @@ export function announcementCommand(program: Command, withContext: WithContext):
         await requireAnnouncement(store, id);
         await confirm(`The announcement ${id} will be deleted.`, sure);
         await deleteAnnouncement(store, id, author);
-        printGone({ id, deleted: true }, json, `The announcement ${id} is gone.`);
+        printGone({ id, deleted: true }, json, `The announcement ${id} is deleted.`);
       }),
     );
 }
 
 const withFields = (command: Command): Command =>
   command
-    .option('--en <text>', 'the text in English; none takes it away')
-    .option('--ja <text>', 'the text in Japanese; none takes it away')
-    .option('--from <when>', 'when it begins: a date, or a time from now', moment)
+    .option('--en <text>', 'the text in English; none removes it')
+    .option('--ja <text>', 'the text in Japanese; none removes it')
+    .option('--from <when>', 'when it starts: a date, or a time from now', moment)
     .option('--until <when>', 'when it ends: a date, a time from now, or none', ending);
 
 function addLooks(announcement: Command, withContext: WithContext): void {
   announcement
     .command('list')
-    .description('all announcements, those that begin last first')
+    .description('list all announcements, latest start first')
     .option('--json', 'one JSON array')
     .action(({ json }: Json) =>
       withContext(async ({ store }) => {
         const rows = (await store.listAnnouncements()).map(showAnnouncement);
-        printRows(rows, ['id', 'en', 'ja', 'from', 'until', 'header'], json, 'There is no announcement.');
+        printRows(rows, ['id', 'en', 'ja', 'from', 'until', 'header'], json, 'There are no announcements.');
       }),
     );
 
   announcement
     .command('show')
     .argument('<id>')
-    .description('an announcement')
+    .description('show an announcement')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) =>
       withContext(async ({ store }) => printObject(showAnnouncement(await requireAnnouncement(store, id)), json)),

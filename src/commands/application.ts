@@ -1,4 +1,4 @@
-// `sekisho registration …`, `sekisho invite …` and `sekisho application …`: who may ask for a key, and who gets one.
+// `sekisho registration …`, `sekisho invite …` and `sekisho application …`: who may apply for a key, and who gets one.
 import type { Command } from 'commander';
 import type { Application } from '../domain/application.ts';
 import {
@@ -20,11 +20,11 @@ export function registrationCommand(program: Command, withContext: WithContext):
 }
 
 function modeCommand(program: Command, withContext: WithContext): void {
-  const registration = program.command('registration').description('who may ask for a key on the web');
+  const registration = program.command('registration').description('choose who may apply for a key on the web pages');
 
   registration
     .command('show')
-    .description('how registration is open')
+    .description('show the registration settings')
     .option('--json', 'one JSON object')
     .action(({ json }: Json) =>
       withContext(async ({ store }) => printObject({ ...(await store.readRegistration()) }, json)),
@@ -36,7 +36,7 @@ function modeCommand(program: Command, withContext: WithContext): void {
       '<field=value...>',
       'mode=open|domain|invite|approval|closed, domains=<list>, dotless=<list>, plan=<name>, maxPending=<count>',
     )
-    .description('change it; holds at once')
+    .description('change the registration settings; takes effect immediately')
     .option('--json', 'one JSON object')
     .action((fields: string[], { json }: Json) =>
       withContext(async ({ store, author }) =>
@@ -46,14 +46,14 @@ function modeCommand(program: Command, withContext: WithContext): void {
 }
 
 function inviteCommand(program: Command, withContext: WithContext): void {
-  const invite = program.command('invite').description('codes that let somebody in');
+  const invite = program.command('invite').description('create and list invitation codes');
 
   invite
     .command('create')
-    .option('--email <address>', 'only for this address')
-    .option('--plan <name>', 'the plan of the people who use it')
-    .option('--expires <when>', 'a date, or a time from now; 7d if nothing is said', moment)
-    .description('make a code; it is shown this once')
+    .option('--email <address>', 'only valid for this address')
+    .option('--plan <name>', 'the plan of the new account')
+    .option('--expires <when>', 'a date, or a time from now (default: 7d)', moment)
+    .description('create an invitation code; it is shown only once')
     .option('--json', 'one JSON object')
     .action((options: { email?: string; plan?: string; expires?: number } & Json) =>
       withContext(async ({ store, author }) => {
@@ -62,61 +62,61 @@ function inviteCommand(program: Command, withContext: WithContext): void {
         printObject(
           { ...showInvite(made.invite), code: made.code.reveal() },
           options.json,
-          'Nobody has seen the code; make another (invite create).',
+          'The code is lost; create another (invite create).',
         );
       }),
     );
 
   invite
     .command('list')
-    .option('--limit <rows>', 'how many', rowCount, 50)
-    .description('the newest first')
+    .option('--limit <rows>', 'maximum number of rows', rowCount, 50)
+    .description('list invitations, newest first')
     .option('--json', 'one JSON array')
     .action(({ limit, json }: { limit: number } & Json) =>
       withContext(async ({ store }) => {
         const columns = ['id', 'email', 'plan', 'createdAt', 'expiresAt', 'usedAt'];
-        printRows((await store.listInvites(limit)).map(showInvite), columns, json, 'There is no invitation.');
+        printRows((await store.listInvites(limit)).map(showInvite), columns, json, 'There are no invitations.');
       }),
     );
 }
 
 function applicationCommand(program: Command, withContext: WithContext): void {
-  const application = program.command('application').description('who has asked, and what was decided');
+  const application = program.command('application').description('list and decide on applications');
 
   application
     .command('list')
-    .option('--all', 'those that were decided as well')
-    .option('--limit <rows>', 'how many', rowCount, 50)
-    .description('those that wait, the newest first')
+    .option('--all', 'include applications that were decided')
+    .option('--limit <rows>', 'maximum number of rows', rowCount, 50)
+    .description('list waiting applications, newest first')
     .option('--json', 'one JSON array')
     .action(({ all, limit, json }: { all?: boolean; limit: number } & Json) =>
       withContext(async ({ store }) => {
         const found = await store.listApplications(all === true ? { limit } : { status: 'pending', limit });
         const columns = ['id', 'name', 'email', 'purpose', 'status', 'createdAt'];
-        printRows(found.map(showApplication), columns, json, 'Nobody waits for a decision.');
+        printRows(found.map(showApplication), columns, json, 'No applications are waiting.');
       }),
     );
 
   application
     .command('show')
     .argument('<id>')
-    .description('an application')
+    .description('show an application')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) =>
       withContext(async ({ store }) => printObject(showApplication(await requireApplication(store, id)), json)),
     );
 
-  decision('approve', 'approved', 'let the applicant in; the key waits for them').option(
+  decision('approve', 'approved', 'approve an application; the applicant can then get their key').option(
     '--plan <name>',
-    'what they get',
+    'the plan of the new account',
   );
-  decision('reject', 'rejected', 'turn the applicant away');
+  decision('reject', 'rejected', 'reject an application');
 
   function decision(verb: string, status: Exclude<Application['status'], 'pending'>, meaning: string): Command {
     return application
       .command(verb)
       .argument('<id>')
-      .option('--text <text>', 'a word to the applicant')
+      .option('--text <text>', 'a message to the applicant')
       .description(meaning)
       .option('--json', 'one JSON object')
       .action((id: string, { plan, text, json }: { plan?: string; text?: string } & Json) =>
@@ -124,7 +124,7 @@ function applicationCommand(program: Command, withContext: WithContext): void {
           const decided = await decide(store, id, status, { plan, decision: text ?? null }, author);
           printObject(showApplication(decided), json);
           if (json !== true && status === 'approved')
-            print('\nThe applicant gets the key with the token they were given.');
+            print('\nThe applicant gets the key with the token that they received.');
         }),
       );
   }

@@ -14,9 +14,9 @@ const named = (event: Awaited<ReturnType<typeof listAudit>>[number]) => ({
 export function auditCommand(program: Command, withContext: WithContext): void {
   program
     .command('audit')
-    .description('who changed what, from what, to what, when; the newest first')
-    .option('--subject <id>', 'of one key, account, plan, rule or suspension')
-    .option('--search <text>', 'of whatever has this id, or this in its name or email address')
+    .description('list who changed what, and when, newest first')
+    .option('--subject <id>', 'only changes of one key, account, plan, rule or suspension')
+    .option('--search <text>', 'only changes of what has this ID, or this text in its name or email address')
     .option('--limit <rows>', 'how many', rowCount, 50)
     .option('--json', 'one JSON array')
     .action(({ subject, search, limit, json }: { subject?: string; search?: string; limit: number } & Json) =>
@@ -26,7 +26,7 @@ export function auditCommand(program: Command, withContext: WithContext): void {
           json === true ? events : events.map(named),
           ['at', 'actor', 'action', 'subject', 'from', 'to'],
           json,
-          'Nothing has been changed yet.',
+          'There are no changes yet.',
         );
       }),
     );

@@ -1,4 +1,4 @@
-// What every command of `sekisho` needs: the store, who is asking, how to read what was typed and how to print.
+// What every command of `sekisho` needs: the store, the author of changes, parsers for options, and printing.
 import { closeSync, openSync, readSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import process from 'node:process';
@@ -11,16 +11,16 @@ import type { Config } from '../settings/config.ts';
 import type { Store } from '../store/ports/store.ts';
 import { tableLines } from './table.ts';
 
-/** What a command gets to work with; cli.ts makes it. */
+/** What a command works with; cli.ts creates it. */
 export interface CommandContext {
   readonly store: Store;
   readonly config: Config;
   readonly author: Author;
-  /** What a running gate knows of its model servers, by id or address; undefined if none runs. */
+  /** The states of model servers that a running gateway reports, by id or address; undefined if none runs. */
   readonly serverStates: () => ReadonlyMap<string, NotedState> | undefined;
 }
 
-/** Opens the store, does it, closes the store. */
+/** Opens the store, runs `use`, and closes the store. */
 export type WithContext = (use: (context: CommandContext) => Promise<void>) => Promise<void>;
 
 export interface Json {
@@ -37,7 +37,7 @@ export function commandAuthor(now: WallMs): Author {
   return { actor: `cli:${user}`, at: now };
 }
 
-/** `loss`: what is to be said on standard error where the object cannot be printed and cannot be had again. */
+/** `loss`: written to standard error if the object cannot be printed and cannot be retrieved again. */
 export function printObject(object: Record<string, unknown>, json: boolean | undefined, loss?: string): void {
   if (json === true) print(jsonText(object), loss);
   else {
@@ -46,7 +46,7 @@ export function printObject(object: Record<string, unknown>, json: boolean | und
   }
 }
 
-/** Rows as a JSON array, or as a table of these columns; `empty` is said where there are none. */
+/** Prints rows as a JSON array, or as a table with these columns; prints `empty` if there are none. */
 export function printRows(
   rows: readonly object[],
   columns: readonly string[],
@@ -57,39 +57,39 @@ export function printRows(
   else if (rows.length === 0) print(empty);
   else {
     const cells = rows.map((row) => columns.map((column) => cell((row as Record<string, unknown>)[column])));
-    // A program that reads the output gets every character of it.
+    // A program that reads the output gets cells in full length.
     const most = process.stdout.isTTY ? process.stdout.columns : undefined;
     for (const line of tableLines([columns, ...cells], most)) print(line);
   }
 }
 
-/** That something is gone: as an object, or as a sentence. */
+/** Prints that something was removed: as an object, or as a sentence. */
 export function printGone(object: Record<string, unknown>, json: boolean | undefined, sentence: string): void {
   if (json === true) print(jsonText(object));
   else print(sentence);
 }
 
 /**
- * What a terminal acts on instead of showing it: control characters, and those that turn the direction of a line or end it.
- * Texts of strangers (purposes, appeals) can hold them, and rows of an older version's names.
+ * Characters that a terminal acts on instead of showing: control characters, and those that change the direction of a line or
+ * end it. Untrusted text (purposes, appeals) and names from older versions can contain them.
  */
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const commanding = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
-/** The same value to every reader, without anything that a terminal acts on. */
+/** JSON in which characters that a terminal would act on are escaped; it parses to the same value. */
 function jsonText(value: unknown): string {
   return JSON.stringify(value).replace(commanding, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** A sentence on standard error, which may repeat what was typed. */
+/** Prints a sentence, which may repeat user input, to standard error. */
 export function printError(sentence: string): void {
   process.stderr.write(`${sentence.slice(0, 1_000).replace(commanding, '?')}\n`);
 }
 
-/** A text of a stranger for a terminal. */
+/** Untrusted text, made safe for a terminal. */
 export const plainText = (text: string): string => text.replace(commanding, '?');
 
-/** A value for a terminal. */
+/** A value as the text of a table cell. */
 function cell(value: unknown): string {
   const text = textOf(value);
   return (text === '' ? '-' : text).replace(commanding, '?');
@@ -105,7 +105,7 @@ function textOf(value: unknown): string {
     .join(' ');
 }
 
-/** A value among others: one that has parts itself is in parentheses. */
+/** A value inside another one; objects are in parentheses. */
 function cellIn(value: unknown): string {
   const text = textOf(value);
   if (text === '') return '-';
@@ -127,12 +127,12 @@ export function words(text: string): string[] {
     .filter((word) => word !== '');
 }
 
-/** `tokensPerDay=100000 models=gemma3:*` as an object; what the names and values may be is said elsewhere. */
+/** Parses `tokensPerDay=100000 models=gemma3:*` to an object, without checking names and values. */
 export function pairs(texts: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     texts.map((text) => {
       const equals = text.indexOf('=');
-      if (equals < 1) throw new Refusal(`Write name=value, not "${text}".`);
+      if (equals < 1) throw new Refusal(`Use name=value, not "${text}".`);
       return [text.slice(0, equals), text.slice(equals + 1)];
     }),
   );
@@ -140,7 +140,7 @@ export function pairs(texts: readonly string[]): Record<string, string> {
 
 export function rowCount(text: string): number {
   if (!/^[1-9]\d{0,4}$/.test(text) || Number(text) > 10_000)
-    throw new InvalidArgumentError('Write a whole number from 1 to 10000.');
+    throw new InvalidArgumentError('Use a whole number from 1 to 10000.');
   return Number(text);
 }
 
@@ -149,7 +149,7 @@ const unitMs: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86
 /** Milliseconds of `90s`, `12h`, `30d`. */
 export function duration(text: string): number {
   const match = /^(\d{1,6})([smhdw])$/.exec(text);
-  if (!match) throw new InvalidArgumentError('Write a number and s, m, h, d or w, such as 30d.');
+  if (!match) throw new InvalidArgumentError('Use a number and s, m, h, d or w, such as 30d.');
   return Number(match[1]) * (unitMs[match[2] as string] as number);
 }
 
@@ -167,7 +167,7 @@ function at(text: string, direction: 1 | -1): number {
   if (/^\d{1,6}[smhdw]$/.test(text)) return Date.now() + direction * duration(text);
   const date = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(date))
-    throw new InvalidArgumentError('Write a date such as 2027-01-31, or a time such as 12h or 30d.');
+    throw new InvalidArgumentError('Use a date such as 2027-01-31, or a time such as 12h or 30d.');
   return date;
 }
 
@@ -175,10 +175,10 @@ export function publicKeyText(fileOrText: string): string {
   return /^(ssh-ed25519 )?AAAA/.test(fileOrText) ? fileOrText : fileText(fileOrText);
 }
 
-/** No key and no certificate is larger. */
+/** Larger than any key or certificate. */
 const mostFileBytes = 1024 * 1024;
 
-/** Read in pieces: a device or a pipe says nothing of its length, and may have no end. */
+/** Reads in chunks, because a device or a pipe does not tell its length and may be endless. */
 export function fileText(path: string): string {
   try {
     const file = openSync(path, 'r');

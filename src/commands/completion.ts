@@ -9,7 +9,7 @@ export function completionCommand(program: Command): void {
   program
     .command('completion')
     .addArgument(new Argument('<shell>').choices(shells))
-    .description('print a script that completes commands and options in a shell')
+    .description('print a completion script for a shell')
     .action((shell: Shell) => print(scriptOf(shell, program)));
 }
 

@@ -59,7 +59,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'suspension appeal': ["suspension appeal sus_zvlVMaolT9WJ --text 'It was a loop; it is fixed.'"],
   'suspension answer': ["suspension answer sus_zvlVMaolT9WJ --text 'Thank you.' --lift"],
   'rule list': ['rule list'],
-  'rule show': ['rule show flood'],
+  'rule show': ['rule show call-flood'],
   'rule create': [
     'rule create night measure=tokens per=account windowSeconds=3600 threshold=100000 step=slow durationSeconds=3600 shadow=on',
   ],

@@ -1,5 +1,5 @@
-// Sends a call to a running gate, as any of its callers: for what only a gate can do, because it reaches the model servers. The key
-// comes from the environment, where other users of the machine do not see it as they see arguments.
+// Sends a call to a running gateway, like any other caller, for what only a gateway can do because it reaches the model
+// servers. The key comes from the environment, because other users of the machine can see arguments.
 import { type IncomingMessage, type OutgoingHttpHeaders, request as plain } from 'node:http';
 import { request as encrypted } from 'node:https';
 import { Refusal, type RefusalKind } from '../domain/refusal.ts';
@@ -29,7 +29,7 @@ export const gateCaller = (environment: Environment): CallGate =>
     const key = environment['GATE_KEY'];
     if (key === undefined || key === '')
       throw new Refusal(
-        'Set GATE_KEY to an API key that may do this. It is not an option, so that no list of processes shows it.',
+        'Set the environment variable GATE_KEY to an API key that may do this. There is no option for it, because process lists show options.',
       );
     const address = addressOf(url, environment);
     const text = JSON.stringify(body);
@@ -48,7 +48,7 @@ export const gateCaller = (environment: Environment): CallGate =>
         if (fault !== undefined) throw new Refusal(fault, kindOf(status));
         yield read;
       }
-      if (status !== 200) throw new Refusal(`The gate answers ${status}.`, kindOf(status));
+      if (status !== 200) throw new Refusal(`The gateway answered with status ${status}.`, kindOf(status));
     } finally {
       // Ends the work of the gate too, if the answer has not ended.
       answer.destroy();
@@ -66,7 +66,9 @@ function sendTo(
   return new Promise((resolve, reject) => {
     send(new URL(path.slice(1), address), { method, headers })
       .on('response', resolve)
-      .on('error', (error) => reject(new Unhealthy(`The gate does not answer at ${address.href}: ${error.message}`)))
+      .on('error', (error) =>
+        reject(new Unhealthy(`The gateway cannot be reached at ${address.href}: ${error.message}`)),
+      )
       .end(text);
   });
 }
@@ -81,7 +83,7 @@ async function* linesOf(answer: IncomingMessage): AsyncGenerator<string> {
       yield* lines.filter((line) => line.trim() !== '');
     }
   } catch (error) {
-    throw new Unhealthy(`The gate broke off its answer: ${(error as Error).message}`);
+    throw new Unhealthy(`The answer of the gateway was cut off: ${(error as Error).message}`);
   }
   if (rest.trim() !== '') yield rest;
 }
@@ -91,12 +93,13 @@ function addressOf(url: string | undefined, environment: Environment): URL {
   if (url !== undefined) {
     const address = URL.parse(url.endsWith('/') ? url : `${url}/`);
     if (!address || !/^https?:$/.test(address.protocol) || address.username !== '' || address.search !== '')
-      throw new Refusal(`"${url}" is not the address of a gate. Write one such as https://gate.example.com.`);
+      throw new Refusal(`"${url}" is not the address of a gateway. Use one such as https://gate.example.com.`);
     return address;
   }
   const config = loadConfig(environment);
   // A key is shown only to whom the certificate names, and that is not known here.
-  if (tlsMode(config) !== 'off') throw new Refusal('Name the gate by the address in its certificate: --url https://….');
+  if (tlsMode(config) !== 'off')
+    throw new Refusal('Give the address that the certificate of the gateway names: --url https://….');
   const host = hostToAsk(config);
   return new URL(`http://${host.includes(':') ? `[${host}]` : host}:${config.port}/`);
 }
@@ -108,7 +111,7 @@ function readLine(line: string): Line {
   } catch {
     // Said below.
   }
-  throw new Refusal('What answers is not a gate: the answer is not JSON.', 'conflict');
+  throw new Refusal('The server is not a gateway: its answer is not JSON.', 'conflict');
 }
 
 /** The sentence of an error, as Ollama's dialect has it. */

@@ -1,11 +1,11 @@
-// `sekisho health`: whether the gate of these settings answers, for the health checks of containers and supervisors.
+// `sekisho health`: whether the gateway with these settings responds, for health checks of containers and supervisors.
 import { request as plain } from 'node:http';
 import { request as encrypted } from 'node:https';
 import type { Command } from 'commander';
 import { type Config, loadConfig, tlsMode } from '../settings/config.ts';
 import { print } from './command.ts';
 
-/** The gate does not answer, or says that it does not work. */
+/** The gateway does not respond, or reports that it is not healthy. */
 export class Unhealthy extends Error {}
 
 /** Asks the gate of these settings for a page; fails with Unhealthy if it does not answer. */
@@ -18,14 +18,15 @@ export function healthCommand(
 ): void {
   program
     .command('health')
-    .description('ask the running gate whether it works; needs the same settings, and no key')
-    .option('--ready', 'also ask whether it reaches its store and a model server')
-    .option('--json', 'the answer as one JSON object')
+    .description('check the running gateway; needs the same settings, but no key')
+    .option('--ready', 'also check that it reaches its store and a model server')
+    .option('--json', 'print the answer as one JSON object')
     .action(async ({ ready, json }: { ready?: true; json?: true }) => {
       const config = loadConfig(environment);
       const answer = await askGate(config, ready === true ? '/readyz' : '/healthz');
-      if (answer.status !== 200) throw new Unhealthy(`The gate answers ${answer.status}: ${answer.text}`);
-      print(json === true ? answer.text : 'The gate answers.');
+      if (answer.status !== 200)
+        throw new Unhealthy(`The gateway answered with status ${answer.status}: ${answer.text}`);
+      print(json === true ? answer.text : 'The gateway is running.');
     });
 }
 
@@ -53,7 +54,7 @@ export const askGate: AskGate = (config, path) => {
     asked.on('error', (error: NodeJS.ErrnoException) => {
       // It demands a client certificate (RFC 8446 §6.2), so it works as far as can be asked without one.
       if (error.code === 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED') resolve({ status: 200, text: '{"live":true}' });
-      else reject(new Unhealthy(`The gate does not answer at ${host}:${config.port}: ${error.message}`));
+      else reject(new Unhealthy(`The gateway cannot be reached at ${host}:${config.port}: ${error.message}`));
     });
     asked.end();
   });

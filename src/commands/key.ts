@@ -29,30 +29,30 @@ import { confirm, type Sure, yesOption } from './confirm.ts';
 
 // oxlint-disable-next-line eslint/max-lines-per-function -- a list of subcommands, each with its own options
 export function keyCommand(program: Command, withContext: WithContext): void {
-  const key = program.command('key').description('make, list, rotate and revoke API keys');
+  const key = program.command('key').description('create, list, rotate and revoke API keys');
 
   key
     .command('create')
-    .description('make a key; its secret is shown this once')
-    .requiredOption('--name <name>', 'who or what the key is for')
+    .description('create a key; its secret is shown only once')
+    .requiredOption('--name <name>', 'whom or what the key is for')
     .option(
       '--account <name>',
-      'account that owns the key; made, with the plan "default", if it is not there',
+      'the account that owns the key; created with the plan "default" if it does not exist',
       'operator',
     )
     .option(
       '--scopes <list>',
-      `what it may do: ${Object.keys(scopeMeanings).join(', ')}, and route:<name> for a service`,
+      `what the key may do: ${Object.keys(scopeMeanings).join(', ')}, and route:<name> for a service`,
       words,
     )
     .option('--models <list>', 'model patterns, such as "gemma3:*,llama3"', words)
-    .option('--cidr <list>', 'address blocks it may be used from', words)
+    .option('--cidr <list>', 'address blocks from which the key may be used', words)
     .option('--expires <when>', 'a date, or a time from now such as 12h, 30d', moment)
-    .option('--limit <term=value...>', "narrows the account's plan for this key, such as tokensPerDay=50000")
-    .option('--allow-path', 'may stand in an address, /k/<key>/…, for clients that cannot send headers')
+    .option('--limit <term=value...>', 'limits of this key below those of the plan, such as tokensPerDay=50000')
+    .option('--allow-path', 'allow the key in an address, /k/<key>/…, for clients that cannot send headers')
     .option('--public-key <file>', "an Ollama CLI's id_ed25519.pub instead of a secret (OLLAMA_AUTH=1)", publicKeyText)
     .option('--certificate <file>', 'a client certificate instead of a secret (tls_client_ca)', fileText)
-    .option('--bound-certificate <file>', 'a client certificate that has to be shown beside the secret', fileText)
+    .option('--bound-certificate <file>', 'a client certificate that is required in addition to the secret', fileText)
     .option('--json', 'one JSON object')
     .action((options: Omit<NewKey, 'limits' | 'expiresAt'> & { expires?: number; limit?: string[] } & Json) =>
       withContext(async ({ store, author }) => {
@@ -64,8 +64,8 @@ export function keyCommand(program: Command, withContext: WithContext): void {
 
   key
     .command('list')
-    .description('all keys, oldest first')
-    .option('--account <name>', 'of one account')
+    .description('list all keys, oldest first')
+    .option('--account <name>', 'only keys of this account')
     .option('--json', 'one JSON array')
     .action(({ account, json }: { account?: string } & Json) =>
       withContext(async ({ store }) => {
@@ -77,7 +77,7 @@ export function keyCommand(program: Command, withContext: WithContext): void {
           await withAccountNames(store, keys.map(showKey)),
           ['id', 'name', 'accountName', 'status', 'scopes', 'models', 'expiresAt', 'lastUsedAt'],
           json,
-          'There is no key yet. Make one with: key create --name <who>',
+          'There are no keys. Create one: key create --name <name>',
         );
       }),
     );
@@ -85,7 +85,7 @@ export function keyCommand(program: Command, withContext: WithContext): void {
   key
     .command('show')
     .argument('<id>')
-    .description('everything about a key but its secret')
+    .description('show a key, without its secret')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) =>
       withContext(async ({ store }) => printObject(showKey(await requireKey(store, id)), json)),
@@ -94,7 +94,7 @@ export function keyCommand(program: Command, withContext: WithContext): void {
   key
     .command('revoke')
     .argument('<id>')
-    .description('end a key now, and whatever it is running')
+    .description('revoke a key immediately, and end its running calls')
     .option(...yesOption)
     .option('--json', 'one JSON object')
     .action((id: string, { json, ...sure }: Sure & Json) =>
@@ -108,8 +108,8 @@ export function keyCommand(program: Command, withContext: WithContext): void {
   key
     .command('rotate')
     .argument('<id>')
-    .description('make a new secret with the same rights')
-    .option('--grace <time>', 'how long the old secret still works, such as 24h', duration, 0)
+    .description('create a new secret with the same permissions')
+    .option('--grace <time>', 'how long the old secret keeps working, such as 24h', duration, 0)
     .option('--json', 'one JSON object')
     .action((id: string, { grace, json }: { grace: number } & Json) =>
       withContext(async ({ store, author }) => printKey(await rotateKey(store, id, grace, author), json)),
@@ -117,7 +117,7 @@ export function keyCommand(program: Command, withContext: WithContext): void {
 }
 
 function printKey({ key: made, secret }: CreatedKey, json: boolean | undefined): void {
-  const loss = `Nobody knows the secret of ${made.id}, which works: revoke it (key revoke ${made.id}) and make another.`;
+  const loss = `The secret of ${made.id} is lost, but it works: revoke it (key revoke ${made.id}) and create another.`;
   printObject({ ...showKey(made), ...(secret ? { secret: secret.reveal() } : {}) }, json, secret ? loss : undefined);
-  if (json !== true && secret) print('\nThe secret is shown this once. Send it as x-api-key or Authorization: Bearer.');
+  if (json !== true && secret) print('\nThe secret is shown only once. Send it as x-api-key or Authorization: Bearer.');
 }

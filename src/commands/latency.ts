@@ -14,14 +14,12 @@ interface Options extends Json {
 export function latencyCommand(program: Command, withContext: WithContext): void {
   program
     .command('latency')
-    .description('how long calls took, waited and failed over time')
+    .description('show durations, queue waits and errors over time')
     .addOption(new Option('--period <period>', 'how far back').choices(periodNames).default('day'))
-    .addOption(
-      new Option('--by <group>', 'a line for each').choices(['model', 'server', 'time', 'code']).default('model'),
-    )
-    .option('--model <name>', 'of one model, or of one service as route:<name>')
-    .option('--server <name>', 'of one server')
-    .option('--json', 'one JSON object with all of it')
+    .addOption(new Option('--by <group>', 'group by').choices(['model', 'server', 'time', 'code']).default('model'))
+    .option('--model <name>', 'only one model, or one service as route:<name>')
+    .option('--server <name>', 'only one server')
+    .option('--json', 'one JSON object with all figures')
     .action(({ by, json, ...asked }: Options) =>
       withContext(async ({ store, author }) => {
         const read = await readLatency(store, { ...asked, until: author.at });
@@ -29,7 +27,7 @@ export function latencyCommand(program: Command, withContext: WithContext): void
           printObject(read, json);
           return;
         }
-        const empty = 'No calls in that time.';
+        const empty = 'No calls in this period.';
         if (by === 'code') {
           printRows(read.codes, ['outcome', 'code', 'requests'], json, empty);
           return;

@@ -18,11 +18,11 @@ interface Asked extends Json {
 export function maintenanceCommand(program: Command, withContext: WithContext): void {
   const maintenance = program
     .command('maintenance')
-    .description('refuse new calls for a while; those that wait or run finish');
+    .description('refuse new calls for a while; waiting and running calls finish');
 
   maintenance
     .command('show')
-    .description('whether there is maintenance')
+    .description('show whether maintenance is on')
     .option('--json', 'one JSON object')
     .action(({ json }: Json) =>
       withContext(async ({ store, author }) =>
@@ -32,14 +32,14 @@ export function maintenanceCommand(program: Command, withContext: WithContext): 
 
   maintenance
     .command('on')
-    .option('--message <text>', 'what callers are told')
-    .option('--until <when>', 'when it ends by itself: a date, or a time from now', moment)
+    .option('--message <text>', 'the message to callers')
+    .option('--until <when>', 'when it ends automatically: a date, or a time from now', moment)
     .option('--for <time>', 'how long it lasts, such as 90m', duration)
-    .description('begin it, or change it; a running gate follows within a second')
+    .description('start or change maintenance; takes effect within a second')
     .option('--json', 'one JSON object')
     .action(({ message, until, for: lasts, json }: Asked) =>
       withContext(async ({ store, author }) => {
-        if (until !== undefined && lasts !== undefined) throw new Refusal('Write --until or --for, not both.');
+        if (until !== undefined && lasts !== undefined) throw new Refusal('Give --until or --for, not both.');
         const ends = lasts === undefined ? until : author.at + lasts;
         printObject(showMaintenance(await beginMaintenance(store, { message, until: ends }, author)), json);
       }),
@@ -47,12 +47,12 @@ export function maintenanceCommand(program: Command, withContext: WithContext): 
 
   maintenance
     .command('off')
-    .description('end it')
+    .description('end maintenance')
     .option('--json', 'one JSON object')
     .action(({ json }: Json) =>
       withContext(async ({ store, author }) => {
         const was = await endMaintenance(store, author);
-        const sentence = was ? 'Maintenance is over.' : 'There is no maintenance.';
+        const sentence = was ? 'Maintenance has ended.' : 'Maintenance was not on.';
         printGone(showMaintenance(null), json, sentence);
       }),
     );

@@ -14,7 +14,7 @@ import { confirm, type Sure, yesOption } from './confirm.ts';
 import type { CallGate } from './gate-call.ts';
 import { addServerModels } from './server-models.ts';
 
-const noted = 'target=<model>, plan:<plan>=<model>, fallbacks=<list of models>; none takes a value away';
+const noted = 'target=<model>, plan:<plan>=<model>, fallbacks=<list of models>; none removes a value';
 
 /** @throws Refusal for a field that there is not. */
 function fieldsOf(texts: readonly string[]): NameFields {
@@ -26,15 +26,13 @@ function fieldsOf(texts: readonly string[]): NameFields {
     else if (name === 'target') fields.target = isNone ? null : value;
     else if (name === 'fallbacks') fields.fallbacks = isNone ? [] : words(value);
     else if (name.startsWith('plan:')) plans.push([name.slice(5), isNone ? null : value]);
-    else throw new Refusal(`There is no field "${name}" of a model name. Write ${noted}.`);
+    else throw new Refusal(`A model name has no field "${name}". Use ${noted}.`);
   }
   return { ...fields, plans: Object.fromEntries(plans) };
 }
 
 export function modelCommand(program: Command, withContext: WithContext, callGate: CallGate): void {
-  const model = program
-    .command('model')
-    .description('names that stand for models, fallbacks of models, and the models on the servers');
+  const model = program.command('model').description('manage aliases and fallbacks, and the models on the servers');
 
   addLooks(model, withContext);
   addChanges(model, withContext);
@@ -44,19 +42,19 @@ export function modelCommand(program: Command, withContext: WithContext, callGat
 function addLooks(model: Command, withContext: WithContext): void {
   model
     .command('list')
-    .description('all names, with what they lead to')
+    .description('list all aliases and fallbacks')
     .option('--json', 'one JSON array')
     .action(({ json }: Json) =>
       withContext(async ({ store }) => {
         const rows = (await store.listModelNames()).map(showModelName);
-        printRows(rows, ['id', 'name', 'target', 'plans', 'fallbacks'], json, 'There is no alias and no fallback.');
+        printRows(rows, ['id', 'name', 'target', 'plans', 'fallbacks'], json, 'There are no aliases or fallbacks.');
       }),
     );
 
   model
     .command('show')
     .argument('<name>', 'name or id')
-    .description('everything about a name')
+    .description('show a name')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
       withContext(async ({ store }) => printObject(showModelName(await requireModelName(store, name)), json)),
@@ -66,9 +64,9 @@ function addLooks(model: Command, withContext: WithContext): void {
 function addChanges(model: Command, withContext: WithContext): void {
   model
     .command('add')
-    .argument('<name>', 'what callers write, such as default or gpt-4o-mini')
+    .argument('<name>', 'the name that callers use, such as default or gpt-4o-mini')
     .argument('<field=value...>', noted)
-    .description('add an alias, or fallbacks of a model; it holds within a second')
+    .description('add an alias, or fallbacks for a model; takes effect within a second')
     .option('--json', 'one JSON object')
     .action((name: string, texts: string[], { json }: Json) =>
       withContext(async ({ store, author }) =>
@@ -80,7 +78,7 @@ function addChanges(model: Command, withContext: WithContext): void {
     .command('set')
     .argument('<name>', 'name or id')
     .argument('<field=value...>', `name=…, ${noted}`)
-    .description('change what a name leads to; calls that have begun keep their model')
+    .description('change a name; running calls keep their model')
     .option('--json', 'one JSON object')
     .action((name: string, texts: string[], { json }: Json) =>
       withContext(async ({ store, author }) =>
@@ -91,15 +89,15 @@ function addChanges(model: Command, withContext: WithContext): void {
   model
     .command('remove')
     .argument('<name>', 'name or id')
-    .description('remove a name; the models that it leads to stay')
+    .description('remove a name; the models themselves stay')
     .option(...yesOption)
     .option('--json', 'one JSON object')
     .action((named: string, { json, ...sure }: Sure & Json) =>
       withContext(async ({ store, author }) => {
         const { id, name } = await requireModelName(store, named);
-        await confirm(`The model name ${name} will be removed, and calls for it fail.`, sure);
+        await confirm(`The model name ${name} will be removed, and calls for it will fail.`, sure);
         await deleteModelName(store, id, author);
-        printGone({ id, name, removed: true }, json, `The model name ${name} is gone.`);
+        printGone({ id, name, removed: true }, json, `The model name ${name} is removed.`);
       }),
     );
 }

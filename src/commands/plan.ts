@@ -1,4 +1,4 @@
-// `sekisho plan …`: bundles of limits.
+// `sekisho plan …`: named sets of limits.
 import type { Command } from 'commander';
 import { windowedNames } from '../domain/limit.ts';
 import type { Plan } from '../domain/plan.ts';
@@ -14,23 +14,25 @@ function columnsOf(plans: readonly Plan[]): string[] {
 
 // oxlint-disable-next-line eslint/max-lines-per-function -- a list of subcommands, each with its own options
 export function planCommand(program: Command, withContext: WithContext): void {
-  const plan = program.command('plan').description('named bundles of limits; a change holds within a second');
+  const plan = program
+    .command('plan')
+    .description('manage plans (named sets of limits); changes take effect within a second');
 
   plan
     .command('list')
-    .description('all plans')
+    .description('list all plans')
     .option('--json', 'one JSON array')
     .action(({ json }: Json) =>
       withContext(async ({ store }) => {
         const plans = await store.listPlans();
-        printRows(plans.map(showPlan), columnsOf(plans), json, 'There is no plan.');
+        printRows(plans.map(showPlan), columnsOf(plans), json, 'There are no plans.');
       }),
     );
 
   plan
     .command('show')
     .argument('<name>')
-    .description('every term of a plan')
+    .description('show every term of a plan')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
       withContext(async ({ store }) => printObject(showPlan(await requirePlan(store, name)), json)),
@@ -39,9 +41,9 @@ export function planCommand(program: Command, withContext: WithContext): void {
   plan
     .command('create')
     .argument('<name>')
-    .argument('[term=value...]', 'such as tokensPerDay=500000 models=gemma3:*; none lifts a limit')
-    .option('--like <plan>', 'start from the terms of another plan; else everything is open')
-    .description('make a plan')
+    .argument('[term=value...]', 'such as tokensPerDay=500000 models=gemma3:*; none removes a limit')
+    .option('--like <plan>', 'copy the terms of another plan; without it, nothing is limited')
+    .description('create a plan')
     .option('--json', 'one JSON object')
     .action((name: string, terms: string[], { like, json }: { like?: string } & Json) =>
       withContext(async ({ store, author }) =>
@@ -52,7 +54,7 @@ export function planCommand(program: Command, withContext: WithContext): void {
   plan
     .command('set')
     .argument('<name>')
-    .argument('<term=value...>', 'such as tokensPerDay=500000; none lifts a limit')
+    .argument('<term=value...>', 'such as tokensPerDay=500000; none removes a limit')
     .description('change terms of a plan')
     .option('--json', 'one JSON object')
     .action((name: string, terms: string[], { json }: Json) =>
@@ -72,7 +74,7 @@ export function planCommand(program: Command, withContext: WithContext): void {
         await requirePlan(store, name);
         await confirm(`The plan ${name} will be deleted.`, sure);
         await deletePlan(store, name, author);
-        printGone({ name, deleted: true }, json, `The plan ${name} is gone.`);
+        printGone({ name, deleted: true }, json, `The plan ${name} is deleted.`);
       }),
     );
 }

@@ -39,13 +39,13 @@ export interface ProgramParts {
 /** Faults of usage are thrown as CommanderError, after one line on standard error. */
 export function programOf({ withContext, serve, kindNames, askGate, callGate, environment }: ProgramParts): Command {
   const program = new Command('sekisho')
-    .description('The gate in front of Ollama and other model servers.')
+    .description('A gateway for Ollama and other model servers.')
     .version(version, '-V, --version', 'print the version')
-    .showHelpAfterError('Add --help to see how it is used.')
+    .showHelpAfterError('Use --help for usage and examples.')
     .exitOverride()
     .addHelpText('after', `\n${codesText()}`);
 
-  program.command('serve').description('open the gate').action(serve);
+  program.command('serve').description('start the gateway').action(serve);
   configCommand(program, environment);
   healthCommand(program, environment, askGate);
   keyCommand(program, withContext);
@@ -71,7 +71,7 @@ export function programOf({ withContext, serve, kindNames, askGate, callGate, en
 function configCommand(program: Command, environment: ProgramParts['environment']): void {
   program
     .command('config')
-    .description('print the effective settings, secrets hidden')
+    .description('print the effective settings, without secrets')
     .option('--json', 'one JSON object')
     .action(({ json }: Json) => {
       const shown = describeConfig(loadConfig(environment));

@@ -1,4 +1,4 @@
-// `sekisho request`: the request log; single requests by what they contain, and what happened to one.
+// `sekisho request`: the request log. Lists requests by filters, and shows what happened to one.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Outcome, outcomes } from '../domain/usage.ts';
 import {
@@ -28,19 +28,19 @@ interface Options extends Json {
 }
 
 export function requestCommand(program: Command, withContext: WithContext): void {
-  const request = program.command('request').description('the request log');
+  const request = program.command('request').description('search the request log');
   request
     .command('list')
-    .description('single requests with their times and tokens, the newest first')
-    .option('--account <name>', 'of one account, by name or id')
+    .description('list requests with their times and tokens, newest first')
+    .option('--account <name>', 'only one account, by name or ID')
     .option('--key <id>', 'of one key')
-    .option('--model <name>', 'of one model, or of one service as route:<name>')
-    .option('--server <name>', 'that went to one server')
-    .addOption(new Option('--outcome <outcome>', 'that ended so').choices(outcomes))
-    .option('--status <status>', 'with one HTTP status', wholeNumber)
-    .option('--code <code>', 'with one error code, such as rate_limited')
-    .option('--slower-than <ms>', 'that took at least so many milliseconds', wholeNumber)
-    .option('--queued-over <ms>', 'that waited at least so many milliseconds', wholeNumber)
+    .option('--model <name>', 'only one model, or one service as route:<name>')
+    .option('--server <name>', 'only one server')
+    .addOption(new Option('--outcome <outcome>', 'only this outcome').choices(outcomes))
+    .option('--status <status>', 'only this HTTP status', wholeNumber)
+    .option('--code <code>', 'only this error code, such as rate_limited')
+    .option('--slower-than <ms>', 'only requests that took at least this many milliseconds', wholeNumber)
+    .option('--queued-over <ms>', 'only requests that waited at least this many milliseconds', wholeNumber)
     .option('--since <when>', 'a date, or a time ago such as 2h', pastMoment)
     .option('--until <when>', 'a date, or a time ago', pastMoment)
     .option('--limit <rows>', 'how many', rowCount, 20)
@@ -48,8 +48,8 @@ export function requestCommand(program: Command, withContext: WithContext): void
     .action((options: Options) => withContext(({ store }) => listRequests(store, options)));
   request
     .command('show')
-    .description('what happened to one request: its stages, what was changed in it, what refused it')
-    .argument('<id>', 'the id in the header X-Request-Id of its answer')
+    .description('show what happened to one request: its stages, changes to its body, and why it was refused')
+    .argument('<id>', 'the ID in the header X-Request-Id of its answer')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) => withContext(({ store }) => printRequest(store, id, json)));
 }
@@ -84,7 +84,7 @@ async function listRequests(store: Store, options: Options): Promise<void> {
     'tokens/s': row.tokensPerSecond,
   }));
   const columns = ['id', 'at', 'account', 'key', 'model', 'server', 'outcome', 'code', 'tokens', 'tokens/s'];
-  printRows(shown, [...columns, 'queuedMs', 'firstTokenMs', 'durationMs'], json, 'There is no such request.');
+  printRows(shown, [...columns, 'queuedMs', 'firstTokenMs', 'durationMs'], json, 'No requests match.');
 }
 
 /** Page by page: a page that was narrowed down may be short and still have a next one. */

@@ -1,4 +1,4 @@
-// `sekisho route …`: services that are published while the gate runs. Whether they answer is for a running gate to say
+// `sekisho route …`: services that are published while the gateway runs. Only a running gateway knows whether they respond
 // (GET /management/v1/routes).
 import type { Command } from 'commander';
 import { Refusal } from '../domain/refusal.ts';
@@ -36,14 +36,14 @@ function offline(shown: ReturnType<typeof showRoute>): Record<string, unknown> {
 const lists = new Set(['upstreams', 'methods', 'credential', 'cookies', 'cors', 'request', 'response', 'origins']);
 const noted =
   'path=…, hostName=…, upstreams=<list>, methods=<list>, secretFile=…, slots=…, cost.fixed=…, timeouts.total=… and so on, ' +
-  'as docs/services.md names them; none takes an option back to its default';
+  'as listed in docs/services.md; none restores the default of an option';
 
 /** Options as `name=value`, with a dot before an inner one. */
 function fieldsOf(texts: readonly string[]): RouteFields {
   const fields: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(pairs(texts))) {
     const [outer = '', inner, ...rest] = name.split('.');
-    if (rest.length > 0) throw new Refusal(`There is no option "${name}" of a route.`);
+    if (rest.length > 0) throw new Refusal(`A route has no option "${name}".`);
     if (inner === undefined) fields[outer] = valueOf(outer, value);
     else fields[outer] = { ...(fields[outer] as object | undefined), [inner]: valueOf(inner, value) };
   }
@@ -81,11 +81,11 @@ const rulesOf = ({ config }: Pick<CommandContext, 'config'>) => {
 export function routeCommand(program: Command, withContext: WithContext): void {
   const route = program
     .command('route')
-    .description('other services that the gate publishes; a change holds within a second');
+    .description('manage other services that the gateway publishes; changes take effect within a second');
 
   route
     .command('list')
-    .description('all routes, those of the routes file first; a running gate knows their states')
+    .description('list all routes, those of the routes file first')
     .option('--json', 'one JSON array')
     .action(({ json }: Json) =>
       withContext(async (context) => {
@@ -94,14 +94,14 @@ export function routeCommand(program: Command, withContext: WithContext): void {
           ...(await context.store.listRoutes()).map((each) => showRoute(each, undefined)),
         ];
         const columns = ['id', 'name', 'path', 'hostName', 'fixed', 'upstreams', 'scope'];
-        printRows(rows.map(offline), columns, json, 'No service is published.');
+        printRows(rows.map(offline), columns, json, 'There are no published services.');
       }),
     );
 
   route
     .command('show')
     .argument('<name>', 'name or id')
-    .description('every option of a route, also those that were not given')
+    .description('show every option of a route, including defaults')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
       withContext(async ({ store }) =>
@@ -111,9 +111,9 @@ export function routeCommand(program: Command, withContext: WithContext): void {
 
   route
     .command('add')
-    .argument('<name>', 'letters a-z, digits and dashes')
+    .argument('<name>', 'lowercase letters, digits and hyphens')
     .argument('[option=value...]', noted)
-    .option('--file <path>', 'read the options from a JSON file; those on the command line come on top')
+    .option('--file <path>', 'read options from a JSON file; options on the command line override it')
     .description('publish a service')
     .option('--json', 'one JSON object')
     .action((name: string, texts: string[], { file, json }: Json & { readonly file?: string }) =>
@@ -129,7 +129,7 @@ export function routeCommand(program: Command, withContext: WithContext): void {
     .command('set')
     .argument('<name>', 'name or id')
     .argument('[option=value...]', `name=…, ${noted}`)
-    .description('change a route; running calls go on as they began')
+    .description('change a route; running calls continue unchanged')
     .option('--json', 'one JSON object')
     .action((name: string, texts: string[], { json }: Json) =>
       withContext(async (context) => {
@@ -143,7 +143,7 @@ export function routeCommand(program: Command, withContext: WithContext): void {
   route
     .command('remove')
     .argument('<name>', 'name or id')
-    .description('publish a service no longer; running calls may go on for server_drain_seconds')
+    .description('stop publishing a service; running calls may continue for server_drain_seconds')
     .option(...yesOption)
     .option('--json', 'one JSON object')
     .action((named: string, { json, ...sure }: Sure & Json) =>
@@ -151,7 +151,7 @@ export function routeCommand(program: Command, withContext: WithContext): void {
         const { id, name } = await requireRoute(store, named);
         await confirm(`The route ${name} will be removed.`, sure);
         await deleteRoute(store, id, author);
-        printGone({ id, name, removed: true }, json, `The route ${name} is gone.`);
+        printGone({ id, name, removed: true }, json, `The route ${name} is removed.`);
       }),
     );
 }
@@ -165,6 +165,6 @@ function objectIn(path: string): RouteFields {
     throw new Refusal(`${path}: ${(error as Error).message}`);
   }
   if (typeof content !== 'object' || content === null || Array.isArray(content))
-    throw new Refusal(`${path} holds one route, as an object.`);
+    throw new Refusal(`${path} must hold one route, as an object.`);
   return content as RouteFields;
 }

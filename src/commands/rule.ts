@@ -1,4 +1,4 @@
-// `sekisho rule …`: when a step is taken without a person.
+// `sekisho rule …`: when an account or key is restricted automatically.
 import type { Command } from 'commander';
 import { changeRule, createRule, deleteRule, requireRule } from '../management/rules/rules.ts';
 import { type Json, pairs, printGone, printObject, printRows, type WithContext } from './command.ts';
@@ -6,23 +6,25 @@ import { confirm, type Sure, yesOption } from './confirm.ts';
 
 // oxlint-disable-next-line eslint/max-lines-per-function -- a list of subcommands, each with its own options
 export function ruleCommand(program: Command, withContext: WithContext): void {
-  const rule = program.command('rule').description('when a step is taken by itself; a change holds within a second');
+  const rule = program
+    .command('rule')
+    .description('manage rules that restrict accounts and keys automatically; changes take effect within a second');
 
   rule
     .command('list')
-    .description('all rules')
+    .description('list all rules')
     .option('--json', 'one JSON array')
     .action(({ json }: Json) =>
       withContext(async ({ store }) => {
         const columns = ['name', 'measure', 'per', 'windowSeconds', 'threshold', 'step', 'durationSeconds', 'plans'];
-        printRows(await store.listRules(), [...columns, 'shadow', 'enabled'], json, 'There is no rule.');
+        printRows(await store.listRules(), [...columns, 'shadow', 'enabled'], json, 'There are no rules.');
       }),
     );
 
   rule
     .command('show')
     .argument('<name>')
-    .description('a rule')
+    .description('show a rule')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
       withContext(async ({ store }) => printObject({ ...(await requireRule(store, name)) }, json)),
@@ -36,7 +38,7 @@ export function ruleCommand(program: Command, withContext: WithContext): void {
       'measure, per, windowSeconds, threshold, step, durationSeconds, plans, shadow, enabled',
     )
     .description(
-      'make a rule, such as: rule create night measure=tokens per=account windowSeconds=3600 threshold=100000 step=slow durationSeconds=3600 shadow=on',
+      'create a rule, such as: rule create night measure=tokens per=account windowSeconds=3600 threshold=100000 step=slow durationSeconds=3600 shadow=on',
     )
     .option('--json', 'one JSON object')
     .action((name: string, fields: string[], { json }: Json) =>
@@ -60,7 +62,7 @@ export function ruleCommand(program: Command, withContext: WithContext): void {
   rule
     .command('delete')
     .argument('<name>')
-    .description('delete a rule; steps it has taken stay')
+    .description('delete a rule; suspensions that it has made stay')
     .option(...yesOption)
     .option('--json', 'one JSON object')
     .action((name: string, { json, ...sure }: Sure & Json) =>
@@ -68,7 +70,7 @@ export function ruleCommand(program: Command, withContext: WithContext): void {
         await requireRule(store, name);
         await confirm(`The rule ${name} will be deleted.`, sure);
         await deleteRule(store, name, author);
-        printGone({ name, deleted: true }, json, `The rule ${name} is gone.`);
+        printGone({ name, deleted: true }, json, `The rule ${name} is deleted.`);
       }),
     );
 }

@@ -1,4 +1,4 @@
-// `sekisho model pull|copy|delete`: changes of the models on the servers behind a running gate, on one, several or all of them.
+// `sekisho model pull|copy|delete`: changes the models on one, several or all servers behind a running gateway.
 import process from 'node:process';
 import type { Command } from 'commander';
 import { type Json, plainText, print, printGone, printObject, printRows } from './command.ts';
@@ -12,13 +12,13 @@ interface Options extends Json {
 
 const withOptions = (command: Command): Command =>
   command
-    .option('--server <names>', 'model servers with commas between them, or all; else the gate chooses one')
-    .option('--url <address>', 'of the gate; else that of the settings. The key is in GATE_KEY')
-    .option('--json', 'one JSON object a line');
+    .option('--server <names>', 'comma-separated model servers, or all; without it, the gateway chooses one')
+    .option('--url <address>', 'address of the gateway; without it, from the settings. The key is in GATE_KEY')
+    .option('--json', 'one JSON object per line');
 
 export function addServerModels(model: Command, callGate: CallGate): void {
   withOptions(model.command('pull').argument('<model>'))
-    .description('have model servers download a model; ending this command ends it there, too')
+    .description('download a model to model servers; stopping this command stops the download')
     .action(async (name: string, { server, url, json }: Options) => {
       const progress = new Progress(json);
       const lines = callGate({ method: 'POST', path: '/api/pull', body: { model: name }, servers: server, url });
@@ -30,7 +30,7 @@ export function addServerModels(model: Command, callGate: CallGate): void {
     });
 
   withOptions(model.command('copy').argument('<model>').argument('<name>', 'the name of the copy'))
-    .description('give a model on servers a second name there')
+    .description('copy a model under a second name on its servers')
     .action(async (source: string, destination: string, { server, url, json }: Options) => {
       const lines = callGate({
         method: 'POST',
@@ -39,7 +39,7 @@ export function addServerModels(model: Command, callGate: CallGate): void {
         servers: server,
         url,
       });
-      await printDone(lines, { model: source, copy: destination }, json, `${source} is copied to ${destination}.`);
+      await printDone(lines, { model: source, copy: destination }, json, `Copied ${source} to ${destination}.`);
     });
 
   withOptions(model.command('delete').argument('<model>'))
@@ -49,11 +49,11 @@ export function addServerModels(model: Command, callGate: CallGate): void {
       const where = server === undefined ? 'a model server' : server === 'all' ? 'all model servers' : server;
       await confirm(`The model ${name} will be deleted from ${where}.`, sure);
       const lines = callGate({ method: 'DELETE', path: '/api/delete', body: { model: name }, servers: server, url });
-      await printDone(lines, { model: name, deleted: true }, json, `The model ${name} is deleted.`);
+      await printDone(lines, { model: name, deleted: true }, json, `Deleted the model ${name}.`);
     });
 }
 
-/** What each server did, where the gate says so; a single server says nothing. */
+/** What each server did. The gateway reports this only for several servers. */
 async function printDone(
   lines: AsyncIterable<Line>,
   object: Record<string, unknown>,

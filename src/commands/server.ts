@@ -1,5 +1,5 @@
-// `sekisho server …`: model servers that are added while the gate runs. Their states are those that a running gate has last
-// written beside the database.
+// `sekisho server …`: model servers that are added while the gateway runs. Their states are the last ones that a running
+// gateway has written next to the database.
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { Refusal } from '../domain/refusal.ts';
@@ -46,7 +46,7 @@ function withState(
 const files = ['secretFile', 'caFile', 'certificateFile', 'keyFile'];
 const noted =
   'kind=…, weight=…, plans=<list>, accounts=<list>, maintenance=true|false, secretFile=…, caFile=…, certificateFile=…, ' +
-  'keyFile=…, and slots as <model>=<calls> or *=<calls>; none takes a value away';
+  'keyFile=…, and slots as <model>=<calls> or *=<calls>; none removes a value';
 
 /** @throws Refusal for a field that there is not. */
 function fieldsOf(texts: readonly string[]): ServerFields {
@@ -63,18 +63,18 @@ function fieldsOf(texts: readonly string[]): ServerFields {
     else if (/^\d+$/.test(value)) slots[name] = Number(value);
     else
       throw new Refusal(
-        `There is no field "${name}" of a model server, and no number of slots "${value}". Write ${noted}.`,
+        `A model server has no field "${name}", and "${value}" is not a number of slots. Use ${noted}.`,
       );
   }
   return { ...(Object.keys(slots).length > 0 ? { slots } : {}), ...fields };
 }
 
 function yesOrNo(name: string, value: string): boolean {
-  if (value !== 'true' && value !== 'false') throw new Refusal(`${name} is true or false.`);
+  if (value !== 'true' && value !== 'false') throw new Refusal(`${name} must be true or false.`);
   return value === 'true';
 }
 
-/** From standard input: a secret on the command line is seen by everybody on the machine. */
+/** From standard input, because everyone on the machine can see the command line. */
 const secretOf = ({ secret }: { readonly secret?: boolean }): ServerFields =>
   secret === true ? { secret: readFileSync(0, 'utf8').trim() } : {};
 
@@ -89,12 +89,12 @@ export function serverCommand(
   withContext: WithContext,
   kindNames: () => Promise<readonly string[]>,
 ): void {
-  const server = program.command('server').description('model servers behind the gate; a change holds within a second');
+  const server = program.command('server').description('manage model servers; changes take effect within a second');
   const rulesOf = async ({ config }: Pick<CommandContext, 'config'>) => serverRulesOf(config, await kindNames());
 
   server
     .command('list')
-    .description('all model servers, those of the settings first, with the states that a running gate knows')
+    .description('list all model servers, those of the settings first, with the states that a running gateway reports')
     .option('--json', 'one JSON array')
     .action(({ json }: Json) =>
       withContext(async (context) => {
@@ -120,7 +120,7 @@ export function serverCommand(
           rows.map((row) => withState(row, context)),
           columns,
           json,
-          'There is no model server.',
+          'There are no model servers.',
         );
       }),
     );
@@ -128,7 +128,7 @@ export function serverCommand(
   server
     .command('show')
     .argument('<name>', 'name or id')
-    .description('everything that is stored about a model server, except its secret, and its state if a gate runs')
+    .description('show a model server without its secret, and its state if the gateway runs')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
       withContext(async (context) =>
@@ -138,10 +138,10 @@ export function serverCommand(
 
   server
     .command('add')
-    .argument('<name>', 'small letters, digits and dashes')
+    .argument('<name>', 'lowercase letters, digits and hyphens')
     .argument('<address>', 'such as http://10.0.0.7:11434')
     .argument('[field=value...]', noted)
-    .option('--secret', 'read an API key, or header lines, from standard input, and store it encrypted')
+    .option('--secret', 'read an API key or header lines from standard input, and store them encrypted')
     .description('add a model server')
     .option('--json', 'one JSON object')
     .action((name: string, address: string, texts: string[], given: Given) =>
@@ -157,9 +157,9 @@ export function serverCommand(
     .command('set')
     .argument('<name>', 'name or id')
     .argument('[field=value...]', `name=…, address=…, ${noted}`)
-    .option('--secret', 'read an API key, or header lines, from standard input, and store it encrypted')
-    .option('--no-secret', 'show it no secret any more')
-    .description('change a model server; running calls go on')
+    .option('--secret', 'read an API key or header lines from standard input, and store them encrypted')
+    .option('--no-secret', 'delete its stored secret')
+    .description('change a model server; running calls continue')
     .option('--json', 'one JSON object')
     .action((name: string, texts: string[], given: Given) =>
       withContext(async (context) => {
@@ -179,7 +179,7 @@ export function serverCommand(
   server
     .command('drain')
     .argument('<name>', 'name or id')
-    .description('send no new calls there; running ones go on (server set <name> maintenance=false takes it back)')
+    .description('send no new calls to a server; running calls continue (undo: server set <name> maintenance=false)')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
       withContext(async (context) => {
@@ -191,7 +191,7 @@ export function serverCommand(
 
   server
     .command('reseal')
-    .description('seal every stored secret anew with the first key in the file of server_secret_key')
+    .description('encrypt every stored secret again, with the first key in the file of server_secret_key')
     .option('--json', 'one JSON object')
     .action(({ json }: Json) =>
       withContext(async ({ store, config, author }) => {
@@ -199,7 +199,7 @@ export function serverCommand(
         printGone(
           { ...done },
           json,
-          `${done.resealed.length} secrets are sealed anew; ${done.kept.length} were already.`,
+          `Encrypted ${done.resealed.length} secrets again; ${done.kept.length} already had the first key.`,
         );
       }),
     );
@@ -207,7 +207,7 @@ export function serverCommand(
   server
     .command('remove')
     .argument('<name>', 'name or id')
-    .description('remove a model server; running calls may go on for server_drain_seconds')
+    .description('remove a model server; running calls may continue for server_drain_seconds')
     .option(...yesOption)
     .option('--json', 'one JSON object')
     .action((named: string, { json, ...sure }: Sure & Json) =>
@@ -215,7 +215,7 @@ export function serverCommand(
         const { id, name } = await requireServer(store, named);
         await confirm(`The model server ${name} will be removed, with its secret.`, sure);
         await deleteServer(store, id, author);
-        printGone({ id, name, removed: true }, json, `The model server ${name} is gone.`);
+        printGone({ id, name, removed: true }, json, `The model server ${name} is removed.`);
       }),
     );
 }

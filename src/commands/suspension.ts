@@ -1,4 +1,4 @@
-// `sekisho suspension …`: steps against accounts and keys.
+// `sekisho suspension …`: restrictions of accounts and keys, and appeals against them.
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Step, stepMeanings, steps } from '../domain/rule.ts';
 import { inForce } from '../domain/suspension.ts';
@@ -22,13 +22,13 @@ const hands = steps.filter((step): step is Hand => step !== 'revoke');
 export function suspensionCommand(program: Command, withContext: WithContext): void {
   const suspension = program
     .command('suspension')
-    .description('steps against accounts and keys: see, take, lift; appeals and answers');
+    .description('list, create and lift restrictions of accounts and keys; answer appeals');
 
   suspension
     .command('list')
-    .description('the newest first')
-    .option('--account <name>', 'of one account')
-    .option('--all', 'those that are over, lifted or taken in shadow as well')
+    .description('list restrictions in force, newest first')
+    .option('--account <name>', 'only one account')
+    .option('--all', 'include expired, lifted and shadow restrictions')
     .option('--limit <rows>', 'how many', rowCount, 100)
     .option('--json', 'one JSON array')
     .action(({ account, all, limit, json }: { account?: string; all?: boolean; limit: number } & Json) =>
@@ -49,14 +49,14 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
           'liftedAt',
           'appeal',
         ];
-        printRows(rows, columns, json, 'Nothing is in force against anybody.');
+        printRows(rows, columns, json, 'There are no restrictions in force.');
       }),
     );
 
   suspension
     .command('show')
     .argument('<id>')
-    .description('a step with its evidence, appeal and answer')
+    .description('show a restriction with its evidence, appeal and answer')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) =>
       withContext(async ({ store }) => printObject(showSuspension(await requireSuspension(store, id)), json)),
@@ -64,11 +64,11 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
 
   suspension
     .command('create')
-    .argument('<whom>', 'name or id of an account, or id of a key')
-    .requiredOption('--reason <text>', 'one sentence; the caller gets to read it')
+    .argument('<whom>', 'name or ID of an account, or ID of a key')
+    .requiredOption('--reason <text>', 'one sentence, which the caller can read')
     .option('--step <step>', hands.map((step) => `${step}: ${stepMeanings[step]}`).join('; '), handStep, 'suspend')
-    .option('--for <time>', 'how long, such as 12h; without it until it is lifted', duration)
-    .description('take a step by hand')
+    .option('--for <time>', 'how long, such as 12h; without it, until it is lifted', duration)
+    .description('restrict an account or key')
     .option('--json', 'one JSON object')
     .action((whom: string, options: { reason: string; step: Hand; for?: number } & Json) =>
       withContext(async ({ store, author }) => {
@@ -81,7 +81,7 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
   suspension
     .command('lift')
     .argument('<id>')
-    .description('undo a step now')
+    .description('lift a restriction')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) =>
       withContext(async ({ store, author }) => printObject(showSuspension(await lift(store, id, author)), json)),
@@ -90,8 +90,8 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
   suspension
     .command('appeal')
     .argument('<id>')
-    .requiredOption('--text <text>', 'what the suspended person has to say')
-    .description('write down an appeal')
+    .requiredOption('--text <text>', 'the text of the appeal')
+    .description('record an appeal')
     .option('--json', 'one JSON object')
     .action((id: string, { text, json }: { text: string } & Json) =>
       withContext(async ({ store, author }) =>
@@ -103,7 +103,7 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
     .command('answer')
     .argument('<id>')
     .requiredOption('--text <text>', 'the answer')
-    .option('--lift', 'the appeal was right: lift the step as well')
+    .option('--lift', 'also lift the restriction')
     .description('answer an appeal')
     .option('--json', 'one JSON object')
     .action((id: string, { text, lift: lifts, json }: { text: string; lift?: boolean } & Json) =>
@@ -115,6 +115,6 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
 
 function handStep(text: string): Hand {
   const step = hands.find((each) => each === text);
-  if (!step) throw new InvalidArgumentError(`It is one of ${hands.join(', ')}.`);
+  if (!step) throw new InvalidArgumentError(`Use one of ${hands.join(', ')}.`);
   return step;
 }

@@ -1,4 +1,4 @@
-// `sekisho usage`: the newest rows of the ledger, or sums by key, account, model, hour, day or month; both of some calls alone.
+// `sekisho usage`: the newest rows of the ledger, or sums by key, account, model, hour, day or month, with filters for both.
 import { type Command, Option } from 'commander';
 import { canonicalText } from '../domain/model-name.ts';
 import { Refusal } from '../domain/refusal.ts';
@@ -46,16 +46,16 @@ const costText = (units: UnitSums): string =>
 export function usageCommand(program: Command, withContext: WithContext): void {
   program
     .command('usage')
-    .description('what was used: the newest rows of the ledger, or sums with --by')
+    .description('show usage: the newest rows of the ledger, or sums with --by')
     .addOption(new Option('--by <group>', 'add up').choices(['key', 'account', 'model', 'hour', 'day', 'month']))
-    .option('--account <name>', 'of one account, by name or id')
+    .option('--account <name>', 'only one account, by name or ID')
     .option('--key <id>', 'of one key')
-    .option('--model <name>', 'of one model, or of one service as route:<name>')
-    .option('--asked <name>', 'asked for by this name, which is not that of the model; not with --by')
-    .addOption(new Option('--outcome <outcome>', 'that ended so; not with --by').choices(outcomes))
-    .option('--since <when>', 'a date, or a time ago such as 7d; with --by, 30d if nothing is said', pastMoment)
-    .option('--until <when>', 'a date, or a time ago; with --by, now if nothing is said', pastMoment)
-    .option('--limit <rows>', 'how many rows, without --by', rowCount, 20)
+    .option('--model <name>', 'only one model, or one service as route:<name>')
+    .option('--asked <name>', 'only calls that requested this alias; not with --by')
+    .addOption(new Option('--outcome <outcome>', 'only this outcome; not with --by').choices(outcomes))
+    .option('--since <when>', 'a date, or a time ago such as 7d (default with --by: 30d)', pastMoment)
+    .option('--until <when>', 'a date, or a time ago (default with --by: now)', pastMoment)
+    .option('--limit <rows>', 'maximum number of rows, without --by', rowCount, 20)
     .option('--json', 'one JSON array')
     .action((options: Options) =>
       withContext((context) => (options.by ? printSums(context, options, options.by) : printUsage(context, options))),
@@ -75,11 +75,11 @@ async function filterOf(store: Store, { account, key, model, asked, outcome }: O
 async function printSums({ store, config, author }: CommandContext, options: Options, by: ReportGroup): Promise<void> {
   if (options.outcome !== undefined)
     throw new Refusal(
-      '--outcome goes without --by: sums are kept of all outcomes, with those refused and failed apart.',
+      '--outcome cannot be combined with --by: sums cover all outcomes, with refused and failed calls counted separately.',
     );
   if (options.asked !== undefined)
     throw new Refusal(
-      '--asked goes without --by: sums are kept of the models that answered, not of the names asked for.',
+      '--asked cannot be combined with --by: sums are kept by the models that answered, not by the requested names.',
     );
   const until = options.until ?? author.at;
   const since = options.since ?? until - monthMs;
@@ -100,7 +100,7 @@ async function printSums({ store, config, author }: CommandContext, options: Opt
   const names = by === 'key' ? ['name', 'accountName'] : by === 'account' ? ['name'] : [];
   const columns = [by, ...names, 'requests', 'refused', 'failed', 'promptTokens', 'completionTokens'];
   const shown = [...columns, 'tokens', ...partsIn(rows), 'estimated', ...costIn(rows)];
-  printRows(rows, shown, options.json, 'Nothing was used in that time.');
+  printRows(rows, shown, options.json, 'No usage in this period.');
 }
 
 async function printUsage({ store }: CommandContext, options: Options): Promise<void> {
@@ -126,7 +126,7 @@ async function printUsage({ store }: CommandContext, options: Options): Promise<
     rows,
     [...columns, ...ended, ...partsIn(rows), ...costIn(rows), 'source', 'queuedMs', 'durationMs'],
     options.json,
-    'Nothing was used yet.',
+    'No usage yet.',
   );
 }
 

@@ -113,10 +113,10 @@ test('a start waits for a database held by another program and says so, and so d
   await eventually(() => expect(output).toContain('Another program is writing'));
   const { code, err } = await sekisho(['key', 'create', '--name', 'x'], { DATA_DIR: dataDir });
   expect([code, err]).toEqual([5, expect.stringMatching(/^Another program is writing to .*\n$/)]);
-  expect(output).not.toContain('Sekisho is open');
+  expect(output).not.toContain('Sekisho is running');
   other.exec('rollback');
   other.close();
-  await eventually(() => expect(output).toContain('Sekisho is open'));
+  await eventually(() => expect(output).toContain('Sekisho is running'));
   expect(output.split('Another program is writing')).toHaveLength(2);
   expect(statSync(join(dataDir, 'sekisho.db')).size).toBeGreaterThan(0);
   child.kill('SIGTERM');

@@ -163,7 +163,7 @@ test.each([
   for (let i = 0; i < 5; i++) await works(gate, secret);
   gate.process.kill('SIGUSR2');
   expect(await gate.ended).toBe(1);
-  expect(gate.output()).toContain('a fault of ours; the gate stops');
+  expect(gate.output()).toContain('internal error; the gateway stops');
   const again = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir });
   expect(await again.ledger(5)).toHaveLength(5);
   await end(again);

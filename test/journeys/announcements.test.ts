@@ -95,7 +95,7 @@ test('the command makes, changes, lists and deletes them, each with an event', a
   const changed = await run('set', id, '--ja', 'どうも', '--until', 'none', '--no-header', '--json');
   expect(JSON.parse(changed.out)).toMatchObject({ en: 'Hello.', ja: 'どうも', until: null, header: false, version: 2 });
   expect((await run('list')).out).toContain('どうも');
-  expect((await run('delete', id, '--yes')).out).toBe(`The announcement ${id} is gone.\n`);
+  expect((await run('delete', id, '--yes')).out).toBe(`The announcement ${id} is deleted.\n`);
   const events = await gate.manage((store) => store.listAudit({ limit: 3 }));
   expect(events.map(({ action, subject }) => [action, subject])).toEqual([
     ['announcement.delete', id],
@@ -118,9 +118,9 @@ test('an operator writes one on the page; a member sees the banner in their lang
   await dialog.getByLabel('Text in English').fill('<b>Back</b> at noon.');
   await dialog.getByLabel('Text in Japanese').fill('正午に再開します。');
   await dialog.getByRole('button', { name: 'Save' }).click();
-  await desk.sees('shown now');
+  await desk.sees('active');
   await desk.page.getByLabel('Message', { exact: true }).fill('New disks.');
-  await desk.press('Begin maintenance');
+  await desk.press('Start maintenance');
   await desk.sees('Maintenance: no new calls');
   await desk.isSound();
 
@@ -146,7 +146,7 @@ test('an operator writes one on the page; a member sees the banner in their lang
 
 test('a stranger reads the status page in either language, and it is sound', async () => {
   for (const [width, language, title, works] of [
-    [1440, 'en', 'Status', 'works'],
+    [1440, 'en', 'Status', 'operational'],
     [390, 'ja', '稼働状況', '稼働中'],
   ] as const) {
     const reader = await Reader.at(browser, gate.url, { width, language });

@@ -79,7 +79,7 @@ describe('help', () => {
     expect(wrong.err.split('\n')).toEqual([
       expect.stringMatching(/^error: unknown command 'reovke'/),
       '(Did you mean revoke?)',
-      'Add --help to see how it is used.',
+      'Use --help for usage and examples.',
       '',
     ]);
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
@@ -102,7 +102,7 @@ test('exit codes say what a command met, and docs/operating.md lists them', asyn
     sekisho(['plan', 'list'], { DATA_DIR: missing }),
   ]);
   expect(codes.map(({ code }) => code)).toEqual([0, 2, 3, 4, 5, 6, 5]);
-  expect(codes[6].err).toMatch(/^There is no database in .*\. Start the gate once, .*\n$/);
+  expect(codes[6].err).toMatch(/^There is no database in .*\. Start the gateway once, .*\n$/);
   expect(readdirSync(missing)).toEqual([]);
   for (const directory of [missing, damaged]) rmSync(directory, { recursive: true });
   const documented = readFileSync(join(root, 'docs/operating.md'), 'utf8');
@@ -128,7 +128,7 @@ test('what cannot be undone is asked on a terminal, and needs --yes elsewhere', 
   const { code, err } = await sekisho(['key', 'revoke', id], home);
   expect([code, err]).toEqual([
     2,
-    `The key ${id} (asked) will be revoked. This cannot be undone. Add --yes to do it without being asked.\n`,
+    `The key ${id} (asked) will be revoked. This cannot be undone. Add --yes to confirm.\n`,
   ]);
   const no = await typed(200, `key revoke ${id}`, 'n');
   expect(no.out).toContain('Go on? [y/N]');

@@ -90,7 +90,7 @@ async function refuses(...refusals: readonly Refusal[]): Promise<void> {
         expect(first, said).toMatch(sentence);
         expect(err, said).not.toMatch(/\n\s+at /);
         // A syntax error is followed by a hint; any other error is one sentence.
-        if (first.startsWith('error: ')) expect(rest, said).toEqual(['Add --help to see how it is used.', '']);
+        if (first.startsWith('error: ')) expect(rest, said).toEqual(['Use --help for usage and examples.', '']);
         else expect([rest, first.at(-1)], said).toEqual([[''], '.']);
       }
     }),
@@ -164,15 +164,15 @@ describe('sekisho plan', () => {
     const said = await leaves({ action: 'plan.delete', subject: 'night', from: last, to: null }, () =>
       says('plan', 'delete', 'night', '--yes'),
     );
-    expect(said).toBe('The plan night is gone.\n');
+    expect(said).toBe('The plan night is deleted.\n');
     expect(await gate.manage((store) => store.findPlan('night'))).toBeUndefined();
   });
 
   test('a plan in use cannot be deleted, and neither can "default"', async () => {
     await accountWith('in-use');
     await refuses(
-      [['plan', 'delete', 'in-use', '--yes'], /^Accounts still have the plan "in-use"; give them another first\.$/],
-      [['plan', 'delete', 'default', '--yes'], /^The plan "default" is what new accounts get/],
+      [['plan', 'delete', 'in-use', '--yes'], /^Some accounts still have the plan "in-use"; give them another plan first\.$/],
+      [['plan', 'delete', 'default', '--yes'], /^The plan "default" is for new accounts and cannot be deleted/],
       [['plan', 'delete', 'nothing'], /^There is no plan "nothing"; the plans are default, /],
     );
     await gives('account', 'set', 'in-use', '--plan', 'trial');
@@ -181,15 +181,15 @@ describe('sekisho plan', () => {
 
   test('refuses invalid plans', () =>
     refuses(
-      [['plan', 'create', 'Night Shift'], /^A plan is named with small letters/],
-      [['plan', 'create', 'trial'], /^There is a plan "trial" already/],
+      [['plan', 'create', 'Night Shift'], /^The name of a plan has lowercase letters/],
+      [['plan', 'create', 'trial'], /^The plan "trial" already exists/],
       [['plan', 'create', 'x', '--like', 'nothing'], /^There is no plan "nothing"/],
       [['plan', 'create', 'x', 'tokensPerFortnight=5'], /^There is no term "tokensPerFortnight"; the terms are /],
-      [['plan', 'create', 'x', 'tokensPerDay='], /^TokensPerDay is a whole number from 0 to 10\^15, or none/],
-      [['plan', 'create', 'x', 'queueWeight=0'], /^QueueWeight is a number from 0\.01 to 1000/],
+      [['plan', 'create', 'x', 'tokensPerDay='], /^TokensPerDay must be a whole number from 0 to 10\^15, or none/],
+      [['plan', 'create', 'x', 'queueWeight=0'], /^QueueWeight must be a number from 0\.01 to 1000/],
       [['plan', 'create', 'x', 'models=a b'], /not a model name/],
       [['plan', 'create', 'x', 'scopes=everything'], /^Unknown scope "everything"; the scopes are /],
-      [['plan', 'create', 'x', 'minKeepAliveSeconds=9', 'maxKeepAliveSeconds=8'], /^MinKeepAliveSeconds is above max/i],
+      [['plan', 'create', 'x', 'minKeepAliveSeconds=9', 'maxKeepAliveSeconds=8'], /^MinKeepAliveSeconds must not exceed max/i],
       [['plan', 'set', 'trial'], /^error: missing required argument/],
       [['plan', 'create', 'x', '--nonsense'], /^error: unknown option '--nonsense'/],
     ));
@@ -240,8 +240,8 @@ describe('sekisho account', () => {
 
   test('refuses invalid accounts', () =>
     refuses(
-      [['account', 'create', 'operator'], /^There is an account "operator" already\.$/],
-      [['account', 'create', ' '], /^The name of an account needs 1 to 200 characters\.$/],
+      [['account', 'create', 'operator'], /^The account "operator" already exists\.$/],
+      [['account', 'create', ' '], /^The name of an account must have 1 to 200 characters\.$/],
       [['account', 'create', 'x', '--plan', 'nothing'], /^There is no plan "nothing"/],
       [['account', 'set', 'operator', '--plan', 'trial'], /^The operator's own account has no plan/],
       [['account', 'show', 'nobody'], /^There is no account "nobody"\.$/],
@@ -336,7 +336,7 @@ describe('sekisho key', () => {
     expect(lives(await gives<ShownKey>(...words))).toBe(14 * dayMs);
     const shorter = await gives<ShownKey>(...words, '--expires', '3d');
     expect(Math.round(lives(shorter) / dayMs)).toBe(3);
-    await refuses([[...words, '--expires', '15d'], /^The plan brief lets a key live 14 days at most\.$/]);
+    await refuses([[...words, '--expires', '15d'], /^The plan brief allows keys for at most 14 days\.$/]);
     // Rotating does not extend it either.
     const next = await gives<ShownKey>('key', 'rotate', shorter.id, '--grace', '6d');
     expect(next.expiresAt).toBe(shorter.expiresAt);
@@ -348,7 +348,7 @@ describe('sekisho key', () => {
     const words = ['key', 'create', '--name', 'x', '--account', 'few'];
     const { id } = await gate.key({ account: 'few' });
     await gives(...words);
-    await refuses([words, /^few holds 2 working keys, and the plan few allows 2\. Revoke one first\.$/]);
+    await refuses([words, /^few has 2 active keys, and the plan few allows 2\. Revoke one first\.$/]);
     await gives('key', 'revoke', id, '--yes');
     expect(await gives(...words)).toMatchObject({ status: 'active' });
   });
@@ -401,20 +401,20 @@ describe('sekisho key', () => {
     await refuses(
       [['key', 'create'], /^error: required option '--name <name>' not specified/],
       [[...words, '--limit', 'nonsense=1'], /^There is no term "nonsense"/],
-      [[...words, '--limit', 'maxKeys=1'], /^MaxKeys belongs to the plan; a key cannot carry it\.$/],
-      [[...words, '--limit', 'tokensPerDay=none'], /^TokensPerDay needs a number: a key can only narrow its plan\.$/],
-      [['key', 'create', '--name', 'x', '--limit', 'tokensPerDay=1'], /^operator has no plan that a key could narrow/],
+      [[...words, '--limit', 'maxKeys=1'], /^MaxKeys is a term of plans; a key cannot have it\.$/],
+      [[...words, '--limit', 'tokensPerDay=none'], /^TokensPerDay needs a number: a key can only restrict its plan\.$/],
+      [['key', 'create', '--name', 'x', '--limit', 'tokensPerDay=1'], /^operator has no plan that a key could restrict/],
       [[...words, '--expires', 'soon'], /^error: option '--expires <when>' argument 'soon' is invalid\. Write a date/],
       [[...words, '--scopes', ','], /^A key needs at least one scope\.$/],
       [[...words, '--scopes', 'everything'], /^Unknown scope "everything"; the scopes are inference:chat, /],
       [[...words, '--cidr', '10.0.0.0/99'], /^"10\.0\.0\.0\/99" is not an address block such as /],
       [[...words, '--models', 'a b'], /^"a b" is not a model name\.$/],
-      [[...words, '--expires', '2001-01-01'], /^The key would have expired already\.$/],
-      [[...words, '--public-key', 'ssh-ed25519 AAAA'], /^That is not an ed25519 public key; give the line of /],
+      [[...words, '--expires', '2001-01-01'], /^The expiry date is in the past\.$/],
+      [[...words, '--public-key', 'ssh-ed25519 AAAA'], /^That is not an ed25519 public key; use the line in /],
       [[...words, '--nonsense'], /^error: unknown option '--nonsense'/],
-      [['key', 'create', '--name', ''], /^The name of a key needs 1 to 200 characters\.$/],
+      [['key', 'create', '--name', ''], /^The name of a key must have 1 to 200 characters\.$/],
       [['key', 'show', 'key_nothing'], /^There is no key key_nothing\.$/],
-      [['key', 'rotate', id], /is not active any more; make a new key instead\.$/],
+      [['key', 'rotate', id], /is no longer active; create a new key instead\.$/],
     );
   });
 });
@@ -457,13 +457,13 @@ describe('sekisho rule', () => {
   test('refuses invalid rules', () => {
     const fields = ['measure=tokens', 'per=key', 'windowSeconds=60', 'threshold=1'];
     return refuses(
-      [['rule', 'create', 'busy-hour', ...fields, 'step=warn'], /^There is a rule "busy-hour" already\.$/],
+      [['rule', 'create', 'busy-hour', ...fields, 'step=warn'], /^The rule "busy-hour" already exists\.$/],
       [['rule', 'create', 'x', ...fields], /^A rule needs step\.$/],
       [['rule', 'create', 'x', ...fields, 'step=slow'], /^The step slow needs durationSeconds\.$/],
-      [['rule', 'create', 'x', ...fields, 'step=kick'], /^Step is one of warn, slow, back, suspend, review, revoke\.$/],
+      [['rule', 'create', 'x', ...fields, 'step=kick'], /^Step must be one of warn, slow, back, suspend, review, revoke\.$/],
       [['rule', 'create', 'x', ...fields, 'step=warn', 'plans=nothing'], /^There is no plan "nothing"\.$/],
-      [['rule', 'set', 'busy-hour', 'threshold=0'], /^Threshold is a whole number from 1 to /],
-      [['rule', 'set', 'busy-hour', 'limit=3'], /^A rule has no "limit"; it has measure, /],
+      [['rule', 'set', 'busy-hour', 'threshold=0'], /^Threshold must be a whole number from 1 to /],
+      [['rule', 'set', 'busy-hour', 'limit=3'], /^A rule has no field "limit"; its fields are measure, /],
       [['rule', 'set', 'nothing', 'threshold=3'], /^There is no rule "nothing"; the rules are busy-hour, /],
       [['rule', 'delete', 'nothing'], /^There is no rule "nothing"/],
     );
@@ -518,9 +518,9 @@ describe('sekisho suspension', () => {
     expect(open).toEqual([]);
     expect(all).toMatchObject([{ id: subject, appeal: 'mended', answer: 'thanks', liftedBy: actor }]);
     await refuses(
-      [['suspension', 'appeal', subject, '--text', 'again'], /^There is an appeal against sus_\w+ already\.$/],
-      [['suspension', 'answer', subject, '--text', 'x'], /^The appeal against sus_\w+ has been answered already\.$/],
-      [['suspension', 'lift', subject], /^sus_\w+ has been lifted already\.$/],
+      [['suspension', 'appeal', subject, '--text', 'again'], /^There is already an appeal against sus_\w+\.$/],
+      [['suspension', 'answer', subject, '--text', 'x'], /^The appeal against sus_\w+ has already been answered\.$/],
+      [['suspension', 'lift', subject], /^sus_\w+ has already been lifted\.$/],
     );
   });
 
@@ -543,12 +543,12 @@ describe('sekisho suspension', () => {
     return refuses(
       [['suspension', 'create', 'nobody', ...reason], /^There is no account "nobody"\.$/],
       [['suspension', 'create', 'operator', ...reason], /^The operator's own account cannot be suspended/],
-      [['suspension', 'create', 'operator', '--reason', ' '], /^The reason needs 1 to 2,000 characters\.$/],
-      [['suspension', 'create', 'half', ...reason, '--step', 'revoke'], /^error: .*It is one of warn, slow, back, /],
-      [['suspension', 'create', 'half', ...reason, '--for', '0s'], /^That would be over already\.$/],
+      [['suspension', 'create', 'operator', '--reason', ' '], /^The reason must have 1 to 2,000 characters\.$/],
+      [['suspension', 'create', 'half', ...reason, '--step', 'revoke'], /^error: .*Use one of warn, slow, back, /],
+      [['suspension', 'create', 'half', ...reason, '--for', '0s'], /^That end is in the past\.$/],
       [
         ['suspension', 'create', 'half', ...reason, '--step', 'review', '--for', '1h'],
-        /^A review lasts until it is lifted; use suspend for a time\.$/,
+        /^A review lasts until it is lifted; use suspend for a limited time\.$/,
       ],
       [['suspension', 'lift', 'sus_nothing'], /^There is no suspension sus_nothing\.$/],
     );
@@ -632,7 +632,7 @@ describe('sekisho audit', () => {
     ]);
     expect(ofOne).toEqual(iso(night));
     expect(table).toMatch(/^at +actor +action +subject +from +to\n\S+ +cli:\S+ +plan\.delete /);
-    expect(none).toBe('Nothing has been changed yet.\n');
+    expect(none).toBe('There are no changes yet.\n');
   });
 
   test('holds no secret and no digest, and neither does any list', async () => {

@@ -79,7 +79,7 @@ test('it serves as its user on a read-only root, is healthy, and stops in order'
       ...inside(words),
     ]);
   const healthy = /CMD (\[.+\])$/m.exec(instruction('HEALTHCHECK'))?.[1] ?? '';
-  expect(await command(JSON.parse(healthy) as string[])).toMatchObject({ code: 0, out: 'The gate answers.\n' });
+  expect(await command(JSON.parse(healthy) as string[])).toMatchObject({ code: 0, out: 'The gateway is running.\n' });
   expect(await (await fetch(`http://127.0.0.1:${port}/portal/`)).text()).toContain('<div id="root">');
 
   const made = await command([

@@ -260,7 +260,7 @@ describe('a fallback', () => {
     expect(found.out.split('\n')[0]).toMatch(/ model +askedModel +fallbackFor +outcome /);
     expect(found.out).toMatch(/ gemma3:4b +gemma3:27b +gemma3:27b +completed /);
     const none = await sekisho(['usage', '--asked', 'gemma3:4b'], { DATA_DIR: gate.dataDir });
-    expect(none.out).toBe('Nothing was used yet.\n');
+    expect(none.out).toBe('No usage yet.\n');
     const ofName = await operator.get('/usage?asked=gemma3:27b');
     expect(ofName.body.items).toMatchObject([
       { model: 'gemma3:4b', askedModel: 'gemma3:27b', fallbackFor: 'gemma3:27b' },

@@ -206,7 +206,7 @@ test('the command pulls, copies and deletes on named servers or all, and its exi
     model('pull llama3', { GATE_KEY: `${secret.slice(0, -6)}zzzzzz` }),
     model('pull llama3 --url http://127.0.0.1:1'),
   ]);
-  expect([deleted.code, deleted.out]).toEqual([0, 'The model gemma3:270m is deleted.\n']);
+  expect([deleted.code, deleted.out]).toEqual([0, 'Deleted the model gemma3:270m.\n']);
   expect([gone.code, gone.err]).toEqual([3, expect.stringContaining('not found')]);
   expect([failed.code, failed.err]).toEqual([
     4,

@@ -115,7 +115,7 @@ test.each([
   ['a path of the gate', { path: '/v1/x' }, 409, 'Route "new": addresses under /v1 belong to the gate itself.'],
   ['the gate itself', { path: '/x', upstreams: ['SELF'] }, 400, 'is this gate itself'],
   ['an unknown scheme', { path: '/x', upstreams: ['ftp://x'] }, 400, 'upstreams has addresses that begin with http://'],
-  ['a file elsewhere', { path: '/x', secretFile: '../keys' }, 400, 'A file is named without its directory'],
+  ['a file elsewhere', { path: '/x', secretFile: '../keys' }, 400, 'Give the name of a file without its directory'],
   ['no place', {}, 400, 'Route "new": give either a path, such as /service, or a hostName.'],
 ])('%s is refused with a sentence', async (_, fields, status, sentence) => {
   const route = { name: 'new', upstreams: [second.url], ...fields };
@@ -178,6 +178,6 @@ test('the command line does the same', async () => {
   expect((await run('set', 'typed', 'speed=fast')).err).toContain('Route "typed" has no option "speed".');
   expect((await run('list')).out).toMatch(/typed +\/typed/);
   expect((await run('show', 'typed')).out).toContain('route:typed');
-  expect((await run('remove', 'typed', '--yes')).out).toContain('The route typed is gone.');
+  expect((await run('remove', 'typed', '--yes')).out).toContain('The route typed is removed.');
   await eventually(async () => expect((await ask('/typed/x', secret)).status).toBe(404));
 });

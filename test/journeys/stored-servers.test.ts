@@ -259,7 +259,7 @@ describe('a secret', () => {
       expect(two.requests.at(-1)?.headers['x-api-key']).toBe(second);
     });
     answers.push(await patch(made.body.id, { secret: `x-api-key ${token} without a colon` }));
-    expect(answers.at(-1)).toMatchObject({ status: 400, body: { detail: 'Line 1 is not of the form "Name: value".' } });
+    expect(answers.at(-1)).toMatchObject({ status: 400, body: { detail: 'Line 1 does not have the form "Name: value".' } });
     for (const path of ['/servers', `/servers/${made.body.id}`, '/audit', '/status', '/overview', '/openapi.json'])
       answers.push(await operator.get(path));
     await operator.delete(`/servers/${made.body.id}`);
@@ -450,7 +450,7 @@ test('what cannot be a model server is refused with a sentence, and stored nowhe
     [{ name: 'x', address: `http://localhost:${gate.port}/v1` }, 400, /this gate itself/],
     [{ name: 'x', address: `http://[::ffff:127.0.0.1]:${gate.port}` }, 400, /this gate itself/],
     [{ name: 'x', address: `${one.url}/v1` }, 409, /upstream names/],
-    [{ name: 'x', address: `${two.url}/` }, 409, /Another model server has the address/],
+    [{ name: 'x', address: `${two.url}/` }, 409, /Another model server already has the address/],
     [{ name: 'second', address: 'http://box' }, 409, /already/],
     [{ name: 'x', address: 'http://box', kind: 'nothing' }, 400, /the kinds are ollama/],
     [{ name: 'x', address: 'http://box', slots: { 'a b': 1 } }, 400, /not the name of a model/],
@@ -575,7 +575,7 @@ test('the command adds, changes, drains and removes servers of a running gate, a
     expect([command, ends[at]!.code, ends[at]!.err]).toEqual([command, code, expect.stringContaining(said)]);
   expect((await does('list')).out).toMatch(/^id +name +address +fixed/);
   expect((await gives('show box-2')).version).toBe(4);
-  expect((await does('remove box-2 --yes')).out).toBe('The model server box-2 is gone.\n');
+  expect((await does('remove box-2 --yes')).out).toBe('The model server box-2 is removed.\n');
   await eventually(() => expect(gate.servers.all).toHaveLength(1));
   expect(printed.join('')).not.toContain('sk-of-the');
   const actions = (await operator.get('/audit')).body.items.map(({ action }: Reply['body']) => action);
