@@ -724,7 +724,7 @@ describe('a routes file that cannot be is refused at the start with a sentence',
       [{ ...route, secretFile: '/nowhere/secret' }],
       '/nowhere/secret: it cannot be read (ENOENT)',
     ],
-    ['a secret of two lines', [{ ...route, secretFile: 'README.md' }], 'is not of the form "Name: value"'],
+    ['a secret of two lines', [{ ...route, secretFile: 'README.md' }], 'does not have the form "Name: value"'],
   ])('%s', async (_, content, sentence) => {
     const file = join(temporaryDirectory(), 'routes.json');
     writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content));

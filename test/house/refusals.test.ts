@@ -46,7 +46,7 @@ test('a sentence has its parts and figures in the language of the page', () => {
       fault: { reason: 'text_length', parameters: { most: 20 } },
     },
   };
-  expect(reasonIn(said, 'en')).toBe('The reason needs 1 to 20 characters.');
+  expect(reasonIn(said, 'en')).toBe('The reason must have 1 to 20 characters.');
   expect(reasonIn(said, 'ja')).toBe('理由：1文字以上、20文字以内で入力してください。');
   expect(reasonIn({ reason: 'of_a_newer_gate', parameters: {} }, 'en')).toBeUndefined();
 });

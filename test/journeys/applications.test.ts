@@ -252,5 +252,5 @@ test('the command line decides on applications in the same way', async () => {
   expect((await apply({ email: 'jiro@example.org', invite: made.code })).body.status).toBe('approved');
   expect((await command('invite', 'list'))[0]).toMatchObject({ id: made.id, usedAt: expect.any(String) });
   const { code, err } = await sekisho(['registration', 'set', 'mode=anything'], environment);
-  expect([code, err]).toEqual([2, 'mode is one of open, domain, invite, approval, closed.\n']);
+  expect([code, err]).toEqual([2, 'mode must be one of open, domain, invite, approval, closed.\n']);
 });
