@@ -189,7 +189,7 @@ describe('a certificate that is a key', () => {
   test('can be registered once, only as a certificate in PEM, and not beside a public key', async () => {
     const gate = await open();
     await certificateKey(gate, alice);
-    await expect(certificateKey(gate, alice)).rejects.toThrow('registered already');
+    await expect(certificateKey(gate, alice)).rejects.toThrow('already registered');
     await expect(gate.key({ certificate: readFileSync(alice.key, 'utf8') })).rejects.toThrow('no certificate in PEM');
     await expect(gate.key({ certificate: pem(bob), publicKey: 'ssh-ed25519 AAAA' })).rejects.toThrow('not both');
   });

@@ -131,7 +131,7 @@ test('what cannot be undone is asked on a terminal, and needs --yes elsewhere', 
     `The key ${id} (asked) will be revoked. This cannot be undone. Add --yes to confirm.\n`,
   ]);
   const no = await typed(200, `key revoke ${id}`, 'n');
-  expect(no.out).toContain('Go on? [y/N]');
+  expect(no.out).toContain('Continue? [y/N]');
   expect([no.code, await status()]).toEqual([4, 'active']);
   expect([(await typed(200, `key revoke ${id}`, 'y')).code, await status()]).toEqual([0, 'revoked']);
   const asking = leaves.filter(({ command }) => command.options.some(({ long }) => long === '--yes'));

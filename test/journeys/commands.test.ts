@@ -667,7 +667,7 @@ describe('an invalid command', () => {
     [['key', 'create', '--name', 'a', '--limit', 'foo'], /name=value/],
     [['rule', 'set', 'heavy-hour', 'foo'], /name=value/],
     [['rule', 'create', 'newrule', 'name=heavy-hour', 'measure=tokens'], /one name/],
-    [['rule', 'set', 'heavy-hour', 'name=other'], /keeps its name/],
+    [['rule', 'set', 'heavy-hour', 'name=other'], /cannot be renamed/],
     [['usage', '--limit', 'abc'], /whole number/],
     [['audit', '--limit', '0'], /whole number/],
     [['usage', '--by', 'key', '--outcome', 'failed'], /--by/],

@@ -346,8 +346,8 @@ test('what a name cannot be is refused with a sentence, and stored nowhere', asy
   await add('gemma3:27b', { fallbacks: ['gemma3:4b'] });
   const long = 'x'.repeat(201);
   const refusals: [fields: object, status: number, detail: RegExp][] = [
-    [{ name: 'DEFAULT:latest', target: 'gemma3:4b' }, 409, /there already/],
-    [{ name: 'default', target: 'gemma3:4b' }, 409, /there already/],
+    [{ name: 'DEFAULT:latest', target: 'gemma3:4b' }, 409, /already exists/],
+    [{ name: 'default', target: 'gemma3:4b' }, 409, /already exists/],
     [{ name: 'x', target: 'Default' }, 409, /is an alias itself/],
     [{ name: 'x', plans: { default: 'library/default' } }, 409, /is an alias itself/],
     [{ name: 'x', fallbacks: ['default:latest'] }, 409, /is an alias itself/],
@@ -417,7 +417,7 @@ test('the command adds, changes, lists and removes names of a running gate', asy
   ]);
   expect(set).toMatchObject({ plans: {}, fallbacks: [], target: 'gemma3:4b' });
   expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('no field "tarjet"')]);
-  expect([unknown.code, unknown.err]).toEqual([3, expect.stringContaining('Nothing is stored')]);
+  expect([unknown.code, unknown.err]).toEqual([3, expect.stringContaining('There is no model name')]);
   const list = await sekisho(['model', 'list'], environment);
   expect(list.out).toMatch(/^id +name +target +plans +fallbacks\nnam_\w+ +gpt-4o-mini +gemma3:4b/);
   expect(await gives('remove', 'gpt-4o-mini', '--yes')).toMatchObject({ name: 'gpt-4o-mini', removed: true });

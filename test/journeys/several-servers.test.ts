@@ -212,7 +212,7 @@ test('the command pulls, copies and deletes on named servers or all, and its exi
     4,
     '1 of 3 model servers failed. upstream-2: pull model manifest: file does not exist\n',
   ]);
-  expect([keyless.code, keyless.err]).toEqual([2, expect.stringContaining('Set GATE_KEY')]);
+  expect([keyless.code, keyless.err]).toEqual([2, expect.stringContaining('Set the environment variable GATE_KEY')]);
   expect([wrong.code, away.code]).toEqual([4, 7]);
 });
 

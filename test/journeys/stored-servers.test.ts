@@ -442,14 +442,14 @@ test('what cannot be a model server is refused with a sentence, and stored nowhe
   release();
   const { body } = await added({ name: 'second', address: two.url });
   const refusals: [fields: object, status: number, detail: RegExp][] = [
-    [{ name: 'x', address: 'box:8000' }, 400, /begins with http/],
+    [{ name: 'x', address: 'box:8000' }, 400, /starts with http/],
     [{ name: 'x', address: 'ftp://box' }, 400, /begins with http/],
     [{ name: 'x', address: 'http://user:pw@box' }, 400, /a user or a password/],
     [{ name: 'x', address: 'http://box?key=1' }, 400, /ends with its path/],
-    [{ name: 'x', address: gate.url }, 400, /this gate itself/],
-    [{ name: 'x', address: `http://localhost:${gate.port}/v1` }, 400, /this gate itself/],
-    [{ name: 'x', address: `http://[::ffff:127.0.0.1]:${gate.port}` }, 400, /this gate itself/],
-    [{ name: 'x', address: `${one.url}/v1` }, 409, /upstream names/],
+    [{ name: 'x', address: gate.url }, 400, /this gateway itself/],
+    [{ name: 'x', address: `http://localhost:${gate.port}/v1` }, 400, /this gateway itself/],
+    [{ name: 'x', address: `http://[::ffff:127.0.0.1]:${gate.port}` }, 400, /this gateway itself/],
+    [{ name: 'x', address: `${one.url}/v1` }, 409, /upstream already has/],
     [{ name: 'x', address: `${two.url}/` }, 409, /Another model server already has the address/],
     [{ name: 'second', address: 'http://box' }, 409, /already/],
     [{ name: 'x', address: 'http://box', kind: 'nothing' }, 400, /the kinds are ollama/],
@@ -561,9 +561,9 @@ test('the command adds, changes, drains and removes servers of a running gate, a
   await eventually(async () => expect((await shown('box')).state).toBe('maintenance'));
   expect(await gives('set box maintenance=false name=box-2')).toMatchObject({ maintenance: false, name: 'box-2' });
   const refused = [
-    [`add box ${gate.url}`, 'this gate itself', 2],
-    [`add box ${one.url}`, 'upstream names', 4],
-    ['add box box:8000', 'begins with http', 2],
+    [`add box ${gate.url}`, 'this gateway itself', 2],
+    [`add box ${one.url}`, 'upstream already has', 4],
+    ['add box box:8000', 'starts with http', 2],
     ['set box-2 kind=nothing', 'the kinds are ollama', 2],
     ['set box-2 wight=2x', 'no field "wight"', 2],
     ['set nothing weight=2', 'no model server "nothing"', 3],
