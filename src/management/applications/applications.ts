@@ -1,5 +1,5 @@
-// Applications that are there: a rule or an operator decides, and the applicant comes for the key, signed in or with a token that
-// only they have. An application never reaches into an account that exists.
+// Stored applications: a rule or an operator decides, and the applicant gets the key, signed in or with a token that only they
+// have. An application never gives access to an existing account.
 import type { z } from 'zod';
 import type { Account } from '../../domain/account.ts';
 import { digestOf, sameDigest } from '../../domain/api-key.ts';
@@ -27,8 +27,8 @@ import { requirePlan } from '../plans/plans.ts';
 import type { applicationRowSchema, applicationSchema, inviteSchema, registrationSchema } from './schemas.ts';
 
 /**
- * Lets an applicant in where the mode does so by itself: `open` everybody, `domain` those who have shown that they have an
- * address there. Undefined where an operator has to decide.
+ * Approves an application automatically if the mode allows it: `open` approves every applicant, `domain` those with a confirmed
+ * address at one of the domains. Undefined if an operator has to decide.
  */
 export async function decideByRule(
   store: Store,
@@ -53,15 +53,14 @@ const heldWords: Readonly<Record<HeldFor, string>> = {
   second: 'this mailbox has an account already',
 };
 
-/** An operator has to decide, and sees why. */
+/** An operator has to decide, and sees the reason. */
 export function hold(store: Store, { id }: Pick<Application, 'id'>, why: HeldFor, author: Author): Promise<void> {
   return store.holdApplication(id, why, auditEvent(author, 'application.held', id, null, { why: heldWords[why] }));
 }
 
 /**
- * Why an operator has to decide although a rule would let this application in. A mailbox gets one account by itself, however its
- * address is spelled, where somebody has shown that it is theirs; and what was in force against a closed account is not
- * shaken off by applying again.
+ * Why an operator has to decide although a rule would approve this application. A confirmed mailbox gets one account
+ * automatically, however its address is spelled; and a restriction of a closed account cannot be evaded by applying again.
  */
 export async function whyHeld(
   store: Store,
@@ -74,7 +73,7 @@ export async function whyHeld(
   return undefined;
 }
 
-/** The registration that lets this application in by itself. */
+/** The registration settings that approve this application automatically. */
 export async function letsIn(
   store: Store,
   { email, confirmedAt }: Pick<Application, 'email' | 'confirmedAt'>,
@@ -89,11 +88,11 @@ export async function letsIn(
 export interface Decision {
   /** Undefined is the plan of the registration. */
   readonly plan?: string | undefined;
-  /** A word to the applicant. */
+  /** A message to the applicant. */
   readonly decision: string | null;
 }
 
-/** @throws Fault where it was decided already, or the plan is not there. */
+/** @throws Fault if it was already decided, or the plan does not exist. */
 export function decide(
   store: Store,
   id: string,
@@ -135,13 +134,13 @@ export function decide(
   });
 }
 
-/** Takes back a rejection of the last minutes: the application waits again, and its email is not sent. @throws Fault. */
+/** Undoes a rejection of the last minutes: the application waits again, and its email is not sent. @throws Fault. */
 export function reconsider(store: Store, id: string, author: Author): Promise<Application> {
   return store.atomically(async (within) => {
     const { status, decidedAt, personId, ...before } = await requireApplication(within, id);
     if (status !== 'rejected' || decidedAt === null || decidedAt < author.at - reconsiderMs)
       throw new Fault('application_not_reopened', {}, 'conflict');
-    // If they have applied once more, that one waits.
+    // If they have applied again, that application waits.
     if (personId !== null && (await within.findApplicationOf(personId))?.id !== id)
       throw new Fault('application_not_reopened', {}, 'conflict');
     const event = auditEvent(author, 'application.reconsidered', id, { status }, { status: 'pending' });
@@ -153,11 +152,11 @@ export function reconsider(store: Store, id: string, author: Author): Promise<Ap
 
 export interface Claimed {
   readonly application: Application;
-  /** Once, when it is approved. */
+  /** Returned once, after approval. */
   readonly made: CreatedKey | undefined;
 }
 
-/** What became of it, and the key if it is there to be had. @throws Fault `not_found` for a wrong token, as for none. */
+/** The status of the application, and the key if it is approved. @throws Fault `not_found` for a wrong or missing token. */
 export function claimKey(store: Store, id: string, claim: string, author: Author): Promise<Claimed> {
   return store.atomically(async (within) => {
     const application = await within.findApplication(id as ApplicationId);
@@ -169,7 +168,7 @@ export function claimKey(store: Store, id: string, claim: string, author: Author
     if (!account) throw new Fault('application_missing', {}, 'not_found');
     const made = await draftKey(within, { name: 'first key' }, account, author);
     const event = auditEvent(author, 'key.create', made.key.id, null, { ...showKey(made.key), application: id });
-    // Another request of the same moment got the key.
+    // A concurrent request got the key.
     const mine = await within.claimApplication(application.id, made.key, author.at, event);
     return { application: { ...application, claimedAt: author.at }, made: mine ? made : undefined };
   });
@@ -181,7 +180,7 @@ export async function requireApplication(store: Store, id: string): Promise<Appl
   return found;
 }
 
-/** @throws Fault for a mode or plan that is not there. */
+/** @throws Fault for an unknown mode or plan. */
 export function setRegistration(
   store: Store,
   pairs: Readonly<Record<string, unknown>>,
@@ -208,7 +207,7 @@ export interface NewInvite {
 
 const longestInviteMs = 30 * 86_400_000;
 
-/** An invitation; its code is shown this once. @throws Fault. */
+/** Creates an invitation; its code is shown only once. @throws Fault. */
 export function createInvite(
   store: Store,
   asked: NewInvite,
@@ -266,7 +265,7 @@ export function showApplication(application: Application): z.output<typeof appli
   };
 }
 
-/** With the names of who decided. */
+/** With the names of the operators who decided. */
 export async function nameDeciders(
   store: Store,
   applications: readonly z.output<typeof applicationSchema>[],
@@ -281,7 +280,7 @@ export async function nameDeciders(
   }));
 }
 
-/** As its applicant sees it: what it is held for speaks of others who have, or had, the mailbox. */
+/** As its applicant sees it, without the reason for holding it, which tells about others who have or had the mailbox. */
 export const showOwnApplication = (application: Application): z.output<typeof applicationSchema> =>
   showApplication({ ...application, held: null });
 
@@ -289,7 +288,7 @@ export function showInvite({ id, email, plan, createdAt, expiresAt, usedAt }: In
   return { id, email, plan, createdAt: iso(createdAt), expiresAt: iso(expiresAt), usedAt: iso(usedAt) };
 }
 
-/** Always a new account: neither name nor address is proven, so an existing account of that name is not joined. */
+/** Always a new account: neither name nor address is proven, so an existing account of that name is never used. */
 async function accountFor(
   store: Store,
   application: Application,
@@ -303,8 +302,8 @@ async function accountFor(
 }
 
 /**
- * The name that the applicant gave; with the address where others have that name, and by the application where they have
- * both. A name with an @ could be taken for somebody else's address.
+ * The name that the applicant gave; with the address if others have that name, or with the id of the application if others have
+ * both. A name with an @ could be mistaken for the address of someone else.
  */
 async function accountNameFor(store: Store, { id, name, email }: Application): Promise<string> {
   const wanted = name.includes('@') ? [email] : [name, `${name} (${email})`, email];

@@ -1,4 +1,4 @@
-// Asking for access: what is read, what is bounded, and what is stored at once, before anybody decides.
+// Applying for access: reads and bounds the application, and stores it before anyone decides.
 import { digestOf } from '../../domain/api-key.ts';
 import type { Application, Invite, Registration } from '../../domain/application.ts';
 import { type Author, auditEvent, leadingTo } from '../../domain/audit.ts';
@@ -33,24 +33,22 @@ export interface NewApplication {
 
 export interface Applied {
   readonly application: Pick<Application, 'id' | 'status'>;
-  /** Shown this once: with it the applicant comes for the key. */
+  /** Shown only once; with it the applicant gets the key. */
   readonly claim: Secret;
-  /** An email is on its way whose link shows that the address is the applicant's, which may be in already. */
+  /** An email with a link to confirm the address is on its way; the applicant may already have access. */
   readonly confirm: boolean;
-  /** The person to sign in at once, who then waits for the decision inside. */
+  /** The person to sign in immediately, who waits for the decision while signed in. */
   readonly person: PersonId | undefined;
 }
 
-/** Bounds of unconfirmed applications: the emails for them are already on their way, and they go when the link is over. */
+/** Bounds of unconfirmed applications. Their emails have been sent, and they are removed when the link expires. */
 const unconfirmedBounds = { unconfirmed: 5_000, fromSource: 20, fromSourceForMailbox: 3 } as const;
 
 /**
- * Writes the application down and, where the mode or an invitation says so, lets the applicant in at once. Whether the
- * address is known here changes nothing that the applicant can see. An address that has to be
- * confirmed cannot sign in before it is: until then the application keeps the password, and other applications of the same
- * address are possible.
- * @throws Fault `forbidden` where registration is closed or the invitation does not open it; `conflict` where too many
- * wait already.
+ * Stores the application and, if the mode or an invitation allows it, approves it immediately. The applicant cannot see whether
+ * the address is known here. An address that has to be confirmed cannot be used to sign in before; until then the application
+ * keeps the password, and other applications with the same address are possible.
+ * @throws Fault `forbidden` if registration is closed or the invitation is not valid; `conflict` if too many are waiting.
  */
 // oxlint-disable-next-line eslint/max-lines-per-function -- the order is the guarantee: bounds, the costly hash, one transaction
 export async function apply(
@@ -62,7 +60,7 @@ export async function apply(
 ): Promise<Applied> {
   const { store, mailer, portal, codes } = context;
   const registration = await store.readRegistration();
-  // Somebody whose own address was taken signs in under none; they say which one they apply with.
+  // A person whose address was taken signs in without one; they state the address that they apply with.
   const named = visitor !== undefined && !visitor.email.endsWith(placeholderDomain);
   const email = named ? visitor.email : requireEmail(asked.email);
   const [name, purpose] = [
@@ -72,8 +70,8 @@ export async function apply(
   if (visitor) await refuseSecond(store, visitor);
   else if (asked.password !== undefined) requirePassword(asked.password, [name, email]);
   const invite = await inviteFor(context, registration, asked.invite, email, author);
-  // An address that an invitation names, or a provider vouches for, needs no confirmation. An invitation without an address
-  // lets in every holder of its code, and proves nothing about the address that they give.
+  // An address that an invitation names, or that a provider has confirmed, needs no confirmation. An invitation without an
+  // address admits every holder of its code and proves nothing about their address.
   const isNamed = invite !== undefined && invite.email !== null;
   const confirm = mailer.delivers && !isNamed && !(visitor?.emailVerified ?? false);
   const waitsForEmail = confirm && !invite;
@@ -98,13 +96,13 @@ export async function apply(
   });
   const seed = newSeed();
   const link = confirm ? draftLink(portal, 'confirm', id, author, codes.codeOf(seed)) : undefined;
-  // The mailbox of somebody who has an account learns the truth; the page says the same to everybody.
+  // Only the email tells that the address already has an account; the page shows the same to everyone.
   const isKnown = confirm && passwordHash !== null && (await store.findHolder(email)) !== undefined;
   const created = auditEvent(author, 'application.create', id, null, { name, email, invite: invite?.id ?? null });
   const personCreated = person
     ? [auditEvent(author, 'person.create', person.id, null, { email, application: id })]
     : [];
-  // With what the mode or the invitation makes of it, in one transaction: a kill leaves no application between the two.
+  // In one transaction with the decision by the mode or invitation, so that a kill cannot separate the two.
   const stored = await store.atomically(async (within) => {
     const against = await within.submitApplication({
       application,
@@ -169,7 +167,7 @@ async function decideByInvite(
 ): Promise<Application> {
   const rule = { actor: `invite:${invite.id}`, at };
   const registration = await store.readRegistration();
-  // An invitation that names the address was meant for this very person.
+  // An invitation that names the address was meant for this person.
   const held = invite.email !== null ? undefined : await whyHeld(store, application, registration);
   if (held !== undefined) {
     await hold(store, application, held, rule);
@@ -199,8 +197,8 @@ function notSubmitted(against: NotSubmitted): Fault {
 }
 
 /**
- * The invitation that an application comes with; the store uses it up together with the application. One opens every mode but
- * a closed one. @throws Fault.
+ * The invitation of an application; the store marks it as used together with the application. It works in every mode except
+ * `closed`. @throws Fault.
  */
 async function inviteFor(
   { store }: OnboardingContext,

@@ -1,4 +1,4 @@
-// The rows about asking for access: how registration is open, applications, invitations.
+// The endpoints for registration, applications and invitations.
 
 import { z } from 'zod';
 import { networkOf } from '../../domain/address.ts';

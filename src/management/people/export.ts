@@ -1,5 +1,5 @@
-// Everything that is stored about somebody, as one JSON object that is written while it is read: a long ledger is looked
-// through a little at a time, and everybody else's requests come in between.
+// Exports everything that is stored about a person as one JSON object, written while it is read: a long ledger is read in small
+// parts, so that other requests are served in between.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Account } from '../../domain/account.ts';
 import type { Person } from '../../domain/person.ts';
@@ -15,10 +15,10 @@ import { showSuspension } from '../suspensions/suspensions.ts';
 import { reportUsage } from '../usage/usage-report.ts';
 
 const mostRows = 10_000;
-/** A millisecond or two of SQLite, during which this process does nothing else. */
+/** Takes SQLite a millisecond or two, during which this process does nothing else. */
 const rowsPerLook = 1_000;
 
-/** Rows of the ledger, the newest first, a page at a time; `more` says whether others lie behind it. */
+/** Rows of the ledger, the newest first, a page at a time; `more` tells whether there are further ones. */
 export async function* pagesOfUsage(
   store: Pick<Store, 'searchUsage'>,
   filter: UsageFilter,
@@ -47,7 +47,7 @@ const sessionOf = ({ createdAt, expiresAt, activeAt, address, userAgent }: Store
   userAgent,
 });
 
-/** But for what would let others in: digests, hashes, sessions. */
+/** Without what would give others access: digests, hashes, sessions. */
 export async function* exportOf(
   store: Store,
   person: Person,

@@ -1,5 +1,5 @@
-// The codes of links that an email will carry. The store holds the seed of such a code and its digest; the code itself comes
-// from the seed and a secret that is not in the store, so that a copy of the database opens nothing.
+// The codes of links in emails. The store has the seed and the digest of a code; the code is computed from the seed and a secret
+// that is not in the store, so a copy of the database does not reveal any code.
 import { createHmac } from 'node:crypto';
 import { randomBase62 } from '../../domain/id.ts';
 
@@ -11,5 +11,5 @@ export const linkCodes = (secret: string): LinkCodes => ({
   codeOf: (seed) => `link_${createHmac('sha256', secret).update(`code of a link: ${seed}`).digest('hex')}`,
 });
 
-/** 128 bits and a little more. */
+/** Slightly more than 128 bits. */
 export const newSeed = (): string => randomBase62(22);

@@ -1,4 +1,4 @@
-// What the use cases that let people in work with, and how they read an address and a password.
+// What the use cases that admit people have in common, and how they parse an address and a password.
 import { normalEmail } from '../../domain/application.ts';
 import { Refusal } from '../../domain/refusal.ts';
 import type { Store } from '../../store/ports/store.ts';
@@ -13,7 +13,7 @@ export interface OnboardingContext {
   readonly signIn: SignIn;
   readonly mailer: Mailer;
   readonly codes: LinkCodes;
-  /** Something was put into the outbox. */
+  /** Called when something was added to the outbox. */
   readonly wake: () => void;
   /** Address of the gate, for links. */
   readonly portal: URL;

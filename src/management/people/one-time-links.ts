@@ -1,5 +1,5 @@
-// One-time links: made, handed on by mail or by an operator, used once. What they carry stands behind the #, which no browser
-// sends to a server, and is stored as a digest only; opening the page uses nothing up, its button does.
+// One-time links, sent by email or by an operator and used once. Their code is in the fragment (#), which browsers do not send to
+// servers, and only its digest is stored. Opening the page does not use the link up; pressing its button does.
 import type { z } from 'zod';
 import { digestOf } from '../../domain/api-key.ts';
 import { type AuditEvent, type Author, auditEvent, leadingTo } from '../../domain/audit.ts';
@@ -19,7 +19,7 @@ export interface MadeLink {
 }
 
 export interface DraftLink extends MadeLink {
-  /** To be stored with what it is about. */
+  /** To be stored together with its subject. */
   readonly stored: OneTimeLink;
 }
 
@@ -42,7 +42,7 @@ export function draftLink(
   };
 }
 
-/** A link that an operator hands on; earlier ones for the same end with it. */
+/** A link for an operator to pass on; earlier links for the same purpose become invalid. */
 export async function createLink(
   store: Store,
   portal: URL,
@@ -56,9 +56,8 @@ export async function createLink(
 }
 
 /**
- * A link to a new password that anybody may have ordered for somebody else, and the email that carries it. It takes nothing
- * away: links that are there, an operator's too, go on opening what they opened. While `most` of them do there is no need
- * for another, and the answer is false.
+ * A link to a new password, which anyone can request for anyone, and its email. Existing links, including those of an operator,
+ * stay valid. If `most` links are valid already, no further one is created, and the result is false.
  */
 export function emailReset(
   { store, portal, codes }: { readonly store: Store; readonly portal: URL; readonly codes: LinkCodes },
@@ -71,7 +70,7 @@ export function emailReset(
   return store.insertLink(stored, leadingTo(linkEvent(stored, author), [passwordReset(person, seed)]), most);
 }
 
-/** What a link carries is shown once and kept as a digest only: a repeated request learns when the link ends. */
+/** The code of a link is shown once and stored as a digest only; a repeated request only gets the expiry of the link. */
 export const linkShownOnce = {
   madeAs: ({ expiresAt }: { readonly expiresAt: string }): string => expiresAt,
   again: (_context: unknown, expiresAt: string) => Promise.resolve({ expiresAt }),
@@ -85,7 +84,7 @@ export const showLink = ({ url, expiresAt }: MadeLink): z.output<typeof linkSche
 const linkEvent = ({ purpose, subject, expiresAt }: OneTimeLink, author: Author): AuditEvent =>
   auditEvent(author, `link.${purpose}`, subject, null, { expiresAt: iso(expiresAt) });
 
-/** Does that code open something of that subject's now? */
+/** Whether the code belongs to a valid link of that subject. */
 export async function opens(
   store: Store,
   code: string,
@@ -96,21 +95,21 @@ export async function opens(
   return (await store.findLink(digestOf(code), purpose, at)) === subject;
 }
 
-/** Does that code open anything of its kind now? */
+/** Whether the code belongs to a valid link of its kind. */
 export async function opensSomething(store: Store, code: string, purpose: LinkPurpose, at: WallMs): Promise<boolean> {
   const digest = digestOf(code.trim());
   if (purpose === 'confirm') return (await store.findConfirmable(digest, at)) !== undefined;
   return (await store.findLink(digest, purpose, at)) !== undefined;
 }
 
-/** What a link is about; leaves it as it is. @throws Fault where it opens nothing. */
+/** The subject of a link, without using it up. @throws Fault if it is not valid. */
 export async function readLink(store: Store, code: string, purpose: LinkPurpose, at: WallMs): Promise<string> {
   const subject = await store.findLink(digestOf(code.trim()), purpose, at);
   if (subject === undefined) throw deadLink();
   return subject;
 }
 
-/** Uses a link up; gives what it is about. @throws Fault where it opens nothing. */
+/** Uses a link up and returns its subject. @throws Fault if it is not valid. */
 export async function useLink(store: Store, code: string, purpose: LinkPurpose, at: WallMs): Promise<string> {
   const subject = await store.useLink(digestOf(code.trim()), purpose, at);
   if (subject === undefined) throw deadLink();

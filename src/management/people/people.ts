@@ -1,5 +1,5 @@
-// People who sign in: the first operator's set-up, new passwords, confirmed addresses, what people may change about themselves, and the
-// end of an account. Answers never tell whether an address is known here.
+// People who sign in: setting up the first operator, new passwords, confirmed addresses, changes that people make to their own
+// data, and closing an account. Answers never tell whether an address is known here.
 import { type Account, operatorName } from '../../domain/account.ts';
 import { digestOf } from '../../domain/api-key.ts';
 import { type Application, normalEmail } from '../../domain/application.ts';
@@ -23,8 +23,8 @@ export interface SetUp {
 }
 
 /**
- * Somebody who holds a set-up link becomes the person of its account. A code that opens nothing is refused before anything else is
- * looked at, and the link is used up with what it opened or not at all. @throws Fault.
+ * Makes the holder of a setup link the person of its account. An invalid code is refused before anything else is checked, and the
+ * link is used up in the same transaction. @throws Fault.
  */
 export async function setUp({ store }: OnboardingContext, asked: SetUp, author: Author): Promise<PersonId> {
   await readLink(store, asked.code, 'setup', author.at);
@@ -53,10 +53,10 @@ export async function setUp({ store }: OnboardingContext, asked: SetUp, author: 
   }
 }
 
-/** In somebody's mailbox at once; with these there they need no other. */
+/** Valid links in one mailbox; with these, no further one is needed. */
 const mostResetLinks = 3;
 
-/** A link to choose a new password, if somebody has that address; the caller cannot tell. */
+/** Sends a link to choose a new password if someone has that address; the caller cannot tell. */
 export async function requestReset(context: OnboardingContext, address: string, author: Author): Promise<void> {
   const { store, mailer } = context;
   const email = normalEmail(address);
@@ -66,8 +66,8 @@ export async function requestReset(context: OnboardingContext, address: string, 
 }
 
 /**
- * A new password; every session ends, and what else signed in goes: passkeys always, since an old session may have left one behind,
- * and whatever belonged to somebody who never showed that the address is theirs (GHSA-qq9h). @throws Fault.
+ * Sets a new password and ends every session. Passkeys are removed, because someone with an old session may have added one; if the
+ * address was never confirmed, all other ways to sign in are removed, too (GHSA-qq9h). @throws Fault.
  */
 export async function resetPassword(
   { store, mailer }: OnboardingContext,
@@ -79,24 +79,24 @@ export async function resetPassword(
   const about = await store.findPerson((await readLink(store, code, 'password', author.at)) as PersonId);
   if (!about) throw deadLink();
   requirePassword(password, [about.name, about.email]);
-  // The link is used up when the costly part, which may find no place, is done.
+  // The link is used up only after hashing, which can be refused when too many passwords are being hashed.
   const hash = await hashPassword(password);
   await store.atomically(async (within) => {
     const id = (await useLink(within, code, 'password', author.at)) as PersonId;
     const person = await within.findPerson(id);
     if (!person) throw deadLink();
     await within.renewPassword({ personId: id, hash, keepPasskeys: false });
-    // A person without an address cannot have taken another's, and the provider may be their only way in.
+    // A person without an address cannot have taken another person's, and the provider may be their only way to sign in.
     if (!person.emailVerified && !person.email.endsWith(placeholderDomain)) {
       await within.deleteIdentities(id);
-      // Where no mail is sent, no address is ever confirmed, and an operator knows whom they hand a link to.
+      // Without mail, no address is ever confirmed, and an operator knows whom they give a link to.
       if (mailer.delivers) await within.forgetSecondStep(id);
     }
     await within.updatePerson(id, {}, auditEvent(author, 'person.password', id, null, null));
   });
 }
 
-/** Somebody reads the mailbox: the one application that the email names goes on by its rule. @throws Fault. */
+/** Confirms an address: the application that the email names proceeds by its rule. @throws Fault. */
 export function confirmAddress(
   { store }: Pick<OnboardingContext, 'store'>,
   code: string,
@@ -133,7 +133,7 @@ function notConfirmed(against: NotConfirmed): Fault {
   }
 }
 
-/** `given`: the address that somebody who signs in under none applied with. */
+/** `given`: the address in the application of a person who signs in without one. */
 export function showPerson({ id, name, email, emailVerified, language, twoFactor }: Person, given = '') {
   return { id, name, email: email.endsWith(placeholderDomain) ? given : email, emailVerified, language, twoFactor };
 }
@@ -155,7 +155,7 @@ export async function changePerson(
   );
 }
 
-/** A link that an operator hands on: to a new password, or to become the person of an account that has none. @throws Fault. */
+/** A link for an operator to pass on: to a new password, or to set up an account without a person. @throws Fault. */
 export async function linkFor(
   { store, portal }: Pick<OnboardingContext, 'store' | 'portal'>,
   idOrName: string,
@@ -174,7 +174,7 @@ export async function linkFor(
   return createLink(store, portal, 'password', person.id, author);
 }
 
-/** A link with which an applicant confirms their address, for gates without mail. @throws Fault. */
+/** A link with which an applicant confirms their address, for gateways without mail. @throws Fault. */
 export async function confirmationLink(
   { store, portal }: Pick<OnboardingContext, 'store' | 'portal'>,
   application: Application,
@@ -184,7 +184,10 @@ export async function confirmationLink(
   return createLink(store, portal, 'confirm', application.id, author);
 }
 
-/** Ends an account for good, for its own person and for operators alike. @throws Fault for the gate's own account, and for the last operator. */
+/**
+ * Closes an account permanently, for its own person and for operators.
+ * @throws Fault for the gateway's own account, and for the last operator.
+ */
 export function closeAccount(store: Store, idOrName: string, author: Author): Promise<void> {
   return store.atomically(async (within) => {
     const account = await requireOpen(within, idOrName);
@@ -193,7 +196,7 @@ export function closeAccount(store: Store, idOrName: string, author: Author): Pr
   });
 }
 
-/** Somebody who never got an account goes. */
+/** Deletes a person who never got an account. */
 export async function leave(store: Store, { id }: Person, author: Author): Promise<void> {
   await store.deletePerson(id, auditEvent(author, 'person.delete', id, null, null));
 }

@@ -1,4 +1,4 @@
-// What is answered about a person, and the one-time links that operators hand on.
+// The schemas of a person, and of one-time links that operators pass on.
 import { z } from 'zod';
 import { languages, linkPurposes } from '../../domain/person.ts';
 import { id, time } from '../http/fields.ts';

@@ -1,5 +1,5 @@
-// The routes of sign-in, as pages may reach them: a list of those that this gate uses and no other, only from our own pages, only
-// small bodies, and guessing made slow before the library is asked.
+// The sign-in routes for pages: only the routes that the gateway uses, only from its own pages, only with small bodies, and with
+// guesses throttled before the library is called.
 import express, { type Request, type Response, Router } from 'express';
 import type { z } from 'zod';
 import { networkOf } from '../../domain/address.ts';
@@ -50,7 +50,7 @@ export function authRoutes(tools: AuthRouteTools): Router {
   return router;
 }
 
-/** The library knows lengths alone. @throws Problem, Fault. */
+/** The library only checks lengths. @throws Problem, Fault. */
 async function requireOwnPassword(
   { store }: AuthRouteTools,
   session: Session | undefined,
@@ -76,7 +76,7 @@ async function ask(tools: AuthRouteTools, hashing: HashLimiter, request: Request
     await forward(tools, asking, request, response);
     return;
   }
-  // Before it counts as a guess: nothing was tried yet.
+  // Before it counts as a guess, because nothing was tried yet.
   if (path === '/change-password') await requireOwnPassword(tools, asking.session, asking.body['newPassword']);
   const { address } = asking;
   const guess = whoIsGuessed(asking);
@@ -85,7 +85,7 @@ async function ask(tools: AuthRouteTools, hashing: HashLimiter, request: Request
   const network = networkOf(address);
   hashing.enter(network);
   try {
-    // Counted before it is tried: fifty at once are fifty.
+    // Counted before the attempt, so that fifty concurrent attempts count as fifty.
     throttle.failed(address, guess);
     const status = await forward(tools, asking, request, response);
     if (status < 400) throttle.succeeded(address, guess);
@@ -95,10 +95,10 @@ async function ask(tools: AuthRouteTools, hashing: HashLimiter, request: Request
   }
 }
 
-/** Whose password or code somebody tries: the mailbox, or the person of the session. */
+/** Whose password or code is being tried: the mailbox, or the person of the session. */
 function whoIsGuessed({ path, body, session }: SignInRequest): string {
   if (path === '/sign-in/email') return normalEmail(String(body['email'])) ?? '';
-  // The library bounds the tries of a challenge and of a person; this bounds the tries from one address.
+  // The library limits attempts per challenge and per person; this limits attempts per address.
   return session?.personId ?? '';
 }
 

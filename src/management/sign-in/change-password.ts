@@ -1,5 +1,5 @@
-// Another password for somebody who knows the one they have. Ours and not the library's, which writes the new one whatever became of
-// the old one meanwhile: somebody who was just shut out by a new password could set theirs again.
+// Changes the password of a person who knows the current one. The library's own route writes the new password even if the old
+// one was changed in the meantime, so someone who was just locked out by a new password could set theirs again.
 import { z } from 'zod';
 import type { Store } from '../../store/ports/store.ts';
 import { Problem } from '../http/problem.ts';
@@ -12,7 +12,7 @@ export const changePasswordBody = z.object({
   currentPassword: text,
   newPassword: text,
   keepPasskeys: z.boolean().optional(),
-  /** Of those who have a second step. */
+  /** For people with a second step. */
   code: secondStepCode.optional(),
 });
 
@@ -23,9 +23,9 @@ export interface ChangePasswordTools {
 }
 
 /**
- * Every other session ends, and passkeys go unless they are kept: somebody who had this session for ten minutes may have left one
- * behind. The session that is opened is a fresh one, so it takes what a sign-in takes, the second step too. The door has looked at the
- * words of the new password.
+ * Ends every other session, and removes passkeys unless they are kept, because someone who had this session for ten minutes may
+ * have added one. The new session is a fresh one, so it requires what a sign-in requires, including the second step. The route
+ * has already checked the new password.
  */
 export const changePasswordRoute =
   ({ store, checkSecondStep, openSession }: ChangePasswordTools): OwnRoute =>

@@ -1,5 +1,5 @@
-// Passwords that are tried first, eight characters or more, lower case: what lists of leaked passwords begin with, and what
-// somebody would think of in front of this gate. Short by design: the throttle is what stops guessing, this stops luck.
+// Common passwords of eight characters or more, in lower case: the most frequent leaked ones, and obvious ones for this gateway.
+// The list is short by design, because the throttle stops guessing; the list stops lucky guesses.
 
 export const commonPasswords: ReadonlySet<string> = new Set(
   `

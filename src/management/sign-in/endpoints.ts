@@ -1,4 +1,4 @@
-// The rows of the door: who is here, the first operator's set-up, confirmed addresses, new passwords.
+// The endpoints for the session, setting up the first operator, confirming addresses, and new passwords.
 
 import type { RegistrationMode } from '../../domain/application.ts';
 import type { Introspection } from '../../domain/introspection.ts';
@@ -24,14 +24,14 @@ import {
 
 const group = 'Sign-in';
 
-/** Links and mailboxes must not be guessed at, nor emails be ordered by the thousand. @throws Problem. */
+/** Prevents guessing of links and mailboxes, and mass requests for emails. @throws Problem. */
 function spend({ applications: budget, address }: Pick<Call<never, never, never>, 'applications' | 'address'>): void {
   const waitSeconds = budget.waitSeconds(address);
   if (waitSeconds > 0) throw new Problem('too_many_attempts', { retryAfterSeconds: waitSeconds });
   budget.note(address);
 }
 
-/** Modes in which a person looks at an application, and can follow a wish. */
+/** Modes in which a person decides on an application, and can consider the requested plan. */
 const decided: ReadonlySet<RegistrationMode> = new Set(['approval', 'domain']);
 
 export const signInEndpoints: readonly Endpoint[] = [
@@ -81,7 +81,7 @@ export const signInEndpoints: readonly Endpoint[] = [
     pace: 'door',
     body: linkQuestionSchema,
     run: async ({ store, body: { code, purpose }, address, applications, now }) => {
-      // Only a wrong guess counts, so that opening a page takes nothing from sending it.
+      // Only a wrong guess counts, so opening a page does not use up attempts to submit it.
       if (applications.waitSeconds(address) > 0) spend({ applications, address });
       const isOpen = await opensSomething(store, code, purpose, now());
       if (isOpen) return undefined;
@@ -147,7 +147,7 @@ export const signInEndpoints: readonly Endpoint[] = [
 ];
 
 const isTaken = ({ email }: Person, mailer: Pick<Mailer, 'delivers'>): boolean =>
-  // With mail, an address that is not confirmed yet is a placeholder as well.
+  // With mail, an unconfirmed address is a placeholder, too.
   !mailer.delivers && email.endsWith(placeholderDomain);
 
 function servesNow({ live }: Introspection): boolean | null {
@@ -156,5 +156,5 @@ function servesNow({ live }: Introspection): boolean | null {
   return upstreams.some(({ up }) => up === null) ? null : false;
 }
 
-/** Somebody who signs in under no address sees the one that they gave; nothing where they gave none yet. */
+/** A person who signs in without an address sees the one in their application, if any. */
 const personOf = (person: Person, { fresh }: Caller, given?: string) => ({ ...showPerson(person, given), fresh });

@@ -1,5 +1,4 @@
-// Carries a request of sign-in to the route of ours or of the library that answers it, writes the audit event of what was done,
-// and sends the answer back.
+// Passes a sign-in request to the gateway's own route or to the library's, writes the audit event, and sends the answer.
 import type { Request, Response } from 'express';
 import { auditEvent } from '../../domain/audit.ts';
 import type { WallMs } from '../../domain/time.ts';
@@ -10,7 +9,7 @@ import type { Route } from './route-list.ts';
 import { longestMs } from './sessions.ts';
 import type { SignIn } from './sign-in.ts';
 
-/** What is written into the audit log when it was done. */
+/** The audit event of a successful request. */
 const audited: Readonly<Record<string, string>> = {
   '/sign-in/email': 'person.sign-in',
   '/passkey/verify-authentication': 'person.sign-in',
@@ -31,21 +30,21 @@ export interface ForwardTools {
   readonly store: Pick<Store, 'insertAudit' | 'findPerson'>;
   readonly now: () => WallMs;
   readonly signIn: SignIn;
-  /** Where the library believes that it stands. */
+  /** The base URL that the library assumes. */
   readonly publicUrl: URL;
 }
 
-/** A request to a route of sign-in, read once. */
+/** A parsed request to a sign-in route. */
 export interface SignInRequest {
   readonly path: string;
   readonly route: Route | undefined;
   readonly body: Readonly<Record<string, unknown>>;
   readonly address: string;
-  /** The session whose cookie came along, if it goes on: one past its week has ended before anybody is asked. */
+  /** The session of the cookie, if it is still valid; one that is older than a week has already been ended. */
   readonly session: Session | undefined;
 }
 
-/** Forwards the request to our route or the library's, sends the answer, and returns its status. */
+/** Forwards the request to the gateway's own route or the library's, sends the answer, and returns its status. */
 export async function forward(
   tools: ForwardTools,
   asking: SignInRequest,
@@ -90,18 +89,18 @@ async function askLibrary(
     const value = request.headers[name];
     if (value !== undefined) headers.set(name, value);
   }
-  // A code belongs to the session only while the second step is set up there. Afterwards it is for signing in: the library would let a
-  // session try codes without counting them.
+  // A session may submit a code only while setting up the second step. Afterwards codes are for signing in, because the library
+  // would let a session try codes without counting them.
   const signsIn =
     path.startsWith('/two-factor/verify-') &&
     !(session && path === '/two-factor/verify-totp' && (await store.findPerson(session.personId))?.twoFactor === false);
-  // The cookies that we use, and no other that the library would read.
+  // Only the cookies that the gateway uses, not others that the library would read.
   const cookie = signIn.cookies.only(
     request.headers.cookie ?? '',
     signsIn ? ['two_factor'] : ['session_token', 'two_factor'],
   );
   if (cookie !== '') headers.set('cookie', cookie);
-  // Checked above against the name under which we were called; to the library we have one name.
+  // Checked above against the name in the request; for the library, the gateway has only one name.
   headers.set('origin', publicUrl.origin);
   headers.set('x-sekisho-address', address);
   return signIn.handle(
@@ -127,7 +126,7 @@ async function sendOwn(
   return response.statusCode;
 }
 
-/** Reads the person from the cookies of the answer: there are none yet where a second step is to come. */
+/** Reads the person from the cookies of the answer; there are none yet if a second step follows. */
 async function writeDown(
   { signIn, store, now }: ForwardTools,
   { path, address, session: before }: SignInRequest,

@@ -1,4 +1,4 @@
-// How many passwords are checked at the same time: in all, and for one network. Each takes a moment of a core.
+// Limits how many passwords are checked at the same time, in total and per network, because each check keeps a core busy.
 import { Problem } from '../http/problem.ts';
 
 export class HashLimiter {

@@ -1,6 +1,6 @@
-// better-auth, set up over the gate's own database. This file and sessions.ts are the only ones that know the library.
-// Not there on purpose: its sign-up, its reset and its e-mail routes (an application or an operator lets people in, our one-time
-// links do the rest), its cookie cache (GHSA-xg6x-h9c9-2m83: a second factor passed over), its API keys (CVE-2025-61928).
+// better-auth, configured on the gateway's own database. Only this file and sessions.ts know the library. Left out on purpose: its
+// sign-up, reset and email routes (applications, operators and one-time links replace them), its cookie cache (GHSA-xg6x-h9c9-2m83:
+// bypass of the second factor), and its API keys (CVE-2025-61928).
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type BetterAuthOptions, betterAuth } from 'better-auth';
 import { createAuthEndpoint } from 'better-auth/api';
@@ -14,7 +14,7 @@ import { toProblem } from '../http/problem.ts';
 import type { CookieNames } from './own-route.ts';
 import { hashPassword, isPassword, passwordBounds } from './passwords.ts';
 
-/** The path of the routes of sign-in. */
+/** The path of the sign-in routes. */
 export const signInPath = '/portal/auth';
 
 /** A session ends after a day without use; sessions.ts ends it after a week in any case. */
@@ -32,7 +32,7 @@ export interface LibrarySettings {
   readonly onError: (message: string, cause: unknown) => void;
 }
 
-/** Server-only endpoints: they open a session, or a second step, for a person who was let in by our own rules. */
+/** Server-only endpoints that open a session, or a second step, for a person whom the gateway's own rules have admitted. */
 const sekishoPlugin = {
   id: 'sekisho',
   endpoints: {
@@ -62,7 +62,7 @@ const sekishoPlugin = {
         return context.json({});
       },
     ),
-    /** As the library's own sign-in does for a person with a second step; its routes take it from there. */
+    /** Like the library's own sign-in for a person with a second step; its routes continue from there. */
     openChallenge: createAuthEndpoint(
       '/sekisho/challenge',
       { method: 'POST', body: z.object({ personId: z.string() }), metadata: { SERVER_ONLY: true } },
@@ -97,7 +97,7 @@ const sekishoPlugin = {
   },
 } as const;
 
-/** What depends on no setting: the tables, what passwords and sessions are like, and the library's own limits. */
+/** Options that depend on no setting: tables, password and session rules, and the library's own limits. */
 const fixedOptions = {
   appName: 'Sekisho',
   basePath: signInPath,
@@ -125,7 +125,7 @@ const fixedOptions = {
   },
   account: { modelName: 'credentials' },
   verification: { modelName: 'verifications' },
-  // Only a second line of defence: the library's own rules count by address alone, and would lock out a whole office for one guesser.
+  // Only a second line of defense: the library's own rules only count by address and would lock out a whole office for one guesser.
   rateLimit: {
     enabled: true,
     window: 60,
@@ -153,7 +153,7 @@ export function openLibrary(store: Pick<Store, 'signIn'>, { publicUrl, secret, c
     secret,
     trustedOrigins: [publicUrl.origin],
     database: store.signIn,
-    // The library's error page is not among the routes; ours says what can be done.
+    // The library's error page is not routed; the gateway's own page tells what to do.
     onAPIError: { errorURL: `${publicUrl.origin}/portal/sign-in` },
     logger: {
       level: 'error',
@@ -161,14 +161,14 @@ export function openLibrary(store: Pick<Store, 'signIn'>, { publicUrl, secret, c
         const cause = rest.find((each) => each instanceof Error);
         const call = calls.getStore();
         if (call) call.cause ??= cause;
-        // Mistakes of callers are answered and not logged; faults are logged.
+        // Errors of callers are answered but not logged; internal errors are logged.
         if (level === 'error' && !/origin|callback|state|password|credential|not found|invalid/i.test(message))
           onError(message, cause);
       },
     },
     advanced: {
       cookiePrefix: cookies.prefix,
-      // The prefix `__Host-` demands all that this would, and more; the library would put `__Secure-` before it.
+      // The prefix `__Host-` requires everything that this option would, and more; the library would add `__Secure-` in front.
       useSecureCookies: false,
       defaultCookieAttributes: {
         secure: publicUrl.protocol === 'https:',
@@ -186,11 +186,11 @@ export function openLibrary(store: Pick<Store, 'signIn'>, { publicUrl, secret, c
 
 export type Library = ReturnType<typeof openLibrary>;
 
-/** The calls of the library that are under way: it answers "internal" to whatever the store throws, and only logs the cause. */
+/** The running calls of the library. It turns every error of the store into "internal" and only logs the cause. */
 const calls = new AsyncLocalStorage<{ cause?: unknown }>();
 
 /**
- * Rejects with the cause of a failure. Also rejects where the library reports success although the store has failed: its sign-out only
+ * Rejects with the cause of a failure. Also rejects if the library reports success although the store has failed: its sign-out only
  * logs that the session could not be ended.
  */
 export function withCause<T>(work: () => Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-// Routes of sign-in that are ours and not the library's: what they are asked and what they answer, and the names of their cookies.
+// The gateway's own sign-in routes, which replace the library's: their requests, their answers, and the names of their cookies.
 import type { PersonId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
 
@@ -9,10 +9,10 @@ export interface Session {
 }
 
 export interface OwnRouteRequest {
-  /** As the route's shape reads it. */
+  /** As parsed by the schema of the route. */
   readonly body: unknown;
   readonly query: string;
-  /** By the part of the name behind our prefix. */
+  /** By the name without the gateway's prefix. */
   readonly cookie: (name: string) => string | undefined;
   readonly session: Session | undefined;
   readonly from: { readonly address: string; readonly userAgent: string };
@@ -20,11 +20,11 @@ export interface OwnRouteRequest {
 
 export interface OwnRouteAnswer {
   readonly json?: unknown;
-  /** 200 where nothing is said. */
+  /** 200 by default. */
   readonly status?: number;
-  /** Instead of an answer: the browser is sent to this page of ours. */
+  /** Redirects the browser to this page of the gateway, instead of an answer. */
   readonly location?: string;
-  /** Lines for Set-Cookie. */
+  /** `Set-Cookie` lines. */
   readonly cookies?: readonly string[];
 }
 
@@ -32,10 +32,10 @@ export interface OwnRouteAnswer {
 export type OwnRoute = (asked: OwnRouteRequest) => Promise<OwnRouteAnswer>;
 
 /**
- * Lines for Set-Cookie that open a session. `still`: is what it is opened by still there? Asked when the session is, so that whatever
- * takes that away either sees the session and ends it, or is seen. `provenAt`: when they last showed who they are, where that was not
- * just now.
- * @throws Problem `unauthenticated` where it is not.
+ * `Set-Cookie` lines that open a session. `still`: whether the credential still exists; called after the session was created, so
+ * that a concurrent removal of the credential either sees the session and ends it, or is seen here. `provenAt`: when the
+ * person last proved their identity, if not just now.
+ * @throws Problem `unauthenticated` if the credential is gone.
  */
 export type OpenSession = (
   id: PersonId,
@@ -44,21 +44,25 @@ export type OpenSession = (
   provenAt?: WallMs,
 ) => Promise<readonly string[]>;
 
-/** Cookies of this gate: none that a script reads, that another site sends along, or that another gate on this host overwrites. */
+/**
+ * Cookies of this gateway. Scripts cannot read them, other sites cannot send them, and other gateways on this host cannot
+ * overwrite them.
+ */
 export class CookieNames {
   readonly prefix: string;
   readonly #secure: boolean;
 
   /**
-   * Cookies know hosts and no ports (RFC 6265 §8.5), so two gates on one host would sign each other out if their names were the same:
-   * each carries the mark of its installation. `__Host-` needs Secure (RFC 6265bis §4.1.3.2).
+   * Cookies are per host, not per port (RFC 6265 §8.5), so two gateways on one host would sign each other out if their cookies
+   * had the
+   * same names; each name has a mark of its installation. `__Host-` requires Secure (RFC 6265bis §4.1.3.2).
    */
   constructor(installation: string, secure: boolean) {
     this.prefix = `${secure ? '__Host-' : ''}sekisho-${installation}`;
     this.#secure = secure;
   }
 
-  /** The value of one of ours in a Cookie header. */
+  /** The value of one of the gateway's cookies in a Cookie header. */
   read(header: string, name: string): string | undefined {
     const wanted = `${this.prefix}.${name}=`;
     for (const pair of header.split(';')) {
@@ -68,7 +72,7 @@ export class CookieNames {
     return undefined;
   }
 
-  /** Those of ours alone, and of them those that are named. */
+  /** Only the gateway's own cookies with these names. */
   only(header: string, names: readonly string[]): string {
     return names
       .flatMap((name) => {

@@ -1,5 +1,5 @@
-// Passkeys (WebAuthn Level 3) over @simplewebauthn/server: adding one, signing in with one, and the list of them. A passkey stands for
-// both factors, so every ceremony asks for user verification and none is accepted without it.
+// Passkeys (WebAuthn Level 3) over @simplewebauthn/server: adding one, signing in with one, and the list of them. A passkey
+// replaces both factors, so every ceremony requires user verification.
 
 import {
   type AuthenticationResponseJSON,
@@ -22,7 +22,7 @@ import { Problem } from '../http/problem.ts';
 import type { CookieNames, OpenSession, OwnRoute, OwnRouteAnswer, OwnRouteRequest } from './own-route.ts';
 import type { Seal } from './sealed.ts';
 
-/** As many as somebody has devices, and some to spare. */
+/** More than the number of devices that a person has. */
 const mostPasskeys = 20;
 const ceremonySeconds = 300;
 const cookieName = 'passkey';
@@ -38,7 +38,7 @@ const credential = {
   type: z.literal('public-key'),
 };
 
-/** What a page may send, field by field; what else a browser adds (extensions, attachment) is not read. */
+/** The fields that a page may send; other fields of browsers (extensions, attachment) are ignored. */
 export const passkeyBodies = {
   register: z.object({
     name: z.string().max(1_000).optional(),
@@ -122,7 +122,7 @@ export function passkeyRoutes(tools: PasskeyTools): Readonly<Record<string, OwnR
   };
 }
 
-/** Challenges of passkeys: each goes to the page and, sealed, to its cookie; nothing is stored until it is answered. */
+/** Challenges of passkeys. Each goes to the page and, sealed, into a cookie; nothing is stored until it is answered. */
 class Ceremonies {
   readonly #tools: Pick<PasskeyTools, 'store' | 'seal' | 'cookies' | 'now'>;
 
@@ -136,7 +136,7 @@ class Ceremonies {
     return { json: options, cookies: [cookies.line(cookieName, sealed, ceremonySeconds)] };
   }
 
-  /** @throws Problem where no ceremony of that kind is under way. */
+  /** @throws Problem if no ceremony of that kind has been started. */
   async challengeOf(purpose: string, asked: OwnRouteRequest): Promise<{ challenge: string; whose: string }> {
     const { challenge, whose } = (await this.#tools.seal.open(purpose, asked.cookie(cookieName))) ?? {};
     if (challenge === undefined || whose === undefined) throw new Problem('invalid', { said: say('passkey_late', {}) });
@@ -223,7 +223,7 @@ async function signIn(asked: OwnRouteRequest, tools: PasskeyTools, ceremonies: C
   const passkey = await store.findPasskey(response.id);
   const counter =
     passkey && (await counterOf(passkey, response as AuthenticationResponseJSON, expectedOf(tools), challenge));
-  // The counter is compared and moved in one statement: of two answers with one signature, one gets in.
+  // The counter is compared and advanced in one statement, so of two answers with the same signature, only one succeeds.
   if (!passkey || counter === undefined || !(await store.movePasskey(passkey.id, passkey.counter, counter, now())))
     throw new Problem('unauthenticated', { said: say('passkey_unknown', {}) });
   await ceremonies.answer(challenge);
@@ -232,7 +232,7 @@ async function signIn(asked: OwnRouteRequest, tools: PasskeyTools, ceremonies: C
   return { json: { signedIn: true }, cookies: [...lines, ceremonies.ended] };
 }
 
-/** A passkey opens more than the session that adds it: an old session that was left open must not make one. @throws Problem. */
+/** A passkey gives more access than the session that adds it, so an old session must not add one. @throws Problem. */
 function requireFresh({ session }: OwnRouteRequest): NonNullable<OwnRouteRequest['session']> {
   if (!session) throw new Problem('unauthenticated');
   if (!session.fresh) throw new Problem('sign_in_again');
@@ -268,8 +268,9 @@ async function readRegistration(
 }
 
 /**
- * We ask for no attestation and trust none. The library would follow a certificate's CRL address, which the sender of the answer
- * chooses; without certificates there is nothing to follow. Self attestation ("packed" without x5c) is what some browsers leave.
+ * The gateway requests no attestation and trusts none. The library would fetch the CRL address of a certificate, which the
+ * sender of the answer chooses, so answers with certificates are refused. Some browsers still send self attestation ("packed"
+ * without x5c).
  */
 function refuseAttestation(attestationObject: string): void {
   const decoded = decodeAttestationObject(isoBase64URL.toBuffer(attestationObject));
@@ -278,7 +279,7 @@ function refuseAttestation(attestationObject: string): void {
   if (format !== 'packed' || decoded.get('attStmt').get('x5c') !== undefined) throw new Error('attestation');
 }
 
-/** The counter of a right answer; undefined for every other one. */
+/** The counter of a correct answer; undefined for any other. */
 async function counterOf(
   { credentialId, publicKey, counter, transports }: StoredPasskey,
   response: AuthenticationResponseJSON,

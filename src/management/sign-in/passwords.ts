@@ -1,6 +1,6 @@
-// Passwords: how they are kept and checked. scrypt at one of OWASP's equivalent settings (N = 2^15, r = 8, p = 3: 32 MiB and
-// about 0.2 s of one core), which both Node and Deno have; few at a time, so that a crowd at the door cannot take the
-// machine from the models behind it.
+// Hashes and checks passwords: scrypt with one of OWASP's equivalent settings (N = 2^15, r = 8, p = 3: 32 MiB and about 0.2 s
+// of one core), which both Node and Deno support. Only a few run at a time, so that many sign-ins cannot take the machine from
+// the models.
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { type Said, say } from '../../domain/sentences.ts';
 import { commonPasswords } from './common-passwords.ts';
@@ -12,7 +12,7 @@ const maxWaiting = 64;
 
 export const passwordBounds = { least: 8, most: 128 } as const;
 
-/** Too many passwords are being checked at this moment. */
+/** Too many passwords are being checked. */
 export class TooManyPasswordChecks extends Error {
   override name = 'TooManyPasswordChecks';
 }
@@ -29,7 +29,7 @@ async function taking<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } finally {
     const next = waiting.shift();
-    // The next in line takes over this place; without one it is free.
+    // The next waiting check takes over this place.
     if (next) next();
     else running--;
   }
@@ -51,17 +51,17 @@ export async function hashPassword(password: string): Promise<string> {
   return `scrypt-15-8-3:${salt.toString('base64url')}:${(await derive(password, salt)).toString('base64url')}`;
 }
 
-/** False too for anything that is not one of our hashes, at the same cost. @throws TooManyPasswordChecks. */
+/** Also false for anything that is not a hash of this form, at the same cost. @throws TooManyPasswordChecks. */
 export async function isPassword(password: string, hash: string): Promise<boolean> {
   const [kind, salt = '', key = ''] = hash.split(':');
   const wanted = Buffer.from(key, 'base64url');
   const found = await derive(password.slice(0, 1024), Buffer.from(salt, 'base64url'));
-  // HMAC fills short keys up with zero bytes (RFC 2104, section 2): with a NUL behind it a password would be the same one.
+  // HMAC pads short keys with zero bytes (RFC 2104, section 2), so a password with a trailing NUL would equal the one without it.
   const usable = kind === 'scrypt-15-8-3' && wanted.length === keyBytes && !password.includes('\0');
   return usable && timingSafeEqual(found, wanted);
 }
 
-/** What is against a password; undefined where nothing is (NIST SP 800-63B §3.1.1.2). */
+/** Why a password is refused; undefined if it is acceptable (NIST SP 800-63B §3.1.1.2). */
 export function passwordFault(password: string, about: readonly string[]): Said | undefined {
   const length = Array.from(password).length;
   const { least, most } = passwordBounds;

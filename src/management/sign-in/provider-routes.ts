@@ -1,5 +1,5 @@
-// Signing in by a provider: there and back, and what becomes of somebody it vouches for. Who they are is issuer and subject together;
-// the address is read like any other, and decides nothing about an account that is there.
+// Signing in with a provider: the redirect there and back, and what happens to the person it identifies. Issuer and subject
+// together are the identity; the address is treated like any other and gives no access to an existing account.
 import { z } from 'zod';
 import { normalEmail } from '../../domain/application.ts';
 import { auditEvent } from '../../domain/audit.ts';
@@ -14,41 +14,41 @@ import type { CookieNames, OpenSession, OwnRoute, OwnRouteAnswer, OwnRouteReques
 import { type Claims, type Provider, ProviderClient, ProviderFailed } from './provider.ts';
 import type { Seal } from './sealed.ts';
 
-/** How long somebody may take at the provider. */
+/** How long a person may take at the provider. */
 const journeySeconds = 600;
-/** Longer than any session: it says where a session came from, and opens nothing. */
+/** Longer than any session. It tells where a session came from, and grants nothing. */
 const originSeconds = 8 * 86_400;
 
 export const providerBody = z.object({
   provider: z.string().max(40),
-  /** A page of ours, with its filters. */
+  /** A page of the portal, with its filters. */
   next: z
     .string()
     .regex(/^\/portal\/[a-z0-9/_-]{0,200}(?:\?[\w.~%+&=:,*-]{0,1000})?$/i)
     .refine((path) => !path.includes('//'), 'must be a page of the portal')
     .default('/portal/'),
-  /** The provider is to ask who they are, though it knows them. */
+  /** The provider has to authenticate the person again, even if they are signed in there. */
   anew: z.boolean().default(false),
 });
 
-/** What the sign-in page says in words. */
+/** Errors for which the sign-in page has a message. */
 type Refusal = 'provider' | 'address' | 'taken' | 'closed';
 
 export interface ProviderTools {
   readonly store: Pick<Store, 'findPersonOfIdentity' | 'insertVouched'>;
   readonly providers: readonly Provider[];
-  /** Where sign-in stands, as browsers reach it. */
+  /** The address of sign-in, as browsers reach it. */
   readonly base: string;
   readonly seal: Seal;
   readonly cookies: CookieNames;
   readonly now: () => WallMs;
-  /** May somebody whom a provider vouches for, and whom we do not know, come in to apply? */
+  /** Whether a new person with an identity at a provider may sign in to apply. */
   readonly admits: () => Promise<boolean>;
   readonly openSession: OpenSession;
-  /** Asks for the second step of somebody who has passed the first. */
+  /** Starts the second step of a person who has passed the first. */
   readonly openChallenge: (id: PersonId) => Promise<readonly string[]>;
   readonly endSession: (token: string) => Promise<void>;
-  /** The provider was asked; undefined: it answered. */
+  /** Called after the provider was contacted; undefined: it answered. */
   readonly onProvider: (id: string, error?: unknown) => void;
   readonly onError: (message: string, cause: unknown) => void;
 }
@@ -113,7 +113,7 @@ function noteFailure({ onError, onProvider }: ProviderTools, id: string, error: 
   onError('a sign-in by the provider failed', cause);
 }
 
-/** Ends a sign-in that began at a provider: what the browser brings back, checked, and then a session or the second step. */
+/** Completes a sign-in at a provider: checks what the browser returns with, then opens a session or the second step. */
 async function comeBack(
   tools: ProviderTools,
   { provider, client }: ProviderAt,
@@ -138,9 +138,9 @@ async function comeBack(
   const still = async (): Promise<boolean> => (await tools.store.findPersonOfIdentity(identity))?.id === person.id;
   if (person.twoFactor && !provider.passesSecondStep) {
     const lines = await tools.openChallenge(person.id);
-    // The browser has no cookie for a challenge that came too late.
+    // The challenge has expired, and the browser no longer has its cookie.
     if (!(await still())) return refuse('provider');
-    // A session of somebody else in this browser would be taken for the one that the code belongs to.
+    // Another person's session in this browser could be mistaken for the one that the code belongs to.
     return {
       location: `/portal/sign-in?step=code&next=${encodeURIComponent(next)}`,
       cookies: [...ended, cookies.end('session_token'), ...lines],
@@ -151,14 +151,14 @@ async function comeBack(
 }
 
 /**
- * When somebody last showed the provider who they are. It may let them through for weeks without a word (single sign-on), so a
- * sign-in here is as old as that one; where the token does not say (Core §2: auth_time), as old as can be.
+ * When the person last authenticated at the provider. Single sign-on can let them through for weeks, so a sign-in here is as old as
+ * that one; if the token does not tell (Core §2: auth_time), it counts as very old.
  */
 function provenAt({ auth_time: said }: Claims, now: WallMs): WallMs {
   return typeof said === 'number' && said > 0 ? Math.min(said * 1000, now) : 0;
 }
 
-/** The person of this identity, known or new; or why they are not let in. */
+/** The person of this identity, known or new; or why they are refused. */
 async function personOf(tools: ProviderTools, provider: Provider, claims: Claims): Promise<Person | Refusal> {
   const { store, now } = tools;
   // Core §2: at most 255 ASCII characters.
@@ -175,7 +175,7 @@ async function personOf(tools: ProviderTools, provider: Provider, claims: Claims
   const person: Person = {
     id,
     name: nameOf(claims['name'], email),
-    // An unconfirmed address may belong to another person: it is neither kept from them, nor said to be known here.
+    // An unconfirmed address may belong to another person, so it is not reserved, and the answer does not tell whether it is known.
     email: emailVerified ? email : placeholderEmail(id),
     emailVerified,
     twoFactor: false,
@@ -187,11 +187,11 @@ async function personOf(tools: ProviderTools, provider: Provider, claims: Claims
     ...identity,
   });
   if (await store.insertVouched(person, identity, event)) return person;
-  // Two came back at once: the other one made the person, if it is the same.
+  // Of two concurrent sign-ins, the other one created the person, if the identity is the same.
   return (await store.findPersonOfIdentity(identity)) ?? 'taken';
 }
 
-/** What the provider calls them, if that can be a name; otherwise what stands before the @. */
+/** The name at the provider, if it is a valid name; otherwise the part of the address before the @. */
 function nameOf(said: unknown, email: string): string {
   const fallback = email.slice(0, email.indexOf('@'));
   if (typeof said !== 'string' || /[\p{C}\p{Zl}\p{Zp}]/u.test(said)) return fallback;

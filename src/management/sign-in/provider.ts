@@ -1,5 +1,5 @@
-// An OpenID Connect provider, as openid-client sees it and no further than it can be trusted: found when it is first needed, asked
-// with bounds on time and size, believed in nothing but an ID token that it signed for us, now, and for this sign-in.
+// An OpenID Connect provider, through openid-client. Discovered when first needed, and contacted with limits on time and size.
+// Only an ID token counts that the provider has signed for this gateway, now, and for this sign-in.
 import type * as openid from 'openid-client';
 
 export interface Provider {
@@ -8,17 +8,17 @@ export interface Provider {
   readonly issuer: string;
   readonly clientId: string;
   readonly clientSecret: string;
-  /** Signing in there passes the second step here. */
+  /** Signing in there replaces the second step here. */
   readonly passesSecondStep: boolean;
-  /** An address of which it does not say whether it is confirmed counts as confirmed. */
+  /** An address counts as confirmed if the token does not tell. */
   readonly confirmsSilently: boolean;
-  /** Signing out here goes on to sign out there. */
+  /** Signing out here also signs out there. */
   readonly signsOut: boolean;
   /** How long each answer may take. */
   readonly seconds: number;
 }
 
-/** What a sign-in under way must come back to. */
+/** What the return of a sign-in must match. */
 export interface Begun {
   readonly state: string;
   readonly nonce: string;
@@ -27,14 +27,14 @@ export interface Begun {
 
 export type Claims = Readonly<Record<string, unknown>> & { readonly iss: string; readonly sub: string };
 
-/** The provider is not there, is slow, or says what it must not. The cause is for the log. */
+/** The provider is unreachable, slow, or sends an invalid answer. The cause is for the log. */
 export class ProviderFailed extends Error {
   override name = 'ProviderFailed';
 }
 
 /** A discovery document, a key set or a token answer has a few kilobytes. */
 const mostBytes = 256 * 1024;
-/** Sign-ins that talk to the provider at once; the others are told to try again. */
+/** Sign-ins that contact the provider at the same time; others are told to try again. */
 const mostAtOnce = 16;
 /** Providers change their endpoints now and then. */
 const foundForMs = 3_600_000;
@@ -57,7 +57,7 @@ export class ProviderClient {
   }
 
   /**
-   * Where the browser goes, and what it must bring back. `anew`: the provider is to ask who they are, though it knows them.
+   * Where the browser is sent, and what its return must match. `anew`: the provider has to authenticate the person again.
    * @throws ProviderFailed.
    */
   begin(anew: boolean): Promise<{ readonly url: string; readonly begun: Begun }> {
@@ -74,9 +74,9 @@ export class ProviderClient {
         nonce: begun.nonce,
         code_challenge: await library.calculatePKCECodeChallenge(begun.verifier),
         code_challenge_method: 'S256',
-        // Core §3.1.2.1: with max_age the token must say when they signed in there; some providers heed only one of the two.
+        // Core §3.1.2.1: with max_age, the token must have auth_time; some providers only support one of the two parameters.
         ...(anew ? { prompt: 'login', max_age: '0' } : {}),
-        // Only what is signed decides; a provider that would keep a claim for userinfo can be asked for it (Core §5.5).
+        // Only signed claims count; a provider that would return a claim only from userinfo can be asked to include it (Core §5.5).
         ...(config.serverMetadata().claims_parameter_supported === true
           ? {
               claims: JSON.stringify({
@@ -89,7 +89,10 @@ export class ProviderClient {
     });
   }
 
-  /** The claims of the ID token that ends a sign-in; `query` is what the browser brought back. @throws ProviderFailed. */
+  /**
+   * The claims of the ID token that ends a sign-in; `query`: the parameters with which the browser returned. @throws
+   * ProviderFailed.
+   */
   finish(query: string, { state, nonce, verifier }: Begun): Promise<Claims> {
     return this.#talk(async ({ library, config }) => {
       // Checks state and iss of the answer (RFC 9207); iss, aud, exp, iat, nonce and signature of the token, which must be there.
@@ -101,14 +104,14 @@ export class ProviderClient {
       });
       const claims = tokens.claims();
       if (!claims) throw new Error('there is no ID token');
-      // Core §3.1.3.7: a token for several, or made for another client, names that client here.
+      // Core §3.1.3.7: a token for several audiences, or issued to another client, names that client here.
       if (claims['azp'] !== undefined && claims['azp'] !== this.#provider.clientId)
         throw new Error('the ID token was made for another client');
       return claims;
     });
   }
 
-  /** Where the browser goes to sign out there too (RP-Initiated Logout); undefined where the provider has no such page. */
+  /** Where the browser is sent to sign out there, too (RP-Initiated Logout); undefined if the provider does not support it. */
   async signOutUrl(back: string): Promise<string | undefined> {
     try {
       return await this.#talk(({ library, config }) =>
@@ -136,7 +139,7 @@ export class ProviderClient {
     }
   }
 
-  /** One look at the discovery document for all who come meanwhile; a look that failed is forgotten. */
+  /** Concurrent sign-ins share one discovery request; a failed one is not remembered. */
   #find(): Promise<Found> {
     if (this.#found && performance.now() - this.#foundAtMs < foundForMs) return this.#found;
     this.#foundAtMs = performance.now();
@@ -150,17 +153,17 @@ export class ProviderClient {
 
   async #discover(): Promise<Found> {
     const { issuer, clientId, clientSecret, seconds } = this.#provider;
-    // Loaded here, so that gates without a provider do without it.
+    // Loaded here, so that gateways without a provider do not load it.
     const library = await import('openid-client');
     const insecure = new URL(issuer).protocol === 'http:' ? [library.allowInsecureRequests] : [];
     const config = await library.discovery(
       new URL(issuer),
       clientId,
       {},
-      // Decided when the document is known; a secret is never sent before.
+      // Decided when the document is known; no secret is sent before that.
       (server, client, body, headers) => {
         const methods = server.token_endpoint_auth_methods_supported;
-        // Discovery §3: what says nothing takes Basic. Of both, the body is what was always sent here.
+        // Discovery §3: the default is Basic. If both are supported, the secret is sent in the body, as in earlier versions.
         const authenticate =
           methods?.includes('client_secret_post') === true
             ? library.ClientSecretPost(clientSecret)
@@ -174,7 +177,7 @@ export class ProviderClient {
       },
     );
     const metadata = config.serverMetadata();
-    // Discovery §4.3, without the exceptions that the library makes for Entra's issuers that name no tenant.
+    // Discovery §4.3, without the library's exceptions for Entra issuers without a tenant.
     if (new URL(metadata.issuer).href !== new URL(issuer).href) throw new Error('the document names another issuer');
     requireEndpoints(metadata, insecure.length > 0);
     return { library, config };
@@ -183,7 +186,7 @@ export class ProviderClient {
 
 const endpoints = ['authorization_endpoint', 'token_endpoint', 'jwks_uri', 'end_session_endpoint'] as const;
 
-/** A page is sent to these, or a secret is: encrypted, or on this machine with a provider that is on this machine itself. */
+/** Pages or secrets are sent to these, so they must be encrypted, or on this machine if the issuer is, too. */
 function requireEndpoints(metadata: Readonly<Partial<Record<string, unknown>>>, local: boolean): void {
   for (const name of endpoints) {
     const value = metadata[name];
@@ -195,7 +198,7 @@ function requireEndpoints(metadata: Readonly<Partial<Record<string, unknown>>>, 
   }
 }
 
-/** `fetch`, for answers of a bounded size; the library bounds the time of the whole, body and all. */
+/** `fetch` with a limit on the size of the answer; the library limits the total time. */
 const bounded = async (url: string, { body, signal, ...init }: openid.CustomFetchOptions): Promise<Response> => {
   const response = await fetch(url, { ...init, body: body ?? null, signal: signal ?? null });
   if (!response.body) return response;

@@ -1,5 +1,4 @@
-// The routes of sign-in that a page may ask for, each with its method and the fields it may send. Every other route of the library
-// is not there.
+// The sign-in routes that pages may call, each with its method and fields. Other routes of the library do not exist.
 import { z } from 'zod';
 import { normalEmail } from '../../domain/application.ts';
 import { changePasswordBody } from './change-password.ts';
@@ -9,11 +8,12 @@ import { endSecondStepBody } from './second-step.ts';
 import { endSessionBody } from './session-routes.ts';
 
 export interface Route {
-  /** `guess` is a POST that counts as one. */
+  /** `guess`: a POST that counts as a guess. */
   readonly how: 'GET' | 'POST' | 'guess';
   /**
-   * Fields that a page may send; the library gets these and no other, written anew. Its own bodies have more (`trustDevice`,
-   * `rememberMe`, `callbackURL`), and what we do not use must not be there to be used.
+   * Fields that a page may send. The library gets a new body with only these. Its own bodies have more (`trustDevice`,
+   * `rememberMe`,
+ * `callbackURL`), and unused ones must not be usable.
    */
   readonly body: z.ZodType;
 }
@@ -27,7 +27,7 @@ const get: Route = { how: 'GET', body: nothing };
  * who has a second step: what shows its secret (get-totp-uri) is not among them, and new backup codes take a recent sign-in.
  */
 export const routes: Readonly<Record<string, Route>> = {
-  // One spelling, as people were stored; a placeholder for an address is refused.
+  // One spelling, as addresses are stored; placeholders are refused.
   '/sign-in/email': {
     how: 'guess',
     body: z.object({
@@ -56,5 +56,5 @@ export const routes: Readonly<Record<string, Route>> = {
   '/passkey/update-passkey': { how: 'POST', body: passkeyBodies.rename },
   '/passkey/delete-passkey': { how: 'POST', body: passkeyBodies.remove },
 };
-/** Where a provider sends somebody back: from its own site, by its own leave (state, nonce and PKCE). */
+/** Where a provider redirects to: from its own site, protected by state, nonce and PKCE. */
 export const callback = /^\/callback\/[a-z0-9-]{1,40}$/;

@@ -1,5 +1,5 @@
-// What a browser carries for us between two requests, in a cookie that it can neither read nor change: a challenge, a sign-in under
-// way. Nothing of it is stored here, so that sign-ins that are never finished cost no row (encrypted JWT, RFC 7519 and 7516).
+// State between two requests in a cookie that the browser can neither read nor change: a challenge, or a sign-in in progress.
+// Nothing is stored here, so unfinished sign-ins cost no row (encrypted JWT, RFC 7519 and 7516).
 import { hkdfSync } from 'node:crypto';
 import { EncryptJWT, jwtDecrypt } from 'jose';
 import type { WallMs } from '../../domain/time.ts';
@@ -9,7 +9,7 @@ export class Seal {
   readonly #now: () => WallMs;
 
   constructor(secret: string, now: () => WallMs) {
-    // A key of its own: what signs cookies elsewhere does not encrypt here.
+    // A separate key: the one that signs cookies is not used for encryption.
     this.#key = new Uint8Array(hkdfSync('sha256', secret, '', 'sekisho sealed cookies', 32));
     this.#now = now;
   }
@@ -22,7 +22,7 @@ export class Seal {
       .encrypt(this.#key);
   }
 
-  /** What was closed for that purpose; undefined for anything else, and for what is over. */
+  /** The content that was sealed for that purpose; undefined for anything else and after its expiry. */
   async open(purpose: string, text: string | undefined): Promise<Readonly<Record<string, string>> | undefined> {
     if (text === undefined) return undefined;
     try {

@@ -1,13 +1,13 @@
-// Sessions of people and the challenges of their second steps, as the library keeps them: opened, found by their cookies, ended.
+// Opens, finds and ends the sessions of people and the challenges of their second steps, as the library stores them.
 import type { PersonId } from '../../domain/id.ts';
 import { ageOf, type WallMs } from '../../domain/time.ts';
 import { Problem } from '../http/problem.ts';
 import { type Library, withCause } from './library.ts';
 import type { CookieNames, OpenSession, Session } from './own-route.ts';
 
-/** A session ends after a week, however much it is used. */
+/** A session ends after a week, even if it is used. */
 export const longestMs = 7 * 24 * 3600 * 1000;
-/** Calls that give power away ask for a sign-in that is not older. */
+/** Calls that grant rights require a sign-in that is not older. */
 const freshMs = 10 * 60_000;
 
 export const pairOf = (line: string): string => line.split(';', 1)[0] ?? '';
@@ -28,7 +28,7 @@ export class Sessions {
     this.#now = now;
   }
 
-  /** The session of the person who sends these cookies; undefined without one, and once it is a week old. */
+  /** The session of these cookies; undefined if there is none, or if it is a week old. */
   async of(header: string): Promise<Session | undefined> {
     const found = await this.find(header);
     if (!found) return undefined;
@@ -42,14 +42,15 @@ export class Sessions {
     return { id: session.id, personId: user.id as PersonId, fresh: ageOf(proven, this.#now()) < freshMs };
   }
 
-  /** As the library has it, whatever its age. */
+  /** As stored by the library, whatever its age. */
   find(header: string): ReturnType<Library['api']['getSession']> {
     const cookie = this.#cookies.only(header, ['session_token']);
     if (cookie === '') return Promise.resolve(null);
     const headers = new Headers({ cookie });
     const { api } = this.#library;
-    // Reading a session now and then renews it in the store. Where the store takes no write (a full disk, another writer), the session
-    // is still read, so that the person who has to mend that can look.
+    // Reading a session sometimes renews it in the store. If the store cannot be written (a full disk, another writer), the
+    // session is
+    // still read, so that the person who has to fix that can sign in.
     return withCause(() => api.getSession({ headers })).catch(() =>
       withCause(() => api.getSession({ headers, query: { disableRefresh: true } })),
     );
@@ -69,13 +70,13 @@ export class Sessions {
     await (await this.#library.$context).internalAdapter.deleteSession(token);
   }
 
-  /** Ends a session as its own person would. */
+  /** Ends a session like a sign-out by its person. */
   async signOut(token: string): Promise<void> {
     const headers = new Headers({ cookie: `${this.#cookies.prefix}.session_token=${token}` });
     await withCause(() => this.#library.api.signOut({ headers }));
   }
 
-  /** Lines for Set-Cookie that begin a second step. */
+  /** `Set-Cookie` lines that start a second step. */
   async openChallenge(personId: PersonId): Promise<string[]> {
     const { headers } = await this.#library.api.openChallenge({ body: { personId }, returnHeaders: true });
     return headers.getSetCookie();

@@ -1,5 +1,5 @@
-// Sign-in for people: passwords, TOTP and sessions by the library (library.ts), passkeys, providers, new passwords and the end of a
-// second step by routes of ours. The rest of the management plane sees the interface.
+// Sign-in for people: passwords, TOTP and sessions by the library (library.ts); passkeys, providers, new passwords and removal
+// of the second step by own routes. The rest of the management plane only sees the interface.
 import { createHash } from 'node:crypto';
 import type { PersonId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
@@ -15,7 +15,7 @@ import { backupCodesRoute, type CheckSecondStep, endSecondStepRoute } from './se
 import { sessionRoutes } from './session-routes.ts';
 import { pairOf, Sessions } from './sessions.ts';
 
-/** Longer than the library accepts a code: its own 30 seconds, and one step before and after. */
+/** Longer than the library accepts a code: 30 seconds, and one step before and after. */
 const codeLifeMs = 5 * 60_000;
 const verifyTotp = '/two-factor/verify-totp';
 
@@ -24,10 +24,10 @@ export interface SignInSettings {
   readonly publicUrl: URL;
   readonly secret: string;
   readonly providers: readonly Provider[];
-  /** May a person whom a provider vouches for, and who is new here, come in to apply? */
+  /** Whether a new person with an identity at a provider may sign in to apply. */
   readonly admits: () => Promise<boolean>;
   readonly now: () => WallMs;
-  /** A provider was asked; undefined: it answered. */
+  /** Called after a provider was contacted; undefined: it answered. */
   readonly onProvider: (id: string, error?: unknown) => void;
   readonly onError: (message: string, cause: unknown) => void;
 }
@@ -35,7 +35,7 @@ export interface SignInSettings {
 export interface SignIn {
   readonly providers: readonly Pick<Provider, 'id' | 'name'>[];
   readonly cookies: CookieNames;
-  /** Routes that are ours, by path; every other one is the library's. */
+  /** The gateway's own routes, by path; all others are the library's. */
   readonly own: Readonly<Record<string, OwnRoute>>;
   /** The library's own routes; the caller has checked that the request may reach them. */
   handle(request: Request): Promise<Response>;
@@ -86,7 +86,7 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
   };
 }
 
-/** The library's routes, with what it does not guard: a password that changes meanwhile, and a code that is sent twice. */
+/** The library's routes, with checks that it lacks: for a password that changes in the meantime, and a code that is sent twice. */
 class GuardedLibrary {
   readonly #library: Library;
   readonly #sessions: Sessions;
@@ -124,11 +124,11 @@ class GuardedLibrary {
     const found = await this.#sessions.find(opened);
     const personId = found?.user.id ?? challenge?.personId;
     if (personId === undefined && path !== verifyTotp) return answer;
-    // Checked again now that the session exists: a new password ends every session and challenge that exists by then.
+    // Checked again now that the session exists, because a new password ends every session and challenge that exists at that time.
     const stands =
       personId === undefined ||
       (personId === before?.id && (await this.#store.readPassword(before.id)) === before.password);
-    // A code works once, to sign in as to set up (RFC 6238 §5.2); of two requests at the same moment, one gets nothing.
+    // A code works once, both for signing in and for setting up (RFC 6238 §5.2); of two concurrent requests, one fails.
     const first =
       path !== verifyTotp ||
       (before !== undefined &&
@@ -164,7 +164,7 @@ class GuardedLibrary {
     return withCause(() => this.#library.handler(request));
   }
 
-  /** The person whom a request can sign in, and their password as the request begins. */
+  /** The person whom a request can sign in, and their password at the start of the request. */
   async #subjectOf(
     header: string,
     path: string,

@@ -1,6 +1,6 @@
-// How fast passwords and codes may be guessed: by address and mailbox together, by mailbox from everywhere, and by address
-// at whatever mailbox. Waits double and end by themselves: an attacker cannot lock a person out for long, and a right password
-// from an address that has not guessed goes in unless the whole world is guessing at that mailbox.
+// Throttles guesses of passwords and codes: by address and mailbox together, by mailbox from all addresses, and by address for all
+// mailboxes. Waits double and expire, so an attacker cannot lock a person out for long, and a correct password from an address
+// without failures is accepted unless very many addresses are guessing at that mailbox.
 import { networkOf } from '../../domain/address.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 
@@ -10,9 +10,9 @@ interface Count {
 }
 
 const free = { pair: 5, mailbox: 30, address: 60 } as const;
-/** Many share an address, and one of them may guess: the others wait seconds for that. */
+/** Many people can share an address; if one of them guesses, the others only wait for seconds. */
 const longestMs = { pair: 15 * 60_000, mailbox: 30_000, address: 10_000 } as const;
-/** After that long without a failure everything is forgotten. */
+/** After this time without a failure, everything is forgotten. */
 const forgetMs = 60 * 60_000;
 const maxCounts = 20_000;
 
@@ -24,7 +24,7 @@ export class SignInThrottle {
     this.#nowMs = nowMs;
   }
 
-  /** Seconds until that may be tried; 0: now. Without a mailbox only the address counts. */
+  /** Seconds until an attempt is allowed; 0: now. Without a mailbox, only the address counts. */
   waitSeconds(address: string, mailbox: string): number {
     const waits = countsOf(address, mailbox).map(([kind, key]) => this.#waitMs(key, kind));
     return Math.ceil(Math.max(...waits) / 1000);
@@ -33,7 +33,7 @@ export class SignInThrottle {
   failed(address: string, mailbox: string): void {
     for (const [, key] of countsOf(address, mailbox)) {
       const count = this.#counts.get(key) ?? { failures: 0, lastMs: 0 };
-      // The newest stand last; the oldest goes when there are too many.
+      // The newest are last; the oldest is removed when there are too many.
       this.#counts.delete(key);
       this.#counts.set(key, { failures: this.#old(count) ? 1 : count.failures + 1, lastMs: this.#nowMs() });
     }
@@ -43,7 +43,7 @@ export class SignInThrottle {
     }
   }
 
-  /** It was answered just now, after a while of looking at it: from here on the caller waits. */
+  /** Records a failure. The wait starts now, after the check. */
   answered(address: string, mailbox: string): void {
     for (const [, key] of countsOf(address, mailbox)) {
       const count = this.#counts.get(key);
@@ -51,7 +51,7 @@ export class SignInThrottle {
     }
   }
 
-  /** It was no guess: what came from that address at that mailbox counts no more; all else does. */
+  /** Records a success: failures of that address at that mailbox no longer count; others still do. */
   succeeded(address: string, mailbox: string): void {
     for (const [kind, key] of countsOf(address, mailbox)) {
       const count = this.#counts.get(key);
