@@ -13,7 +13,8 @@ export const sentences = {
   plan_changed: 'Someone else has just changed the plan "{name}"; check it and try again.',
   plan_default: 'The plan "default" is for new accounts and cannot be deleted.',
   plan_registers: 'New accounts get the plan "{name}"; choose another plan for registration first.',
-  plan_invites: 'An open invitation uses the plan "{name}"; you can delete the plan when the invitation is used or expired.',
+  plan_invites:
+    'An open invitation uses the plan "{name}"; you can delete the plan when the invitation is used or expired.',
   plan_has_server: 'The model server "{server}" is for the plan "{name}"; change it first.',
   plan_has_model_name: 'The model name "{model}" has a model for the plan "{name}"; change it first.',
   plan_in_use: 'Some accounts still have the plan "{name}"; give them another plan first.',

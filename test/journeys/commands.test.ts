@@ -171,7 +171,10 @@ describe('sekisho plan', () => {
   test('a plan in use cannot be deleted, and neither can "default"', async () => {
     await accountWith('in-use');
     await refuses(
-      [['plan', 'delete', 'in-use', '--yes'], /^Some accounts still have the plan "in-use"; give them another plan first\.$/],
+      [
+        ['plan', 'delete', 'in-use', '--yes'],
+        /^Some accounts still have the plan "in-use"; give them another plan first\.$/,
+      ],
       [['plan', 'delete', 'default', '--yes'], /^The plan "default" is for new accounts and cannot be deleted/],
       [['plan', 'delete', 'nothing'], /^There is no plan "nothing"; the plans are default, /],
     );
@@ -189,7 +192,10 @@ describe('sekisho plan', () => {
       [['plan', 'create', 'x', 'queueWeight=0'], /^QueueWeight must be a number from 0\.01 to 1000/],
       [['plan', 'create', 'x', 'models=a b'], /not a model name/],
       [['plan', 'create', 'x', 'scopes=everything'], /^Unknown scope "everything"; the scopes are /],
-      [['plan', 'create', 'x', 'minKeepAliveSeconds=9', 'maxKeepAliveSeconds=8'], /^MinKeepAliveSeconds must not exceed max/i],
+      [
+        ['plan', 'create', 'x', 'minKeepAliveSeconds=9', 'maxKeepAliveSeconds=8'],
+        /^MinKeepAliveSeconds must not exceed max/i,
+      ],
       [['plan', 'set', 'trial'], /^error: missing required argument/],
       [['plan', 'create', 'x', '--nonsense'], /^error: unknown option '--nonsense'/],
     ));
@@ -296,7 +302,7 @@ describe('sekisho key', () => {
     expect(list.filter(({ account }) => account === made['account']).map(({ id }) => id)).toEqual([made.id, next.id]);
     const said = await says('key', 'create', '--name', 'by hand', '--account', 'keys');
     secrets.push(...(/sekisho_\w+/.exec(said) ?? []));
-    expect(said).toMatch(/\nThe secret is shown this once\./);
+    expect(said).toMatch(/\nThe secret is shown only once\./);
     expect(await says('key', 'list')).toMatch(/^id +name +accountName +status .*\n/);
   });
 
@@ -403,8 +409,11 @@ describe('sekisho key', () => {
       [[...words, '--limit', 'nonsense=1'], /^There is no term "nonsense"/],
       [[...words, '--limit', 'maxKeys=1'], /^MaxKeys is a term of plans; a key cannot have it\.$/],
       [[...words, '--limit', 'tokensPerDay=none'], /^TokensPerDay needs a number: a key can only restrict its plan\.$/],
-      [['key', 'create', '--name', 'x', '--limit', 'tokensPerDay=1'], /^operator has no plan that a key could restrict/],
-      [[...words, '--expires', 'soon'], /^error: option '--expires <when>' argument 'soon' is invalid\. Write a date/],
+      [
+        ['key', 'create', '--name', 'x', '--limit', 'tokensPerDay=1'],
+        /^operator has no plan that a key could restrict/,
+      ],
+      [[...words, '--expires', 'soon'], /^error: option '--expires <when>' argument 'soon' is invalid\. Use a date/],
       [[...words, '--scopes', ','], /^A key needs at least one scope\.$/],
       [[...words, '--scopes', 'everything'], /^Unknown scope "everything"; the scopes are inference:chat, /],
       [[...words, '--cidr', '10.0.0.0/99'], /^"10\.0\.0\.0\/99" is not an address block such as /],
@@ -460,7 +469,10 @@ describe('sekisho rule', () => {
       [['rule', 'create', 'busy-hour', ...fields, 'step=warn'], /^The rule "busy-hour" already exists\.$/],
       [['rule', 'create', 'x', ...fields], /^A rule needs step\.$/],
       [['rule', 'create', 'x', ...fields, 'step=slow'], /^The step slow needs durationSeconds\.$/],
-      [['rule', 'create', 'x', ...fields, 'step=kick'], /^Step must be one of warn, slow, back, suspend, review, revoke\.$/],
+      [
+        ['rule', 'create', 'x', ...fields, 'step=kick'],
+        /^Step must be one of warn, slow, back, suspend, review, revoke\.$/,
+      ],
       [['rule', 'create', 'x', ...fields, 'step=warn', 'plans=nothing'], /^There is no plan "nothing"\.$/],
       [['rule', 'set', 'busy-hour', 'threshold=0'], /^Threshold must be a whole number from 1 to /],
       [['rule', 'set', 'busy-hour', 'limit=3'], /^A rule has no field "limit"; its fields are measure, /],
@@ -599,7 +611,7 @@ describe('sekisho usage', () => {
   test('refuses invalid questions', () =>
     refuses(
       [['usage', '--by', 'mood'], /^error: .*Allowed choices are key, account, model, hour, day, month\./],
-      [['usage', '--by', 'key', '--since', 'lately'], /^error: .*Write a date such as 2027-01-31/],
+      [['usage', '--by', 'key', '--since', 'lately'], /^error: .*Use a date such as 2027-01-31/],
       [['nonsense'], /^error: unknown command 'nonsense'/],
     ));
 });

@@ -186,8 +186,8 @@ test('the command begins, changes, shows and ends it', async () => {
   expect(changed).toEqual({ on: true, message: 'Newer disks.', since, until });
   expect((await run('show')).out).toMatch(/^on +true\nmessage +Newer disks\./);
   expect(await run('on', '--for', '1h', '--until', '2h')).toMatchObject({ code: 2 });
-  expect((await run('off')).out).toBe('Maintenance is over.\n');
-  expect((await run('off')).out).toBe('There is no maintenance.\n');
+  expect((await run('off')).out).toBe('Maintenance has ended.\n');
+  expect((await run('off')).out).toBe('Maintenance was not on.\n');
   const events = await gate.manage((store) => store.listAudit({ limit: 3 }));
   expect(events.map(({ action }) => action)).toEqual(['maintenance.off', 'maintenance.set', 'maintenance.on']);
   expect(events[1]).toMatchObject({ from: { message: 'New disks.' }, to: { message: 'Newer disks.' } });

@@ -259,7 +259,10 @@ describe('a secret', () => {
       expect(two.requests.at(-1)?.headers['x-api-key']).toBe(second);
     });
     answers.push(await patch(made.body.id, { secret: `x-api-key ${token} without a colon` }));
-    expect(answers.at(-1)).toMatchObject({ status: 400, body: { detail: 'Line 1 does not have the form "Name: value".' } });
+    expect(answers.at(-1)).toMatchObject({
+      status: 400,
+      body: { detail: 'Line 1 does not have the form "Name: value".' },
+    });
     for (const path of ['/servers', `/servers/${made.body.id}`, '/audit', '/status', '/overview', '/openapi.json'])
       answers.push(await operator.get(path));
     await operator.delete(`/servers/${made.body.id}`);
