@@ -1,5 +1,4 @@
-// The table of contents of the management API. A row calls one use case and shows what it gives; the command line calls
-// the same ones.
+// All endpoints of the management API. Each calls one use case and presents its result; the command line calls the same use cases.
 import { accountEndpoints } from './accounts/endpoints.ts';
 import { announcementEndpoints } from './announcements/endpoints.ts';
 import { applicationEndpoints } from './applications/endpoints.ts';

@@ -1,4 +1,4 @@
-// Something that was asked of the management plane and cannot be; what it says is one sentence of domain/sentences.
+// A request that the management plane refuses, with a sentence from domain/sentences.
 import { readLabel, readProse } from '../domain/label.ts';
 import { Refusal, type RefusalKind } from '../domain/refusal.ts';
 import { asSentence, type ParametersOf, type Reason, say, Unreadable } from '../domain/sentences.ts';
@@ -11,7 +11,7 @@ export class Fault<R extends Reason = Reason> extends Refusal {
   }
 }
 
-/** What a text is. */
+/** The kind of a text. */
 type What = Extract<Reason, `what_${string}`>;
 
 /** A name on one line, as domain/label reads it. @throws Fault. */
@@ -30,7 +30,7 @@ function wordOf(what: What, read: () => string): string {
   }
 }
 
-/** Turns the message of a reader in domain/ into a sentence for the caller. @throws Refusal. */
+/** Converts the message of a parser in domain/ to a sentence for the caller. @throws Refusal. */
 export function reading<T>(read: () => T, kind?: RefusalKind): T {
   try {
     return read();
@@ -40,7 +40,7 @@ export function reading<T>(read: () => T, kind?: RefusalKind): T {
   }
 }
 
-/** A clause of a reader, as a sentence. */
+/** The clause of a parser, as a sentence. */
 class ReadingFault extends Refusal {
   constructor({ said, message }: Unreadable, kind?: RefusalKind) {
     super(said, kind);

@@ -1,5 +1,5 @@
-// The management plane put together: sign-in, mail, the API and the pages. Takes what the composition root has opened; the order of
-// the routes is in management-routes.ts.
+// Assembles the management plane: sign-in, mail, the API and the pages. Takes what the composition root has opened; the order
+// of the routes is in management-routes.ts.
 import { X509Certificate } from 'node:crypto';
 import type { Router } from 'express';
 import { operatorName } from '../domain/account.ts';
@@ -44,7 +44,7 @@ export interface ManagementAppSettings {
   readonly portal: URL;
   readonly gateName: string;
   readonly statusPage: 'off' | 'on';
-  /** Others reach it over a network that can read along. */
+  /** Others reach it over an unencrypted network. */
   readonly exposed: boolean;
   readonly smtpUrl: string;
   readonly mailFrom: string;
@@ -59,7 +59,7 @@ export interface ManagementAppTools {
   readonly introspection: Introspection;
   readonly servers: ServerIntrospection;
   readonly serverRules: ServerRules;
-  /** The published services of this gate now, and what the settings say about those that are added. */
+  /** The current published services, and the settings for added ones. */
   readonly routes: RouteIntrospection;
   readonly routeRules: () => RouteRules;
   readonly failures: FailureBudget;
@@ -67,11 +67,11 @@ export interface ManagementAppTools {
   readonly trustedProxies: AddressBlocks;
   readonly now: () => WallMs;
   readonly nowMs: () => MonotonicMs;
-  /** What the gate encrypts with; undefined where it does not. */
+  /** The certificates; undefined if the gateway does not encrypt. */
   readonly tls: { readonly names: () => readonly string[]; readonly authority: () => string | undefined } | undefined;
-  /** How it is encrypted at this moment, by the gate or by a proxy in front. */
+  /** The current encryption, by the gateway or by a proxy in front. */
   readonly encryption: () => EncryptionNow;
-  /** A call was made with a key. */
+  /** Called when a call was made with a key. */
   readonly onKeyUse: (id: KeyId, at: WallMs) => void;
   readonly onChange: () => void;
   readonly onError: (message: string, cause: unknown, requestId?: string) => void;
@@ -79,10 +79,10 @@ export interface ManagementAppTools {
 
 export interface ManagementApp {
   readonly router: Router;
-  /** A one-time link for the first operator; undefined where somebody operates the gate already. */
+  /** A one-time link for the first operator; undefined if there is an operator. */
   setUpLink(): Promise<string | undefined>;
   readonly outbox: Outbox;
-  /** Emails that have not left by then are given up. */
+  /** Emails that were not sent by then are abandoned. */
   stop(emailsMs: number): Promise<void>;
 }
 
@@ -195,7 +195,7 @@ function encryptionOf(
   };
 }
 
-/** Undefined where an operator exists. */
+/** Undefined if an operator exists. */
 async function setUpLink(store: Store, portal: URL, at: WallMs): Promise<string | undefined> {
   if ((await store.countAccounts('operator')) > 0) return undefined;
   const operator = await store.findAccount(operatorName);

@@ -1,5 +1,5 @@
-// The routes of the management plane in their order: encryption first, then the record of refused attempts, the API, sign-in and
-// the pages.
+// The routes of the management plane, in order: the encryption check, the record of refused attempts, the API, sign-in, and the
+// pages.
 import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { type RequestHandler, Router } from 'express';
@@ -18,7 +18,7 @@ export interface ManagementParts {
   readonly refused: RefusedAttempts;
   readonly trustedProxies: AddressBlocks;
   readonly now: () => WallMs;
-  /** PEM of the gate's own authority, where it has one; undefined where the gate does not encrypt. */
+  /** PEM of the gateway's own authority, if it has one; undefined if the gateway does not encrypt. */
   readonly authority: (() => string | undefined) | undefined;
 }
 
@@ -55,7 +55,7 @@ const requireEncryption =
 /** Mozilla's recommendation. */
 const twoYearsSeconds = 63_072_000;
 
-/** HSTS only for a public name with a public certificate: this machine may run other servers that do not encrypt. */
+/** HSTS is only sent for a public name with a public certificate, because this machine may run other servers without encryption. */
 const isPublicName = (name: string): boolean => isIP(name) === 0 && name.includes('.') && !name.endsWith('.local');
 
 const portalHeaders =

@@ -1,16 +1,15 @@
-// Puts the names of accounts, people and keys beside their ids: people think in names, ids are for programs. The
-// management API and the command line both show what this makes.
+// Adds the names of accounts, people and keys to their ids, for people who read results of the management API and the command line.
 import type { Store } from '../store/ports/store.ts';
 
 type Named = Pick<Store, 'displayNames'>;
 
-/** A row of the management API: `account` and `key` are ids. */
+/** A row of a list: `account` and `key` are ids. */
 interface Owned {
   readonly account: string;
   readonly key?: string | null;
 }
 
-/** Ids of what has a name, as they stand in texts. */
+/** Ids of objects with names, as they occur in texts. */
 const ids = /\b(?:acc|key|usr|app|sus)_[0-9A-Za-z]{1,40}/g;
 
 /** The rows, each with the name of its account. */
@@ -35,7 +34,10 @@ export async function withNames<Row extends Owned>(
   }));
 }
 
-/** The names of everything that the value mentions by id; a key's is followed by its account's, which tells twins apart. */
+/**
+ * The names of all objects whose ids occur in the value; the name of a key is followed by its account's, because keys can share
+ * names.
+ */
 export async function namesIn(store: Named, value: unknown): Promise<Record<string, string>> {
   const mentioned = new Set(JSON.stringify(value)?.match(ids));
   const names = await store.displayNames(mentioned);
@@ -49,7 +51,7 @@ export async function namesIn(store: Named, value: unknown): Promise<Record<stri
   );
 }
 
-/** The name of who acted, as `person:<id>` or `key:<id>`; the text itself for others, such as a rule. */
+/** The name of an actor such as `person:<id>` or `key:<id>`; the text itself for others, such as a rule. */
 export function actorName(names: Readonly<Record<string, string>>, actor: string): string {
   const id = actor.slice(actor.indexOf(':') + 1);
   return names[id] ?? actor;

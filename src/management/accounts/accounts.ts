@@ -1,4 +1,4 @@
-// What can be done with accounts: make, list, show, give a plan.
+// The use cases of accounts: create, list, show, change the plan or role.
 import type { z } from 'zod';
 import { type Account, operatorName, planOfNewAccount, type Role, roleOfNewAccount } from '../../domain/account.ts';
 import { normalEmail } from '../../domain/application.ts';
@@ -12,7 +12,7 @@ import { Fault, requireText } from '../fault.ts';
 import { requirePlan } from '../plans/plans.ts';
 import type { accountSchema } from './schemas.ts';
 
-/** @throws Fault for a name that is taken, or a plan that is not there. */
+/** @throws Fault for a name that is taken, or an unknown plan. */
 export function createAccount(
   store: Store,
   name: string,
@@ -24,7 +24,7 @@ export function createAccount(
     const trimmed = readAccountName(name);
     if (await within.findAccount(trimmed)) throw new Fault('account_taken', { name: trimmed }, 'conflict');
     if (plan !== undefined) await requirePlan(within, plan);
-    // Operators have no limits unless a plan is named.
+    // Operators have no limits unless a plan is given.
     return openAccount(within, trimmed, plan ?? planOfNewAccount(trimmed, role), author, { role }, role);
   });
 }
@@ -44,7 +44,7 @@ export function isAccountName(name: string): boolean {
   }
 }
 
-/** The account of that name, made if it is not there; `why` goes into the event of its making. */
+/** The account of that name, created if it does not exist; `why` is part of the event of its creation. */
 export function openAccount(
   store: Pick<Store, 'ensureAccount'>,
   name: string,
@@ -81,9 +81,9 @@ export interface AccountChange {
 }
 
 /**
- * Another role, another plan, or both, as one change. An operator without limits who becomes something else gets the plan
- * `default` where no other is named.
- * @throws Fault for the gate's own account, and for a plan that is not there; Refusal as the store does.
+ * Changes the role, the plan, or both at once. An operator without limits who gets another role gets the plan `default` unless
+ * another one is given.
+ * @throws Fault for the gateway's own account, and for an unknown plan; Refusal from the store.
  */
 export function changeAccount(
   store: Store,
@@ -120,12 +120,12 @@ export async function allowanceOf(store: Store, { plan }: Account): Promise<Plan
   return plan === unlimited ? unlimited : requirePlan(store, plan);
 }
 
-/** As people and programs read it. */
+/** As the management API shows it. */
 function shownPlan(plan: string | Unlimited): { readonly plan: string | null; readonly unlimited: boolean } {
   return plan === unlimited ? { plan: null, unlimited: true } : { plan, unlimited: false };
 }
 
-/** With how many keys it holds and which steps of the ladder are in force against it. */
+/** With the number of its keys and its suspensions in force. */
 export async function showAccount(
   store: Store,
   account: Account,

@@ -1,4 +1,4 @@
-// The rows of accounts, for operators and auditors.
+// The endpoints for accounts, for operators and auditors.
 
 import { z } from 'zod';
 import { roles } from '../../domain/account.ts';
@@ -49,7 +49,7 @@ export const accountEndpoints: readonly Endpoint[] = [
       ),
   }),
   endpoint('createAccount', 'post /accounts', {
-    summary: 'Make an account',
+    summary: 'Create an account',
     group: 'Accounts',
     needs: write,
     fresh: ({ body }) => body.role !== undefined && body.role !== 'member',
@@ -74,7 +74,7 @@ export const accountEndpoints: readonly Endpoint[] = [
     run: async ({ store, params, now }) => showAccount(store, await requireAccount(store, params['id'] ?? ''), now()),
   }),
   endpoint('changeAccount', 'patch /accounts/{id}', {
-    summary: 'Give an account another plan or role; another role ends its sessions',
+    summary: 'Change the plan or role of an account; a new role ends its sessions',
     group: 'Accounts',
     needs: write,
     fresh: ({ body }) => body.role !== undefined,
@@ -86,7 +86,7 @@ export const accountEndpoints: readonly Endpoint[] = [
       showAccount(store, await changeAccount(store, params['id'] ?? '', body, author), now()),
   }),
   endpoint('createLink', 'post /accounts/{id}/links', {
-    summary: 'A one-time link to hand on: to a new password, or to become the person of an account that has none',
+    summary: 'Create a one-time link: to choose a new password, or to set up an account without a person',
     group: 'Accounts',
     needs: write,
     fresh: 'always',
@@ -100,7 +100,8 @@ export const accountEndpoints: readonly Endpoint[] = [
       showLink(await linkFor(context, params['id'] ?? '', body.purpose, author)),
   }),
   endpoint('closeAccount', 'delete /accounts/{id}', {
-    summary: 'Close an account for good: keys revoked, its person and texts gone; its figures stay in the ledger',
+    summary:
+      'Close an account permanently: revokes its keys and removes its person and texts; usage figures stay in the ledger',
     group: 'Accounts',
     needs: write,
     fresh: 'always',

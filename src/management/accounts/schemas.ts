@@ -8,16 +8,18 @@ export const accountSchema = z
   .strictObject({
     id: id('acc'),
     name: z.string(),
-    plan: z.string().nullable().describe('null where, and only where, it is without limits'),
+    plan: z.string().nullable().describe('null if and only if it has no limits'),
     unlimited: z.boolean().describe('an operator who has no plan and no limits'),
-    role: z.enum(roles).describe('operator: changes everything; auditor: sees it; member: their own things'),
+    role: z
+      .enum(roles)
+      .describe('operator: may change everything; auditor: may see everything; member: only their own data'),
     person: z
       .strictObject({ name: z.string(), email: z.string(), emailVerified: z.boolean(), twoFactor: z.boolean() })
       .nullable()
-      .describe('who signs in to it'),
+      .describe('the person who signs in to it'),
     closedAt: timeOrNull,
     createdAt: time,
-    keys: z.int().describe('working keys'),
+    keys: z.int().describe('active keys'),
     inForce: z.array(z.strictObject({ id: z.string(), step: z.enum(steps), endsAt: timeOrNull })),
   })
   .meta({ id: 'Account' });

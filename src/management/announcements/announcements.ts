@@ -1,5 +1,5 @@
-// Announcements: make, change, delete; and for people, what is in force and what they have dismissed. The data plane follows
-// within a second.
+// The use cases of announcements: create, change, delete; and for each person, which are in force and not dismissed. The data
+// plane follows within a second.
 import type { z } from 'zod';
 import { type Announcement, announcementBounds, headerOf, isInForce } from '../../domain/announcement.ts';
 import { type Author, auditEvent } from '../../domain/audit.ts';
@@ -66,7 +66,7 @@ export function deleteAnnouncement(store: Store, id: string, author: Author): Pr
   });
 }
 
-/** The person does not see it any more. @throws Fault. */
+/** Hides the announcement from the person. @throws Fault. */
 export function dismissAnnouncement(store: Store, id: string, person: PersonId): Promise<void> {
   return store.atomically(async (within) => {
     const { id: known } = await requireAnnouncement(within, id);
@@ -74,7 +74,7 @@ export function dismissAnnouncement(store: Store, id: string, person: PersonId):
   });
 }
 
-/** What this person is told now. */
+/** The announcements that this person sees now. */
 export async function announcementsFor(
   store: AnnouncementStore,
   person: PersonId,

@@ -33,7 +33,7 @@ const fieldsOf = ({ from, until, ...rest }: Sent): AnnouncementFields => ({
 
 export const announcementEndpoints: readonly Endpoint[] = [
   endpoint('listAnnouncements', 'get /announcements', {
-    summary: 'All announcements, those that begin last first',
+    summary: 'All announcements, latest start first',
     group,
     needs: read,
     fresh: 'never',
@@ -42,7 +42,7 @@ export const announcementEndpoints: readonly Endpoint[] = [
     run: async ({ store }) => ({ items: (await store.listAnnouncements()).map(showAnnouncement), next: null }),
   }),
   endpoint('createAnnouncement', 'post /announcements', {
-    summary: 'Tell everybody who is signed in something, and callers too if the header is wanted',
+    summary: 'Create an announcement for everyone who is signed in and, with header, for callers',
     group,
     needs: write,
     fresh: 'always',
@@ -63,7 +63,7 @@ export const announcementEndpoints: readonly Endpoint[] = [
     run: shown,
   }),
   endpoint('changeAnnouncement', 'patch /announcements/{id}', {
-    summary: 'Change an announcement; people who have dismissed it do not see it again',
+    summary: 'Change an announcement; it stays hidden for people who have dismissed it',
     group,
     needs: write,
     fresh: 'always',
@@ -87,7 +87,7 @@ export const announcementEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('dismissAnnouncement', 'post /me/announcements/{id}/dismiss', {
-    summary: 'Do not show me an announcement again',
+    summary: 'Dismiss an announcement for the signed-in person',
     group,
     needs: 'person',
     fresh: 'never',

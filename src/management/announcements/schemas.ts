@@ -7,7 +7,7 @@ const words = text(announcementBounds.characters).nullable();
 const fields = {
   en: words.describe('the text in English; null: none'),
   ja: words.describe('the text in Japanese; null: none'),
-  from: time.describe('when it begins'),
+  from: time.describe('when it starts'),
   until: timeOrNull.describe('when it ends; null: when it is changed or deleted'),
   header: z.boolean().describe('answers to calls carry it as X-Sekisho-Announcement (RFC 8187)'),
 };

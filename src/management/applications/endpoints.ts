@@ -58,7 +58,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
     run: async ({ store }) => ({ mode: (await store.readRegistration()).mode }),
   }),
   endpoint('getRegistration', 'get /registration', {
-    summary: 'How registration is open',
+    summary: 'The registration settings',
     group: 'Applications',
     needs: read,
     fresh: 'never',
@@ -67,7 +67,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
     run: async ({ store }) => showRegistration(await store.readRegistration()),
   }),
   endpoint('changeRegistration', 'patch /registration', {
-    summary: 'Open or close registration; holds at once',
+    summary: 'Change the registration settings; takes effect immediately',
     group: 'Applications',
     needs: write,
     fresh: 'always',
@@ -78,7 +78,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
     run: async ({ store, body, author }) => showRegistration(await setRegistration(store, body, author)),
   }),
   endpoint('apply', 'post /applications', {
-    summary: 'Ask for access; the answer holds a token to come for the key with',
+    summary: 'Apply for access; the answer has a token for getting the key',
     group: 'Applications',
     needs: 'anybody',
     fresh: 'never',
@@ -103,7 +103,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('claimKey', 'post /applications/{id}/claim', {
-    summary: 'What became of an application, and its key, once, when it is approved',
+    summary: 'The status of an application and, once, its key after approval',
     group: 'Applications',
     needs: 'nothing',
     fresh: 'never',
@@ -122,7 +122,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('listApplications', 'get /applications', {
-    summary: 'Who has asked, the newest first',
+    summary: 'Applications, newest first',
     group: 'Applications',
     needs: read,
     fresh: 'never',
@@ -167,7 +167,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
     }),
   ),
   endpoint('reconsiderApplication', 'post /applications/{id}/reconsider', {
-    summary: 'Take back a rejection of the last ten minutes; its email is not sent',
+    summary: 'Undo a rejection of the last ten minutes; its email is not sent',
     group: 'Applications',
     needs: write,
     fresh: 'never',
@@ -177,7 +177,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
     run: async ({ store, params, author }) => showApplication(await reconsider(store, params['id'] ?? '', author)),
   }),
   endpoint('createConfirmation', 'post /applications/{id}/link', {
-    summary: 'A one-time link with which the applicant confirms the address, to hand on where there is no mail',
+    summary: 'Create a one-time link for the applicant to confirm the address, for gateways without mail',
     group: 'Applications',
     needs: write,
     fresh: 'never',
@@ -190,7 +190,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
       showLink(await confirmationLink({ store, portal }, await requireApplication(store, params['id'] ?? ''), author)),
   }),
   endpoint('listInvites', 'get /invites', {
-    summary: 'Invitations, the newest first; never their codes',
+    summary: 'Invitations, newest first, without their codes',
     group: 'Applications',
     needs: read,
     fresh: 'never',
@@ -202,7 +202,7 @@ export const applicationEndpoints: readonly Endpoint[] = [
     }),
   }),
   endpoint('createInvite', 'post /invites', {
-    summary: 'A code that lets somebody in; it is in this answer and nowhere else',
+    summary: 'Create an invitation; only this answer contains its code',
     group: 'Applications',
     needs: write,
     fresh: 'never',

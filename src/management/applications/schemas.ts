@@ -12,12 +12,12 @@ export const registrationSchema = z
       .describe(
         'open: at once; domain: at once for some domains; invite: with a code; approval: an operator decides; closed',
       ),
-    plan: word.describe('the plan of people who are let in, unless another is named'),
-    domains: z.array(text(253)).max(100).describe('of e-mail addresses that the mode domain lets in'),
+    plan: word.describe('the plan of new accounts, unless another is given'),
+    domains: z.array(text(253)).max(100).describe('email domains that the mode domain approves'),
     dotless: z
       .array(text(253))
       .max(100)
-      .describe('domains where dots before the @ mean nothing, so that such spellings are one mailbox'),
+      .describe('domains where dots before the @ are ignored, so that such spellings are one mailbox'),
     maxPending: z.int().min(0).max(1_000_000).describe('applications that may wait for a decision'),
   })
   .meta({ id: 'Registration' });
@@ -32,7 +32,7 @@ export const applicationSchema = z
     name: z.string(),
     email: z.string(),
     confirmedAt: timeOrNull.describe('when the owner of the mailbox confirmed it'),
-    person: id('usr').nullable().describe('who signs in with it'),
+    person: id('usr').nullable().describe('the person who signs in with it'),
     language: z.enum(languages).nullable(),
     wantedPlan: z.string().nullable(),
     purpose: z.string(),
@@ -41,9 +41,9 @@ export const applicationSchema = z
     createdAt: time,
     decidedAt: timeOrNull,
     decidedBy: z.string().nullable(),
-    decision: z.string().nullable().describe('a word to the applicant'),
+    decision: z.string().nullable().describe('a message to the applicant'),
     account: id('acc').nullable(),
-    claimedAt: timeOrNull.describe('when the key was handed over'),
+    claimedAt: timeOrNull.describe('when the applicant got the key'),
     held: z
       .enum(heldFor)
       .nullable()
@@ -62,7 +62,7 @@ export const newApplicationSchema = z
     email: text(254),
     purpose: text(2000),
     models: z.array(text(200)).max(20).optional(),
-    plan: word.optional().describe('that is wanted; what is given is decided'),
+    plan: word.optional().describe('the requested plan'),
     invite: text(200).optional(),
     password: z.string().min(1).max(500).optional().describe('to sign in with'),
     language: z.enum(languages).optional(),
@@ -73,11 +73,11 @@ export const appliedSchema = z
   .strictObject({
     id: id('app'),
     status: z.enum(['pending', 'approved', 'rejected']),
-    claim: z.string().describe('shown this once: with it the applicant comes for the key'),
+    claim: z.string().describe('shown only once; with it the applicant gets the key'),
     confirm: z
       .boolean()
       .describe(
-        'a letter is on its way; its link goes on with the application, or makes the address theirs who are in',
+        'an email is on its way; its link continues the application, or confirms the address of a person who already has access',
       ),
   })
   .meta({ id: 'Applied' });
@@ -87,7 +87,7 @@ export const claimedSchema = z
   .strictObject({
     status: z.enum(['pending', 'approved', 'rejected']),
     decision: z.string().nullable(),
-    key: keyWithSecretSchema.nullable().describe('once, when it is approved'),
+    key: keyWithSecretSchema.nullable().describe('returned once, after approval'),
   })
   .meta({ id: 'Claimed' });
 export const decisionSchema = z
@@ -105,13 +105,13 @@ export const inviteSchema = z
   })
   .meta({ id: 'Invite' });
 export const inviteWithCodeSchema = inviteSchema
-  .extend({ code: z.string().optional().describe('shown this once') })
+  .extend({ code: z.string().optional().describe('shown only once') })
   .meta({ id: 'InviteWithCode' });
 
 export const newInviteSchema = z
   .strictObject({
     email: text(254).nullable().default(null).describe('only for this address'),
     plan: word.nullable().default(null),
-    expiresAt: time.optional().describe('at most 30 days from now; in 7 days if nothing is said'),
+    expiresAt: time.optional().describe('at most 30 days from now; by default 7 days'),
   })
   .meta({ id: 'NewInvite' });

@@ -1,5 +1,4 @@
-// The audit log: who changed what, from what, to what, when. The store writes an event together with the change it tells
-// of; this file lists them.
+// Lists the audit log: who changed what, from what, to what, and when. The store writes an event together with its change.
 import type { z } from 'zod';
 import { iso } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
@@ -14,7 +13,7 @@ export interface AuditQuestion {
   readonly before?: string | undefined;
 }
 
-/** Things that a search may find of each kind; more would make an endless query of one letter. */
+/** How many subjects of each kind a search can match; a search for one letter would otherwise cause a huge query. */
 const mostFound = 100;
 
 /** The newest first, with the names of everything that the events mention by id. */

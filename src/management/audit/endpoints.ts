@@ -10,15 +10,15 @@ const read = 'management:read';
 
 export const auditEndpoints: readonly Endpoint[] = [
   endpoint('listAudit', 'get /audit', {
-    summary: 'Who changed what, from what, to what, when; the newest first',
+    summary: 'Who changed what, and when, newest first',
     group: 'Audit',
     needs: read,
     fresh: 'never',
     pace: 'look',
     query: z.strictObject({
       ...pageQuery,
-      subject: z.string().max(200).optional().describe('what was changed: an id, or the name of a plan or rule'),
-      search: z.string().max(200).optional().describe('the same, or a part of a name or of an email address'),
+      subject: z.string().max(200).optional().describe('the changed object: an id, or the name of a plan or rule'),
+      search: z.string().max(200).optional().describe('the same, or part of a name or email address'),
     }),
     answer: pageOf(auditSchema),
     run: async ({ store, query, refused }) => {

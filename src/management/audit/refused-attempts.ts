@@ -1,6 +1,5 @@
-// Sign-ins that failed and management calls that were refused, for the audit log: merged by source and minute, so that a stranger
-// who tries all day fills neither the disk nor the list. What was tried, a password or a key, is never looked at; an address or
-// an id is written down only where it belongs to somebody here.
+// Records failed sign-ins and refused management calls in the audit log, merged by source and minute, so that an attacker fills
+// neither the disk nor the list. The tried password or key is never read; an address or id is only recorded if it exists here.
 import type { Request, Response } from 'express';
 import { networkOf } from '../../domain/address.ts';
 import { readKeyId } from '../../domain/api-key.ts';
@@ -10,7 +9,7 @@ import type { KeyId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
 
-/** Rows that one minute adds at most, and those of them about one network; what is beyond is counted in a row for all. */
+/** Limits of rows per minute, in total and for one network; further attempts are counted in a common row. */
 const maxRows = { all: 20, network: 5 } as const;
 
 interface Counted {
@@ -22,7 +21,7 @@ interface Counted {
   count: number;
 }
 
-/** Whose door it was, as far as the request says; looked up before it is written. */
+/** Whom the attempt concerned, as far as the request tells; looked up before it is written. */
 type Whose = { readonly key?: KeyId; readonly mailbox?: string; readonly id?: string };
 
 export class RefusedAttempts {
@@ -49,7 +48,7 @@ export class RefusedAttempts {
     const { statusCode: status } = response;
     const { authorization, 'x-api-key': apiKey, cookie } = request.headers;
     const shown = authorization !== undefined || apiKey !== undefined || cookie !== undefined;
-    // A 401 to a request without any credential is a page that is open without a session.
+    // A 401 to a request without a credential comes from a page that is open without a session.
     if (status !== 403 && status !== 429 && !(status === 401 && shown)) return;
     const caller = response.locals['caller'] as { readonly id: string } | undefined;
     const text = typeof apiKey === 'string' ? apiKey : (authorization ?? '').replace(/^bearer\s+/i, '');
@@ -60,7 +59,7 @@ export class RefusedAttempts {
     this.#count({ action: 'call.refused', network: networkOf(address), whose, what, status });
   }
 
-  /** Counts a failed request of sign-in. */
+  /** Counts a failed sign-in. */
   noteSignIn(address: string, request: Request, response: Response): void {
     const { statusCode: status } = response;
     const location = response.getHeader('location');
@@ -74,7 +73,7 @@ export class RefusedAttempts {
     this.#count({ action: 'sign-in.refused', network: networkOf(address), whose, what, status });
   }
 
-  /** Writes down what was counted; an operator who looks sees it. */
+  /** Writes the counts, so that an operator who opens the audit log sees them. */
   flush(): Promise<void> {
     const counts = [...this.#counts.values()];
     this.#counts = new Map();
@@ -96,7 +95,7 @@ export class RefusedAttempts {
       return;
     }
     const mine = [...this.#counts.values()].filter(({ network }) => network === tried.network).length;
-    // One place is kept for the row of everybody else.
+    // One place is reserved for the common row.
     const room = this.#counts.size < maxRows.all - refusalActions.length;
     const merged: Omit<Counted, 'count'> = room
       ? mine < maxRows.network

@@ -11,6 +11,6 @@ export const auditSchema = z
     subject: z.string(),
     from: z.record(z.string(), z.unknown()).nullable(),
     to: z.record(z.string(), z.unknown()).nullable(),
-    names: z.record(z.string(), z.string()).describe('names of what the event mentions by id'),
+    names: z.record(z.string(), z.string()).describe('names of the objects whose ids the event contains'),
   })
   .meta({ id: 'AuditEvent' });

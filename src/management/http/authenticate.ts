@@ -1,6 +1,6 @@
-// Identifies the caller of the management API by a key in a header or a session in a cookie, never both at once. A cookie opens nothing
-// that another site could have asked for: what changes something needs our own origin and a JSON body. The data plane asks after
-// keys in the same store in its own way; the two planes never call each other, and no cookie opens that one.
+// Identifies the caller of the management API by a key in a header or a session in a cookie, never both. A cookie has no effect
+// on requests from other sites: changes require the gateway's own origin and a JSON body. The data plane looks up keys in the
+// same store by itself; the two planes never call each other, and the data plane accepts no cookies.
 
 import type { Request } from 'express';
 import { type Account, mayManage } from '../../domain/account.ts';
@@ -20,20 +20,20 @@ import type { Origins } from './origin.ts';
 import { Problem } from './problem.ts';
 
 /**
- * Which callers a row is for. `nothing`: all; `anybody`: all, and a session is read if there is one; `self`: a working key, or
- * a session with an account; `person`: a session; the scopes: callers who may read, or change, everything.
+ * Who may call an endpoint. `nothing`: everyone; `anybody`: everyone, and a session is read if there is one; `self`: a valid
+ * key, or a session with an account; `person`: a session; the scopes: callers who may read, or change, everything.
  */
 export type Needs = 'nothing' | 'anybody' | 'self' | 'person' | 'management:read' | 'management:write';
 
 export interface Caller {
   /** The session of a person. */
   readonly session: string | undefined;
-  /** Id of the key or the person; empty for anybody. */
+  /** Id of the key or the person; empty for anonymous callers. */
   readonly id: string;
   readonly key: StoredKey | undefined;
   readonly person: Person | undefined;
   readonly account: Account | undefined;
-  /** Signed in a few minutes ago, which is asked of what is felt; keys are always as good as new. */
+  /** Whether the sign-in is recent, which some endpoints require; always true for keys. */
   readonly fresh: boolean;
   readonly reads: boolean;
   readonly writes: boolean;
@@ -50,13 +50,13 @@ export const anybody: Caller = {
   writes: false,
 };
 
-/** Counts what comes from an address, wrong keys for one; the data plane's counts of those are the same ones. */
+/** Counts attempts by address, such as wrong keys, which are counted together with those of the data plane. */
 export interface FailureBudget {
   waitSeconds(address: string): number;
   note(address: string): void;
 }
 
-/** What is looked up of somebody. */
+/** The facts about a caller that are looked up. */
 type Lookups = Pick<Store, 'findCaller' | 'findPerson' | 'findAccount' | 'listSuspensions' | 'sessionStands'>;
 
 export interface Authentication {
@@ -64,7 +64,7 @@ export interface Authentication {
   readonly signIn: Pick<SignIn, 'sessionOf'>;
   readonly failures: FailureBudget;
   readonly trustedProxies: AddressBlocks;
-  /** Where a request says that it comes from. */
+  /** Where a request claims to come from. */
   readonly origins: Pick<Origins, 'isOurs' | 'isForeign'>;
   readonly now: () => WallMs;
 }
@@ -82,7 +82,7 @@ export async function authenticate(request: Request, authentication: Authenticat
     if (caller) return caller;
   }
   if (needs === 'anybody') {
-    // Another site must not sign somebody in here either (login CSRF).
+    // Another site must not be able to sign a person in here, either (login CSRF).
     if (authentication.origins.isForeign(request)) throw new Problem('cross_site');
     return anybody;
   }
@@ -90,8 +90,8 @@ export async function authenticate(request: Request, authentication: Authenticat
 }
 
 /**
- * The same caller as they are now, by their ids: a body may take its time, a stream an hour, and what was decided on
- * another connection holds here at once. `store`: that of the decision which is to be made on it.
+ * Looks the same caller up again by their ids, because a body can take seconds and a stream an hour, and changes must take effect
+ * immediately. `store`: that of the transaction in which the decision is made.
  * @throws Problem `unauthenticated`, `forbidden`.
  */
 export async function stillStands(
@@ -154,7 +154,7 @@ async function callerOfKey(text: string, request: Request, authentication: Authe
   return callerOfFound(found, request, authentication);
 }
 
-/** @throws Problem where the key works no more, or not from here. */
+/** @throws Problem if the key is no longer valid, or not from this address. */
 function callerOfFound(
   { key, account, suspensions }: StoredCaller,
   request: Request,
@@ -170,7 +170,7 @@ function callerOfFound(
   const blocks = new AddressBlocks(key.cidr);
   if (!blocks.empty && !blocks.contains(address)) throw new Problem('forbidden', { said: say('key_address', {}) });
   const mine = suspensions.filter((suspension) => hits(suspension, key.lineage));
-  // A suspended caller may still read why; requests that change anything are refused.
+  // A suspended caller may still read the reason; requests that change anything are refused.
   const { refused } = restrictionsOf(mine, now);
   const may = (scope: 'management:read' | 'management:write'): boolean =>
     refused === undefined && key.scopes.includes(scope) && mayManage(account.role, scope);
@@ -225,16 +225,16 @@ function credentialOf({ headers }: Request): string | undefined {
   return bearer ?? (typeof apiKey === 'string' ? apiKey : undefined);
 }
 
-/** The key that makes or changes another; undefined for a person, whom nothing binds but their role. */
+/** The key that creates or changes another one; undefined for a person, who is only restricted by their role. */
 export const makerOf = ({ key, account }: Caller): Maker | undefined => (key && account ? { key, account } : undefined);
 
-/** The account of a caller who has one, which `self` has shown. @throws Problem `forbidden`. */
+/** The account of the caller, which `self` ensures. @throws Problem `forbidden`. */
 export function ownAccount({ account }: Caller): Account {
   if (!account) throw new Problem('forbidden');
   return account;
 }
 
-/** The person of a caller who is one, which `person` has shown. @throws Problem `forbidden`. */
+/** The person of the caller, which `person` ensures. @throws Problem `forbidden`. */
 export function ownPerson({ person }: Caller): Person {
   if (!person) throw new Problem('forbidden');
   return person;

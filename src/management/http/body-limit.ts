@@ -1,13 +1,16 @@
-// A body must be small and come in time: the listener has no limit of its own, since blobs for models may take hours.
+// Limits the size and the time of a body. The listener has no such limit, because uploads of models can take hours.
 import type { Request, Response } from 'express';
 import { Problem } from './problem.ts';
 
 const bodyMs = 20_000;
 
-/** Cuts the connection if the body is not whole after 20 s. @throws Problem `body_too_large` where it says so itself. */
+/**
+ * Cuts the connection if the body is not complete after 20 s. @throws Problem `body_too_large` if its declared length is too
+ * large.
+ */
 export function limitBody(request: Request, response: Response, bytes: number): void {
   if (Number(request.headers['content-length'] ?? 0) > bytes) {
-    // What is still on its way is not waited for.
+    // Does not wait for the rest of the body.
     response.set('connection', 'close');
     throw new Problem('body_too_large');
   }
@@ -17,7 +20,7 @@ export function limitBody(request: Request, response: Response, bytes: number): 
   response.once('finish', stop);
 }
 
-/** Discards a body that no row reads, and cuts the connection if there is more of it, or if it is not over after 20 s. */
+/** Discards a body that the endpoint does not read; cuts the connection if it is too large, or not complete after 20 s. */
 export function dropBody(request: Request, bytes: number): void {
   let dropped = 0;
   const timer = setTimeout(() => request.destroy(), bodyMs);

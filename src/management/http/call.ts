@@ -1,4 +1,4 @@
-// A request to a row as the row sees it: what the router works with, what was sent, and who calls, in one object.
+// A request as an endpoint sees it: the tools of the router, the parsed input, and the caller, in one object.
 import type { Request, Response } from 'express';
 import type { KeyId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
@@ -10,16 +10,16 @@ import type { SharedAnswers } from './send.ts';
 export interface ApiTools extends RequestContext {
   readonly authentication: Authentication;
   readonly endpoints: readonly Endpoint[];
-  /** Documents that anybody may read. */
+  /** Public documents. */
   readonly shared: SharedAnswers;
-  /** A call was made with a key, whatever becomes of it. */
+  /** Called when a call was made with a key, whatever its result. */
   readonly onKeyUse: (id: KeyId, at: WallMs) => void;
-  /** Something was changed: what the data plane remembers may be old. */
+  /** Called after a change, because caches of the data plane may be outdated. */
   readonly onChange: () => void;
   readonly onError: (error: unknown, requestId: string) => void;
 }
 
-/** What was sent, as the schemas of the row read it. */
+/** The input, as parsed by the schemas of the endpoint. */
 export interface Asked {
   readonly query: unknown;
   readonly body: unknown;

@@ -1,5 +1,5 @@
-// Lists in pages. A cursor names the last thing that was seen, not a number of things to pass over, so a list that grows
-// meanwhile neither repeats nor leaves out; it is opaque to clients and is read strictly.
+// Splits lists into pages. A cursor has the last entry that was returned, not an offset, so a growing list neither repeats nor
+// skips entries. It is opaque to clients and parsed strictly.
 import { say } from '../../domain/sentences.ts';
 import type { Page } from '../../store/ports/page.ts';
 import { Problem } from './problem.ts';
@@ -14,7 +14,7 @@ interface Pageful<T> {
   readonly next: string | null;
 }
 
-/** A page of what is in the order of its making. */
+/** A page of a list in order of creation. */
 export async function pageAfter<T extends { readonly createdAt: number; readonly id: string }, S>(
   { limit, cursor }: Asked,
   list: (page: Page) => Promise<T[]>,
@@ -28,7 +28,7 @@ export async function pageAfter<T extends { readonly createdAt: number; readonly
   return { items: await Promise.all(shown.map(show)), next };
 }
 
-/** A page of what is listed the newest first, by ids that begin with their time. */
+/** A page of a list with the newest first, by ids that start with their time. */
 export async function pageBefore<T extends { readonly id?: unknown }, S>(
   { limit, cursor }: Asked,
   list: (page: { readonly limit: number; readonly before?: string }) => Promise<T[]>,
@@ -41,7 +41,7 @@ export async function pageBefore<T extends { readonly id?: unknown }, S>(
   return { items: shown.map(show), next: found.length > limit && last ? write(String(last.id)) : null };
 }
 
-/** The cursor that names an id. */
+/** The cursor for an id. */
 export const writeId = (id: string): string => write(id);
 
 function write(text: string): string {
@@ -54,7 +54,7 @@ function readPlace(cursor: string): { at: number; id: string } {
   return { at: Number(match[1]), id: match[2] as string };
 }
 
-/** The id that a cursor names. @throws Problem `invalid`. */
+/** The id in a cursor. @throws Problem `invalid`. */
 export function readId(cursor: string): string {
   const id = Buffer.from(cursor, 'base64url').toString('latin1');
   if (!/^[a-z]{3}_[A-Za-z0-9]{1,60}$/.test(id)) throw new Problem('invalid', { said: say('cursor_foreign', {}) });

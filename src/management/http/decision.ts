@@ -1,5 +1,5 @@
-// One call of the management API as one decision: the caller's right, If-Match, Idempotency-Key and the use case itself, which
-// the router runs in one transaction of the store.
+// One call of the management API: the caller's rights, If-Match, Idempotency-Key and the use case, which the router runs in one
+// transaction of the store.
 
 import type { Request, Response } from 'express';
 import { digestOf } from '../../domain/api-key.ts';
@@ -16,8 +16,8 @@ export interface Done {
 }
 
 /**
- * Does it, if the caller still may: the body has taken its time since the head was looked at, and `tools.store` is that of
- * the transaction in which it is done.
+ * Runs the use case if the caller is still allowed to: time has passed between head and body. `tools.store` is that of the
+ * transaction.
  */
 export async function carryOut(
   row: Endpoint,
@@ -38,7 +38,7 @@ export async function carryOut(
   return { status: 200, body: await row.run(call) };
 }
 
-/** No authority grows through a key. @throws Problem `forbidden`. */
+/** A key cannot grant more than it has. @throws Problem `forbidden`. */
 async function refuseBound({ boundKeys }: Endpoint, call: AnyCall): Promise<void> {
   const { key } = call.caller;
   if (!key || boundKeys === 'may' || !isBound(key)) return;
@@ -48,12 +48,12 @@ async function refuseBound({ boundKeys }: Endpoint, call: AnyCall): Promise<void
   });
 }
 
-/** The representation's own name: it changes when, and only when, what stands there does. */
+/** The ETag of a representation: it changes if and only if the representation does. */
 export function etagOf(body: unknown): string {
   return `"${digestOf(JSON.stringify(body)).slice(0, 24)}"`;
 }
 
-/** If-Match (RFC 9110 §13.1.1): the change is made to what the caller has seen, or not at all. */
+/** If-Match (RFC 9110 §13.1.1): the change applies to the version that the caller has seen, or not at all. */
 async function refuseStale(row: Endpoint, call: AnyCall, ifMatch: string | undefined): Promise<void> {
   if (ifMatch === undefined || ifMatch === '*' || !row.before) return;
   const current = etagOf(await row.before(call));
@@ -61,9 +61,8 @@ async function refuseStale(row: Endpoint, call: AnyCall, ifMatch: string | undef
 }
 
 /**
- * With an Idempotency-Key a creation happens once, however often it is sent; a secret is shown the first time only. The
- * claim of the name and the creation are one transaction, so that neither is there without the other. 200: it was there
- * already.
+ * With an Idempotency-Key, a creation happens once, however often it is sent; a secret is shown the first time only. The claim
+ * of the key and the creation are one transaction. Returns 200 if it was created before.
  */
 async function createOnce(
   row: Endpoint,
@@ -84,7 +83,7 @@ async function createOnce(
     if (taken.digest !== digest) throw new Problem('repeat_differs');
     if (taken.made !== null) return { status: 200, body: await row.again(call, taken.made) };
   }
-  // What was made already was made to what the caller had seen then.
+  // A repeated creation was already checked against the version that the caller had seen.
   await refuseStale(row, call, seen);
   const made = await row.run(call);
   await store.finishRepeatable(keyId, name, row.madeAs(made));

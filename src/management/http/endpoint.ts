@@ -1,5 +1,5 @@
-// One row of the management API: method, path, who may, what goes in, what comes out, what is done. The router, the
-// OpenAPI document and the reference page are all made from these rows.
+// One endpoint of the management API: method, path, callers, input, output, and its use case. The router, the OpenAPI document
+// and the reference page are all generated from endpoints.
 import type { z } from 'zod';
 import type { Author } from '../../domain/audit.ts';
 import type { PersonId } from '../../domain/id.ts';
@@ -18,7 +18,7 @@ import type { PaceName } from './pace.ts';
 
 export type Method = 'get' | 'post' | 'patch' | 'delete';
 
-/** What every row gets to work with. */
+/** What every endpoint can use. */
 export interface RequestContext extends OnboardingContext {
   readonly timeZone: string;
   readonly encryption: {
@@ -26,23 +26,23 @@ export interface RequestContext extends OnboardingContext {
     readonly authority: () => string | null;
     readonly now: () => EncryptionNow;
   };
-  /** How the mail server and the providers answered last. */
+  /** The last results of contacting the mail server and the providers. */
   readonly connections: Pick<Connections, 'look'>;
-  /** What the gate calls itself. */
+  /** The name of the gateway. */
   readonly gateName: string;
-  /** Whether everybody may see how the models are. */
+  /** Whether the public status page is on. */
   readonly hasStatusPage: boolean;
-  /** What the data plane does now. */
+  /** The current state of the data plane. */
   readonly introspection: Introspection;
-  /** The model servers of this gate now, and what the settings say about those that are added. */
+  /** The current model servers, and the settings for added ones. */
   readonly servers: ServerIntrospection;
   readonly serverRules: ServerRules;
-  /** The published services of this gate now, and what the settings say about those that are added. */
+  /** The current published services, and the settings for added ones. */
   readonly routes: RouteIntrospection;
   readonly routeRules: () => RouteRules;
   readonly now: () => WallMs;
   readonly nowMs: () => MonotonicMs;
-  /** Refused tries that were counted and not yet written into the audit log. */
+  /** Refused attempts that were counted but not yet written to the audit log. */
   readonly refused: { readonly flush: () => Promise<void> };
   /** Counts applications by address. */
   readonly applications: FailureBudget;
@@ -50,10 +50,10 @@ export interface RequestContext extends OnboardingContext {
 
 export interface Call<P, Q, B> extends RequestContext {
   readonly caller: Caller;
-  /** Opens a session for somebody whose right to it was shown. */
+  /** Opens a session for a person who has proved their identity. */
   readonly openSession: (id: PersonId) => Promise<void>;
   readonly author: Author;
-  /** What the caller reads best. */
+  /** The preferred language of the caller. */
   readonly language: Language;
   readonly address: string;
   readonly params: P;
@@ -61,24 +61,26 @@ export interface Call<P, Q, B> extends RequestContext {
   readonly body: B;
 }
 
-/** A call whose query and body its row reads by itself. */
+/** A call whose endpoint reads query and body itself. */
 export type AnyCall = Call<Record<string, string>, never, never>;
 
 /**
- * Must a person have signed in a few minutes ago? `always` where it is felt or gives power away, or where the call says
- * so; `never` for reading, for one's own little things, and for what only takes power away.
+ * Whether a person needs a recent sign-in. `always` for changes that have serious consequences or grant rights, or a function
+ * of the
+ * call; `never` for reading, for minor changes of one's own data, and for changes that only remove rights.
  */
 export type Fresh = 'always' | 'never' | ((call: AnyCall) => boolean | Promise<boolean>);
 
 /**
- * May a key do it that is bound: that ends, or has networks, models, a certificate or limits of its own? People who are let in, set up,
- * given more or freed through one would not be bound as it is, so a row that changes things says so where it cannot do that.
+ * Whether a restricted key may call it: one that expires, or has networks, models, a certificate or limits of its own. People
+ * who are
+ * admitted, set up, given more rights or freed with it would not have its restrictions, so endpoints that do this refuse it.
  */
 export type BoundKeys = 'may' | 'may not' | ((call: AnyCall) => boolean | Promise<boolean>);
 
 export interface Endpoint {
   readonly method: Method;
-  /** With {name} for a parameter. */
+  /** With `{name}` for a parameter. */
   readonly path: string;
   readonly name: string;
   readonly summary: string;
@@ -88,34 +90,34 @@ export interface Endpoint {
   readonly body: z.ZodType | undefined;
   /** Undefined: 204 and no body. */
   readonly answer: z.ZodType | undefined;
-  /** It makes something: 201, and an Idempotency-Key may stand in its head. */
+  /** It creates something: the status is 201, and an Idempotency-Key is accepted. */
   readonly creates: boolean;
-  /** What stands there now, for If-Match; undefined where there is nothing to compare. */
+  /** The current representation, for If-Match; undefined if there is nothing to compare. */
   readonly before: ((call: AnyCall) => Promise<unknown>) | undefined;
-  /** What of an answer its ETag stands for; the whole of it, if nothing is said. `before` gives the same. */
+  /** The part of an answer that its ETag represents; by default all of it. `before` returns the same part. */
   readonly tag: ((answer: unknown) => unknown) | undefined;
-  /** What a repeated creation gives: the thing by its id. */
+  /** Finds the created object by its id, for a repeated creation. */
   readonly again: ((call: RequestContext, id: string) => Promise<unknown>) | undefined;
   readonly fresh: Fresh;
   readonly boundKeys: BoundKeys;
   readonly pace: PaceName;
   /**
-   * Whether the whole call is one decision: caller, If-Match, Idempotency-Key and what is done stand or fall in one
-   * transaction. Not where another than the store takes part (the sign-in library, the data plane).
+   * Whether the call is one transaction: caller, If-Match, Idempotency-Key and the use case. Not possible if others than the
+   * store take part (the sign-in library, the data plane).
    */
   readonly atomic: boolean;
-  /** By what a repeated creation is found again. */
+  /** The id by which a repeated creation finds the object. */
   readonly madeAs: (made: unknown) => string;
   readonly run: (call: AnyCall) => Promise<unknown>;
-  /** Text that is sent as it is made, instead of JSON. */
+  /** Text that is streamed instead of JSON. */
   readonly stream: Stream | undefined;
 }
 
 interface Stream {
   readonly type: 'text/csv' | 'text/event-stream' | 'application/json' | 'application/jsonl';
-  /** Name under which a browser files it. */
+  /** The name of a downloaded file. */
   readonly file?: string;
-  /** Ends when the caller has gone. */
+  /** Aborts when the caller has disconnected. */
   readonly pieces: (call: AnyCall, gone: AbortSignal) => AsyncIterable<string>;
 }
 
@@ -143,7 +145,7 @@ interface Row<Q extends z.ZodRawShape, B extends z.ZodType, A extends z.ZodType>
   ) => Promise<z.output<A> | undefined>;
 }
 
-/** Puts a row together; `place` is `get /keys/{id}`. */
+/** Creates an endpoint; `place` is such as `get /keys/{id}`. */
 export function endpoint<Q extends z.ZodRawShape, B extends z.ZodType, A extends z.ZodType>(
   name: string,
   place: `${Method} /${string}`,
@@ -181,7 +183,7 @@ function idOf(made: unknown): string {
   return id ?? name ?? '';
 }
 
-/** A row that answers with a text as it is made. */
+/** An endpoint that streams a text. */
 export function streamed<Q extends z.ZodRawShape>(
   name: string,
   place: `get /${string}`,

@@ -1,4 +1,4 @@
-// The fields that many schemas of the management API share, and the page of a list.
+// Fields that many schemas of the management API share, and pages of lists.
 import { z } from 'zod';
 import { type RouteScope, scopes } from '../../domain/scope.ts';
 
@@ -14,7 +14,7 @@ export const scope = z.union([z.enum(scopes), routeScope]);
 export const name = text(200);
 export const word = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/);
 
-/** A page of a list, and where the next begins. */
+/** A page of a list, with the cursor of the next one. */
 export const pageOf = <T extends z.ZodType>(
   item: T,
 ): z.ZodObject<{ items: z.ZodArray<T>; next: z.ZodNullable<z.ZodString> }> =>

@@ -1,5 +1,4 @@
-// The OpenAPI 3.1 document of the management API, made from its rows: what is validated and what is documented cannot
-// differ, because they are one thing.
+// Generates the OpenAPI 3.1 document of the management API from its endpoints, so that validation and documentation cannot differ.
 import { z } from 'zod';
 import type { Endpoint } from './endpoint.ts';
 import { problemSchema } from './problem.ts';
@@ -91,8 +90,8 @@ function queryParameters(query: z.ZodObject | undefined): Json[] {
 }
 
 /**
- * A shape as JSON Schema (draft 2020-12, OpenAPI 3.1 §4.8.24). Every shape with an id becomes a component, and the places
- * that use it refer to it. One name has one definition: a second, different one is an error of ours and throws.
+ * Converts a schema to JSON Schema (draft 2020-12, OpenAPI 3.1 §4.8.24). Every schema with an id becomes a component, which its
+ * uses refer to. Throws if two different schemas have the same id.
  */
 function lift(shape: z.ZodType, io: 'input' | 'output', components: Json): Json {
   const { $schema: _dialect, ...made } = z.toJSONSchema(shape, { io, unrepresentable: 'any', reused: 'inline' });

@@ -1,5 +1,5 @@
-// By which name pages reach this gate. With PUBLIC_URL there is one; without it the names are this machine's own, so that the
-// first five minutes need no setting, and a stranger's name that was made to point here (DNS rebinding) opens nothing.
+// The host names under which pages reach this gateway. With PUBLIC_URL there is one; without it, the names of this machine are
+// accepted, so that the first minutes need no setting, while other names that point here (DNS rebinding) are refused.
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
@@ -10,8 +10,9 @@ export class Origins {
   readonly #names: () => readonly string[];
 
   /**
-   * `url` is where links point; `fixed`: the operator said so, and no other name will do. `names`: those that the gate has
-   * a certificate for; another name that points here fails in the handshake.
+   * `url`: where links point. `fixed`: the operator has set it, and no other name is accepted. `names`: names for which the
+   * gateway has a
+   * certificate; other names fail in the handshake.
    */
   constructor(url: URL, fixed: boolean, names: () => readonly string[] = () => []) {
     this.#url = url;
@@ -19,9 +20,9 @@ export class Origins {
     this.#names = names;
   }
 
-  /** Is the request for a page under a name of ours? */
+  /** Whether the request uses one of the gateway's names. */
   knows({ headers, rawHeaders = [] }: Pick<IncomingMessage, 'headers'> & Partial<IncomingMessage>): boolean {
-    // Of two Host lines Node shows the first, and a proxy in front may have read the other (RFC 9112, section 3.2).
+    // Node shows the first of two Host lines, and a proxy in front may have used the other (RFC 9112, section 3.2).
     if (rawHeaders.filter((word, at) => at % 2 === 0 && /^host$/i.test(word)).length > 1) return false;
     const host = headers.host ?? '';
     if (this.#fixed) return canonicalHost(host, this.#url.protocol) === this.#url.host;
@@ -35,8 +36,8 @@ export class Origins {
   }
 
   /**
-   * Does a browser say that another site asked for it? It says so by itself, and no page can make it say otherwise (Fetch
-   * Metadata; RFC 6454 for browsers that only say Origin). Programs send neither, and carry no cookies.
+   * Whether a browser reports that another site caused the request. Pages cannot change these headers (Fetch Metadata; RFC 6454 for
+   * browsers that only send Origin). Programs send neither, and have no cookies.
    */
   isForeign(request: Pick<IncomingMessage, 'headers' | 'method'>): boolean {
     const { headers, method } = request;
@@ -45,11 +46,11 @@ export class Origins {
     if (site === undefined && origin === undefined) return false;
     if (!this.knows(request)) return true;
     if (origin !== undefined && !this.#isHere(origin, headers.host ?? '')) return true;
-    // "none" is an address that somebody typed; that changes nothing.
+    // "none": the person entered the address, which changes nothing.
     return site !== undefined && site !== 'same-origin' && !(site === 'none' && isSafe(method));
   }
 
-  /** May the request act with the cookie it carries? A request that changes something must say where it comes from. */
+  /** Whether the cookie of the request counts. A request that changes something must state its origin. */
   isOurs(request: Pick<IncomingMessage, 'headers' | 'method'>): boolean {
     const { headers, method } = request;
     if (this.isForeign(request) || !this.knows(request)) return false;
@@ -63,8 +64,8 @@ export class Origins {
 }
 
 /**
- * A Host header as an address has it: names in lower case (RFC 9110 §4.2.3), without the port that the scheme has anyway,
- * which some proxies and programs write. Empty where it is none.
+ * Normalizes a Host header: names in lower case (RFC 9110 §4.2.3), without the default port of the scheme, which some proxies and
+ * programs send. Empty if it is not valid.
  */
 function canonicalHost(host: string, protocol: string): string {
   if (!/^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(host)) return '';

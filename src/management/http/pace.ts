@@ -1,5 +1,5 @@
-// How often a row may be asked, by one person or key and from one source, and how many may run at once. Every row names its
-// pace. A bucket that fills evenly (GCRA, ITU-T I.371), so that a caller cannot use two minutes' worth around the turn of a minute.
+// Rate limits of endpoints, per person or key and per address, and how many calls may run at once. Every endpoint has a pace. The
+// limiter is GCRA (ITU-T I.371), so a caller cannot use the quota of two minutes around the turn of a minute.
 
 import { networkOf } from '../../domain/address.ts';
 import { say } from '../../domain/sentences.ts';
@@ -7,43 +7,46 @@ import type { MonotonicMs } from '../../domain/time.ts';
 import { Problem } from './problem.ts';
 
 export interface Pace {
-  /** In a minute, by one person or key; rows of one pace share it. */
+  /** Per minute, for one person or key; endpoints with the same pace share it. */
   readonly each: number;
-  /** In a minute, from one address, by all its callers together. */
+  /** Per minute, from one address, for all its callers together. */
   readonly source: number;
-  /** At the same time, by one person or key and by all together. */
+  /** At the same time, for one person or key, and for all together. */
   readonly atOnce?: { readonly each: number; readonly all: number };
 }
 
 export const paces = {
-  /** A page that opens asks a few of these. */
+  /** Opening a page makes a few of these calls. */
   look: { each: 600, source: 3_000 },
   change: { each: 240, source: 1_200 },
   /** Sums over the ledger. */
   sum: { each: 120, source: 600, atOnce: { each: 6, all: 12 } },
-  /** Reads much of the ledger, or all of it. */
+  /** Reads large parts of the ledger. */
   read: { each: 20, source: 60, atOnce: { each: 1, all: 3 } },
   /** Stays open. */
   watch: { each: 60, source: 240, atOnce: { each: 8, all: 64 } },
-  /** Anybody may ask: by address alone. Codes and claims cannot be guessed; the ones that cost an email or a hash are counted again. */
+  /**
+   * For everyone; only limited by address. Codes and claims cannot be guessed; calls that cost an email or a hash have further
+   * limits.
+   */
   door: { each: 120, source: 120 },
 } as const satisfies Record<string, Pace>;
 
 export type PaceName = keyof typeof paces;
 
 /**
- * What one source may be sent of documents and files that anybody may read, in a minute: some 350 first visits to the portal.
- * The system takes a whole answer for a reader that takes nothing, so that the bytes cost their sender the same.
+ * Bytes of public documents and files per minute and address: about 350 first visits to the portal. The operating system buffers a
+ * whole answer even for a reader that reads nothing, so such a reader costs as much as any other.
  */
 const sharedBytesPerMinute = 128 * 1024 * 1024;
 
 const minuteMs = 60_000;
-/** Callers who are remembered; those who may ask again at full pace are forgotten first. */
+/** Callers who are remembered; those whose bucket is full again are forgotten first. */
 const most = 20_000;
 
 export class Paces {
   readonly #nowMs: () => MonotonicMs;
-  /** When each would be back at a full pace. */
+  /** When each bucket will be full again. */
   readonly #fullAt = new Map<string, number>();
   readonly #running = new Map<string, number>();
 
@@ -51,7 +54,10 @@ export class Paces {
     this.#nowMs = nowMs;
   }
 
-  /** Counts one call from an address; one IPv6 network has more addresses than anybody could count. @throws Problem `too_many_requests`. */
+  /**
+   * Counts one call from an address, or from an IPv6 network, which has too many addresses. @throws Problem
+   * `too_many_requests`.
+   */
   fromSource(pace: PaceName, address: string): void {
     this.#take(`${pace} from ${networkOf(address)}`, paces[pace].source);
   }
@@ -62,7 +68,7 @@ export class Paces {
   }
 
   /**
-   * Counts one call of a person or key, and takes a place where those are bounded; gives the way to give it back.
+   * Counts one call of a person or key, and takes a place if concurrent calls are limited; returns a function that releases it.
    * @throws Problem `too_many_requests`.
    */
   enter(name: PaceName, who: string): () => void {
@@ -94,7 +100,7 @@ export class Paces {
     const next = Math.max(this.#fullAt.get(who) ?? 0, now) + (minuteMs * amount) / perMinute;
     const waitMs = next - now - minuteMs;
     if (waitMs > 0) throw new Problem('too_many_requests', { retryAfterSeconds: Math.ceil(waitMs / 1_000) });
-    // Set anew at the end, so that the first are those who asked the longest ago.
+    // Moved to the end, so that the first entries are the least recently used.
     this.#fullAt.delete(who);
     this.#fullAt.set(who, next);
     if (this.#fullAt.size > most) this.#forget(now);

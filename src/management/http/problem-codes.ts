@@ -1,5 +1,5 @@
-// The codes with which the management API and sign-in refuse, each with its status and its sentence in both languages. Pure data: the
-// pages read it too.
+// The problem codes of the management API and sign-in, each with its status and its title in both languages. Pure data, which the
+// portal imports, too.
 import type { Language } from '../../domain/person.ts';
 
 export const problems = {

@@ -1,5 +1,5 @@
-// How the management API refuses: RFC 9457 problem details, with the title in English or Japanese. The dialects of the data
-// plane are for clients of model servers.
+// Errors of the management API: RFC 9457 problem details, with the title in English or Japanese. The dialects of the data plane are
+// only for clients of model servers.
 import type { ErrorRequestHandler, Request, Response } from 'express';
 import { z } from 'zod';
 import { type Language, languages } from '../../domain/person.ts';
@@ -18,12 +18,12 @@ const saidShape = {
   parameters: z
     .record(z.string(), parameter)
     .optional()
-    .describe('what stands in it; an object is a part with a reason of its own'),
+    .describe('the values in it; an object is a part with its own reason'),
 };
 
 export const problemSchema = z
   .strictObject({
-    type: z.string().describe('about:blank: the code says what it is'),
+    type: z.string().describe('about:blank; the code identifies the problem'),
     title: z.string(),
     status: z.int(),
     code: z.string().describe('stable word for programs'),
@@ -33,17 +33,17 @@ export const problemSchema = z
     errors: z
       .array(z.strictObject({ at: z.string().describe('JSON path or parameter'), detail: z.string(), ...saidShape }))
       .optional()
-      .describe('every fault of the request, where there are several'),
+      .describe('all errors of the request, if there are several'),
   })
   .meta({ id: 'Problem' });
 
-/** The language that a caller prefers (RFC 9110 §12.5.4); English where nothing is said. */
+/** The language that a caller prefers (RFC 9110 §12.5.4); English by default. */
 export const languageOf = (request: Request): Language =>
   (request.acceptsLanguages([...languages]) || 'en') as Language;
 
 interface Details {
   readonly said?: Said;
-  /** Instead of what `said` says, where it is a clause. */
+  /** Replaces the text of `said` if that is a clause. */
   readonly detail?: string;
   readonly errors?: readonly { readonly at: string; readonly said: Said }[];
   readonly retryAfterSeconds?: number;
@@ -52,7 +52,7 @@ interface Details {
 
 const detailOf = ({ said, detail }: Details): string | undefined => detail ?? (said && fill(said));
 
-/** A refusal on its way to the caller; what it says is public. */
+/** A refusal for the caller; its text is public. */
 export class Problem extends Error {
   readonly code: ProblemCode;
   readonly details: Details;
@@ -63,13 +63,13 @@ export class Problem extends Error {
   }
 }
 
-/** Anything thrown as a problem. The text of an unexpected error is not sent. */
+/** Converts anything thrown to a problem. The text of an unexpected error is not sent. */
 export function toProblem(thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown;
   if (thrown instanceof Refusal)
     return new Problem(thrown.kind, { detail: thrown.message, ...(thrown.said && { said: thrown.said }) });
   if (thrown instanceof TooManyPasswordChecks) return new Problem('busy', { retryAfterSeconds: 2 });
-  // Express cannot decode a part of the path; nothing has such a name.
+  // Express cannot decode a part of the path; no object has such a name.
   if (thrown instanceof URIError) return new Problem('not_found');
   const { type, name, code = '' } = thrown as { type?: string; name?: string; code?: string };
   if (name === 'StoreBusy') return new Problem('store_busy', { retryAfterSeconds: 2 });
@@ -106,7 +106,7 @@ export function sendProblem(response: Response, { code, details }: Problem, requ
   response.status(status).type('application/problem+json').send(JSON.stringify(body));
 }
 
-/** Answers whatever a route throws; `onError` is told of what the operator has to look at. An answer that has begun is cut. */
+/** Answers with what a route throws; `onError` gets errors that concern the operator. An answer that has started is cut. */
 export const problemHandler =
   (onError: (error: unknown, requestId: string) => void): ErrorRequestHandler =>
   (error: unknown, _request, response, _next) => {

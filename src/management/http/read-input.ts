@@ -1,9 +1,9 @@
-// Reads what was sent by its schema, and says what is wrong with it by sentences of domain/sentences.
+// Parses the input of a request by its schema, and reports errors as sentences from domain/sentences.
 import type { z } from 'zod';
 import { type Said, say } from '../../domain/sentences.ts';
 import { Problem } from './problem.ts';
 
-/** `where`: `query` or `body`, for the places that the problem names. @throws Problem `invalid`. */
+/** `where`: `query` or `body`, for the paths in the problem. @throws Problem `invalid`. */
 export function readInput<T>(schema: z.ZodType<T>, value: unknown, where: 'query' | 'body'): T {
   const result = schema.safeParse(value, { reportInput: true });
   if (result.success) return result.data;

@@ -1,4 +1,4 @@
-// The reference page of the management API: every row with its shapes, readable without any script or outside asset.
+// The reference page of the management API: every endpoint with its schemas, without scripts or external assets.
 import { z } from 'zod';
 import type { Needs } from './authenticate.ts';
 import type { Endpoint } from './endpoint.ts';

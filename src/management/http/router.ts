@@ -1,5 +1,5 @@
-// The rows of the management API on Express: who calls, whether they may, whether what they sent is right, and then the
-// use case. Every way out that is not the answer is a problem.
+// Serves the endpoints of the management API on Express: identifies the caller, checks rights and input, and calls the use
+// case. Every failure is answered with a problem.
 import express, { type Request, type Response, Router } from 'express';
 import { newRequestId } from '../../domain/id.ts';
 import { addressOf, anybody, authenticate, type Caller, refuseUnentitled, stillStands } from './authenticate.ts';
@@ -39,7 +39,7 @@ export function managementApi(tools: ApiTools): Router {
   return router;
 }
 
-/** The OpenAPI document and the reference page, each made when it is first asked for. */
+/** The OpenAPI document and the reference page, each generated on the first request. */
 function serveDocuments(router: Router, endpoints: readonly Endpoint[], shared: SharedAnswers): void {
   let document: Buffer | undefined;
   let page: Buffer | undefined;
@@ -87,7 +87,7 @@ async function enter(
   request: Request,
   response: Response,
 ): Promise<void> {
-  // Registered before anything is awaited: a caller who leaves meanwhile causes no event later.
+  // Registered before anything is awaited, because a caller who disconnects in the meantime causes no event later.
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   response.locals['gone'] = gone.signal;
@@ -107,9 +107,10 @@ async function enter(
     throw new Problem('unsupported_media_type');
   if (row.body) limitBody(request, response, bodyBytes);
   else if (!request.complete) {
-    // A body on a row that takes none has no meaning (RFC 9110 §9.3.1): waiting for it would let the caller choose when the answer
-    // is made, after the right to it was looked at. What still comes of it is thrown away, and the connection ends; what
-    // comes without end is not read as long as a stream of events may live.
+    // A body for an endpoint that takes none has no meaning (RFC 9110 §9.3.1). Waiting for it would let the caller choose the
+    // time of the
+    // answer after their rights were checked. The rest of it is discarded, and the connection ends; an endless body is not read
+    // for as long as a stream of events can last.
     response.set('connection', 'close');
     dropBody(request, bodyBytes);
   }

@@ -1,6 +1,5 @@
-// Sends bytes that all readers share, in small pieces, each when the one before has left, so that a reader that takes
-// nothing costs hardly more than its connection, encrypted or not; and to one address only so many in a minute, since the
-// system may take all of them for a reader that takes none.
+// Sends shared bytes in small chunks, each after the previous one was sent, so that a stalled reader costs hardly more than its
+// connection. Bytes per address and minute are limited, because the operating system may buffer everything for a stalled reader.
 import type { Request, Response } from 'express';
 import type { Paces } from './pace.ts';
 import { Problem, sendProblem } from './problem.ts';
@@ -16,7 +15,7 @@ export class SharedAnswers {
     this.#addressOf = addressOf;
   }
 
-  /** A whole answer of bytes that belong to all, or the problem `too_many_requests`. The response names its request id. */
+  /** Sends a whole answer of public bytes, or the problem `too_many_requests`. The response has the request id. */
   send(bytes: Buffer, type: string, request: Request, response: Response): void {
     try {
       if (request.method !== 'HEAD') this.#paces.bytesTo(this.#addressOf(request), bytes.length);

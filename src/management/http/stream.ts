@@ -1,15 +1,14 @@
-// Sends an answer that is made piece by piece: CSV, an export, events. Stops when the caller leaves, does not read, or loses the
-// right to the answer.
+// Streams an answer: CSV, an export, events. Stops when the caller disconnects, does not read, or loses the right to the answer.
 import { once } from 'node:events';
 import type { Response } from 'express';
 import type { AnyCall, Endpoint } from './endpoint.ts';
 
-/** How often a stream checks that its reader still may see it. */
+/** How often a stream checks that its reader is still allowed to see it. */
 const standingMs = 1_000;
-/** How long a stream waits for somebody who does not read it. */
+/** How long a stream waits for a stalled reader. */
 const readerMs = 30_000;
 
-/** `stands`: whether the caller still may see the answer. Resolves when the answer has ended. */
+/** `stands`: whether the caller may still see the answer. Resolves when the answer has ended. */
 export async function sendStream(
   { type, file, pieces }: NonNullable<Endpoint['stream']>,
   call: AnyCall,
@@ -20,25 +19,25 @@ export async function sendStream(
   const gone = AbortSignal.any([response.locals['gone'] as AbortSignal, lost.signal]);
   response.status(200).set('content-type', `${type}; charset=utf-8`);
   if (file !== undefined) response.set('content-disposition', `attachment; filename="${file}"`);
-  // A head alone was asked for (RFC 9110 §9.3.2): no text is made for it, and it ends though events never do.
+  // For HEAD (RFC 9110 §9.3.2), no text is produced, and the answer ends even for events.
   if (response.req.method === 'HEAD') {
     response.end();
     return;
   }
-  // A reader of events gets the head at once, before the first event.
+  // A reader of events gets the head immediately, before the first event.
   if (type === 'text/event-stream') response.flushHeaders();
   const cut = (): void => {
     response.destroy();
   };
   const takeAway = (): void => {
     lost.abort();
-    // Events end anywhere, for a reader who reads them; half a table must not look like a whole one.
+    // Events may end anywhere, but an incomplete table must not look complete.
     if (type === 'text/event-stream') {
       response.end();
       setTimeout(cut, standingMs).unref();
     } else cut();
   };
-  // Beside the pieces and not between them: none may come for a while, and a reader may let one wait.
+  // Runs in parallel with the chunks, because there may be no chunk for a while, or the reader may stall on one.
   const watch = setInterval(() => {
     stands().then((still) => {
       if (!still && !gone.aborted) takeAway();

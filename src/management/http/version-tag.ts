@@ -1,6 +1,6 @@
-// The ETag of what has a version and, beside it, a state that changes by itself.
+// The ETag of objects with a version and a state that changes independently.
 
-/** What a change follows: the id and the version, and not the state. */
+/** The parts that the ETag covers: the id and the version, not the state. */
 export const versionTag = (shown: { readonly id: string | null; readonly version: number | null }): unknown => [
   shown.id,
   shown.version,

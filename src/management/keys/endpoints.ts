@@ -1,4 +1,4 @@
-// The rows of API keys, for operators and auditors, and the report of a leaked key.
+// The endpoints for API keys, for operators and auditors, and the report of a leaked key.
 
 import { z } from 'zod';
 import { readKeyId } from '../../domain/api-key.ts';
@@ -37,7 +37,7 @@ const write = 'management:write';
 
 export const keyEndpoints: readonly Endpoint[] = [
   endpoint('listKeys', 'get /keys', {
-    summary: 'Keys, oldest first; of one account where it is named',
+    summary: 'Keys, oldest first; of one account if it is given',
     group: 'Keys',
     needs: read,
     fresh: 'never',
@@ -63,7 +63,7 @@ export const keyEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('createKey', 'post /keys', {
-    summary: 'Issue a key; its secret is in this answer and nowhere else',
+    summary: 'Create a key; only this answer contains its secret',
     group: 'Keys',
     needs: write,
     fresh: ({ body }) => isPowerful(body.scopes),
@@ -82,7 +82,7 @@ export const keyEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('getKey', 'get /keys/{id}', {
-    summary: 'Everything about a key but its secret',
+    summary: 'A key, without its secret',
     group: 'Keys',
     needs: read,
     fresh: 'never',
@@ -92,7 +92,7 @@ export const keyEndpoints: readonly Endpoint[] = [
     run: async ({ store, params }) => showKey(await requireKey(store, params['id'] ?? '')),
   }),
   endpoint('rotateKey', 'post /keys/{id}/rotate', {
-    summary: 'A new secret with the same rights; for a while both work',
+    summary: 'Create a new secret with the same rights; both work for a while',
     group: 'Keys',
     needs: write,
     fresh: async ({ store, params }) => isPowerful((await requireKey(store, params['id'] ?? '')).scopes),
@@ -107,7 +107,7 @@ export const keyEndpoints: readonly Endpoint[] = [
       showCreatedKey(await rotateKey(store, params['id'] ?? '', body.graceSeconds * 1000, author, makerOf(caller))),
   }),
   endpoint('changeKey', 'patch /keys/{id}', {
-    summary: 'Other rights or another name for a key; its secret stays',
+    summary: 'Change the name or rights of a key; its secret stays',
     group: 'Keys',
     needs: write,
     fresh: async ({ store, params, body }) =>
@@ -124,7 +124,7 @@ export const keyEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('revokeKey', 'post /keys/{id}/revoke', {
-    summary: 'End a key now, and whatever it is running',
+    summary: 'Revoke a key, and end its running calls',
     group: 'Keys',
     needs: write,
     fresh: 'never',
@@ -136,7 +136,7 @@ export const keyEndpoints: readonly Endpoint[] = [
     run: async ({ store, params, author }) => showKey(await revokeKey(store, params['id'] ?? '', author)),
   }),
   endpoint('reportLeak', 'post /leaks', {
-    summary: 'Report a leaked key: it is revoked, and the answer says nothing about it',
+    summary: 'Report a leaked key: it is revoked; the answer is always the same',
     group: 'Keys',
     needs: 'nothing',
     fresh: 'never',

@@ -1,4 +1,4 @@
-// What a new or changed key may be: read from what was asked, and within the account's plan and role and the key that asks.
+// The rules for a new or changed key: parses the request, and checks it against the account's plan and role and the calling key.
 import { type Account, mayManage } from '../../domain/account.ts';
 import { readBlocks } from '../../domain/address.ts';
 import { passingKeyMs, type StoredKey } from '../../domain/api-key.ts';
@@ -14,23 +14,23 @@ import { readBoundCertificate, readPublicKey } from './public-keys.ts';
 
 export interface AskedKey {
   readonly name: string;
-  /** Words of domain/scope; undefined is what a new key gets. */
+  /** Names from domain/scope; undefined: the default scopes. */
   readonly scopes?: readonly string[];
-  /** Model patterns; undefined is every local model. */
+  /** Model patterns; undefined: every local model. */
   readonly models?: readonly string[];
   readonly cidr?: readonly string[];
-  /** Unix milliseconds; null or undefined is never, or as long as the plan lets a key live. */
+  /** Unix milliseconds; null or undefined: never, or the maximum of the plan. */
   readonly expiresAt?: number | null;
   readonly allowPath?: boolean;
   /** An Ollama CLI's public key, `ssh-ed25519 AAAA…`; then there is no secret. */
   readonly publicKey?: string;
   /** A client certificate in PEM that is the key; then there is no secret either. */
   readonly certificate?: string;
-  /** A client certificate in PEM that has to be shown beside the secret; null: none any more. */
+  /** A client certificate in PEM that is required in addition to the secret; null removes it. */
   readonly boundCertificate?: string | null;
-  /** A page makes it for itself. */
+  /** A page of the portal creates it for itself. */
   readonly ofPage?: boolean;
-  /** Terms that narrow the account's plan for this key, by name. */
+  /** Terms that restrict the account's plan for this key, by name. */
   readonly limits?: Readonly<Record<string, unknown>>;
 }
 
@@ -55,7 +55,7 @@ export function readAskedKey(asked: AskedKey, plan: Plan | Unlimited, now: WallM
   };
 }
 
-/** @throws Fault `forbidden` where the key that asks would make a key with more rights than its own. */
+/** @throws Fault `forbidden` if the new key would have more rights than the calling key. */
 export function refuseBeyondMaker(
   key: StoredKey,
   account: Account,
@@ -70,7 +70,7 @@ export function works(key: StoredKey, now: WallMs): boolean {
   return key.status === 'active' && (key.expiresAt === null || key.expiresAt > now);
 }
 
-/** Keys at once that pass by themselves, and as many of pages that are open. */
+/** The most short-lived keys, and the most keys of open pages, at the same time. */
 const maxPassing = 5;
 
 export const isPassing = ({ expiresAt, createdAt }: StoredKey): boolean =>
@@ -79,7 +79,7 @@ export const isPassing = ({ expiresAt, createdAt }: StoredKey): boolean =>
 export const endOf = ({ expiresAt }: StoredKey): number => expiresAt ?? Infinity;
 
 /**
- * @throws Fault where the account has no room for one more key of that kind, not counting `before`. Called in the transaction that
+ * @throws Fault if the account has no room for another key of that kind, not counting `before`. Called in the transaction that
  * stores the key.
  */
 export async function refuseMoreKeys(
@@ -122,13 +122,13 @@ export function expiryOf(expiresAt: number | null, plan: Plan | Unlimited, now: 
   return expiresAt ?? latest;
 }
 
-/** Scopes beyond the plan's are refused rather than stored and never granted. */
+/** Scopes beyond the plan are refused, because they would be stored but never granted. */
 function readRules(asked: AskedKey, plan: Plan | Unlimited): Pick<StoredKey, 'scopes' | 'models' | 'cidr'> {
   const models = asked.models ?? ['*'];
   const cidr = asked.cidr ?? [];
   const scopes = reading(() => {
     const read = asked.scopes === undefined ? defaultScopes : parseScopes(asked.scopes);
-    // Read here once, so that an invalid pattern or address block is never stored.
+    // Parsed here, so that an invalid pattern or address block is never stored.
     readPatterns(models);
     readBlocks(cidr);
     if (read.length === 0) throw new Unreadable('key_needs_scope', {});
@@ -144,7 +144,7 @@ export function refuseBeyondRole(asked: readonly Scope[], { name, role }: Accoun
   if (beyond !== undefined) throw new Fault('role_lacks_scope', { account: name, role, scope: beyond }, 'forbidden');
 }
 
-/** Plans do not speak of management: the role does. */
+/** Management scopes depend on the role, not on the plan. */
 function withinPlan(scopes: readonly Scope[], asked: AskedKey, plan: Plan): readonly Scope[] {
   const allows = (scope: Scope): boolean => isManagement(scope) || plan.scopes.includes(scope);
   const beyond = scopes.filter((scope) => !allows(scope));

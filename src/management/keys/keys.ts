@@ -1,5 +1,5 @@
-// What can be done with API keys: make, show, change, rotate, revoke. The command line and the management API call these
-// same functions. The secret is in the results of `createKey` and `rotateKey` only; it is not stored.
+// The use cases of API keys: create, show, change, rotate, revoke, for the command line and the management API. Only the results of
+// `createKey` and `rotateKey` contain the secret; it is not stored.
 import type { z } from 'zod';
 import { type Account, planOfNewAccount } from '../../domain/account.ts';
 import { blankKey, generateKey, isSecretOf, type StoredKey } from '../../domain/api-key.ts';
@@ -27,7 +27,7 @@ import { readBoundCertificate } from './public-keys.ts';
 import type { keyChangeSchema, keySchema, keyWithSecretSchema } from './schemas.ts';
 
 export interface NewKey extends AskedKey {
-  /** Name of the account; made if it is not there, with the plan of a new account. */
+  /** Name of the account; created with the default plan if it does not exist. */
   readonly account: string;
 }
 
@@ -36,7 +36,7 @@ export interface CreatedKey {
   readonly secret: Secret | undefined;
 }
 
-/** @throws Fault for a rule that cannot be read, more than the plan allows, or a public key that is registered already. */
+/** @throws Fault for an invalid rule, more than the plan allows, or a public key that is already registered. */
 export function createKey(store: Store, { account, ...asked }: NewKey, author: Author): Promise<CreatedKey> {
   return store.atomically(async (within) => {
     return issueKey(
@@ -48,13 +48,13 @@ export function createKey(store: Store, { account, ...asked }: NewKey, author: A
   });
 }
 
-/** An account that is made for its first key. */
+/** An account that is created with its first key. */
 function newOwner(store: Store, account: string, author: Author): Promise<Account> {
   const name = readAccountName(account);
   return openAccount(store, name, planOfNewAccount(name), author);
 }
 
-/** A key of an account that is there. `maker`: the key that asks for it, which it never exceeds. @throws Fault as `createKey`. */
+/** Creates a key of an existing account. `maker`: the calling key, whose rights it never exceeds. @throws Fault as `createKey`. */
 export function createKeyFor(
   store: Store,
   accountId: AccountId,
@@ -78,13 +78,13 @@ async function issueKey(
   const boundCertificate = draft.key.boundCertificate ?? maker?.key.boundCertificate ?? null;
   const made: CreatedKey = { ...draft, key: { ...draft.key, boundCertificate } };
   refuseBeyondMaker(made.key, account, maker);
-  // The event of a key that lives for minutes and whose calls are in the ledger would only bury others.
+  // No event for a key that lives for minutes and whose calls are in the ledger: it would only hide other events.
   const event = made.key.ofPage ? undefined : auditEvent(author, 'key.create', made.key.id, null, showKey(made.key));
   await store.insertKey(made.key, event);
   return made;
 }
 
-/** What is not said is as the maker has it. */
+/** Omitted fields are taken from the calling key. */
 function handedOn(asked: AskedKey, { key: { expiresAt, cidr, models, narrowing } }: Maker): AskedKey {
   return {
     models,
@@ -123,8 +123,8 @@ export async function draftKey(store: Store, asked: AskedKey, account: Account, 
 }
 
 /**
- * A new secret with the same rights; the old one works for `graceMs` more. `maker`: the key that asks, whose bounds the
- * rotated one is within, unless it is the same. @throws Fault.
+ * Creates a new secret with the same rights; the old one keeps working for `graceMs`. `maker`: the calling key, whose rights the
+ * rotated key must not exceed, unless it is the same key. @throws Fault.
  */
 export function rotateKey(
   store: Store,
@@ -165,19 +165,19 @@ export interface KeyChange {
   readonly models?: readonly string[] | undefined;
   readonly cidr?: readonly string[] | undefined;
   readonly expiresAt?: number | null | undefined;
-  /** PEM; null: none any more. */
+  /** PEM; null removes it. */
   readonly boundCertificate?: string | null | undefined;
   readonly limits?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** A change as the management API reads it. */
+/** A change as the management API parses it. */
 export const keyChangeOf = ({ expiresAt, ...change }: z.output<typeof keyChangeSchema>): KeyChange => ({
   ...change,
   limits: change.limits,
   expiresAt: typeof expiresAt === 'string' ? Date.parse(expiresAt) : expiresAt,
 });
 
-/** Other rights for a key that works; its secret stays. @throws Fault as `createKey`. */
+/** Changes the rights of an active key; its secret stays. @throws Fault as `createKey`. */
 export function changeKey(
   store: Store,
   id: string,
@@ -203,7 +203,7 @@ export function changeKey(
       throw new Fault('nothing_to_narrow_here', { account: account.name });
     const after: StoredKey = {
       ...before,
-      // A name from before names were read so strictly stays until another is given.
+      // A name from before the current rules stays valid until it is changed.
       name: change.name === undefined ? before.name : requireText('what_name_of_key', change.name, 200),
       scopes: change.scopes === undefined ? before.scopes : rules.scopes,
       models: rules.models,
@@ -214,8 +214,8 @@ export function changeKey(
       expiresAt: expiryOf(asked.expiresAt ?? null, plan, before.createdAt),
     };
     refuseBeyondRole(after.scopes, account);
-    // Another end may make a key for an hour one that lasts, which is counted by itself.
-    // So is one that lives longer than it would have: a key that was replaced ends, and makes room, at its end.
+    // A new expiry can turn a one-hour key into a long-lived one, which is counted separately.
+    // So is a key whose life is extended: a replaced key frees its place when it expires.
     if (isPassing(after) !== isPassing(before) || endOf(after) > endOf(before))
       await refuseMoreKeys(within, account, plan, after, author.at, before);
     refuseBeyondMaker(after, account, maker, before);
@@ -225,7 +225,7 @@ export function changeKey(
   });
 }
 
-/** @throws Fault where there is no such key. */
+/** @throws Fault if there is no such key. */
 export async function revokeKey(store: Store, id: string, author: Author): Promise<StoredKey> {
   const { ofPage } = await requireKey(store, id);
   const event = ofPage ? undefined : auditEvent(author, 'key.revoke', id, { status: 'active' }, { status: 'revoked' });
@@ -233,7 +233,7 @@ export async function revokeKey(store: Store, id: string, author: Author): Promi
   return requireKey(store, id);
 }
 
-/** Revokes a key whose whole text somebody has found; anything else changes nothing. */
+/** Revokes a leaked key, given its full text; any other text has no effect. */
 export async function revokeLeaked(store: Store, id: KeyId, text: string, author: Author): Promise<void> {
   const key = await store.findKey(id);
   if (!isSecretOf(text, key)) return;
@@ -250,20 +250,20 @@ export async function requireKey(store: Store, id: string): Promise<StoredKey> {
   return key;
 }
 
-/** A key that may be changed: not one of a page, which is in no list, ends by itself and stays as it is. @throws Fault. */
+/** A key that can be changed: not the key of a page, which is in no list and expires automatically. @throws Fault. */
 async function requireLasting(store: Store, id: string): Promise<StoredKey> {
   const key = await requireKey(store, id);
   if (key.ofPage) throw new Fault('key_missing', { id }, 'not_found');
   return key;
 }
 
-/** What the ETag of a key stands for: a call with it changes when it was used, and no right. */
+/** The part of a key that its ETag covers: without the time of last use. */
 export function keyTag<Shown extends { readonly lastUsedAt: unknown }>(shown: Shown): Omit<Shown, 'lastUsedAt'> {
   const { lastUsedAt: _, ...rest } = shown;
   return rest;
 }
 
-/** Everything about a key that may be shown: never the digest, which is half of a secret's story. */
+/** Everything about a key that can be shown; never the digest. */
 export function showKey(key: StoredKey): z.output<typeof keySchema> {
   return {
     id: key.id,
@@ -285,7 +285,7 @@ export function showKey(key: StoredKey): z.output<typeof keySchema> {
   };
 }
 
-/** A key that was just made, with the secret that this answer alone holds. */
+/** A new key with its secret, which only this answer contains. */
 export const showCreatedKey = ({ key, secret }: CreatedKey): z.output<typeof keyWithSecretSchema> => ({
   ...showKey(key),
   ...(secret ? { secret: secret.reveal() } : {}),

@@ -1,4 +1,4 @@
-// Reads what stands in the place of a key's secret, or has to be shown beside it: an Ollama CLI's public key, a certificate.
+// Parses the replacements of a key's secret and additions to it: an Ollama CLI's public key, or a certificate.
 import { digestOf, readSshPublicKey, type StoredKey } from '../../domain/api-key.ts';
 import { certificateDigest } from '../../domain/certificate.ts';
 import { Fault } from '../fault.ts';

@@ -18,7 +18,7 @@ export const keySchema = z
     boundCertificate: z
       .string()
       .nullable()
-      .describe('SHA-256 of the public key of the client certificate that has to be shown beside the secret'),
+      .describe('SHA-256 of the public key of the client certificate that is required in addition to the secret'),
     limits: narrowingSchema,
     createdAt: time,
     expiresAt: timeOrNull,
@@ -29,15 +29,15 @@ export const keySchema = z
   .meta({ id: 'Key' });
 export const keyRowSchema = keySchema.extend({ accountName: z.string() }).meta({ id: 'KeyRow' });
 export const keyWithSecretSchema = keySchema
-  .extend({ secret: z.string().optional().describe('shown this once; not there when a creation is repeated') })
+  .extend({ secret: z.string().optional().describe('shown only once; absent when a creation is repeated') })
   .meta({ id: 'KeyWithSecret' });
 const pem = text(20_000);
-const boundCertificate = pem.describe('a client certificate in PEM that has to be shown beside the secret');
+const boundCertificate = pem.describe('a client certificate in PEM that is required in addition to the secret');
 
 export const newKeySchema = z
   .strictObject({
     name,
-    account: name.describe('id or name; must be there'),
+    account: name.describe('id or name of an existing account'),
     scopes: z.array(scope).min(1).optional(),
     models: z.array(text(200)).min(1).max(200).optional(),
     cidr: z.array(text(50)).min(1).max(200).optional(),
@@ -77,7 +77,7 @@ export const rotationSchema = z
       .min(0)
       .max(30 * 86_400)
       .default(0)
-      .describe('how long both work'),
+      .describe('how long the old secret keeps working'),
   })
   .meta({ id: 'Rotation' });
 export const leakSchema = z.strictObject({ secret: text(500) }).meta({ id: 'Leak' });

@@ -14,7 +14,7 @@ export const latencyEndpoints: readonly Endpoint[] = [
     pace: 'sum',
     query: z.strictObject({
       period: z.enum(periodNames).default('day'),
-      until: z.iso.datetime().optional().describe('the end of the period; now if nothing is said'),
+      until: z.iso.datetime().optional().describe('the end of the period; by default now'),
       model: z.string().max(200).optional().describe('or route:<name> of a service'),
       server: z.string().max(300).optional().describe('name'),
     }),

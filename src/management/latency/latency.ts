@@ -1,5 +1,5 @@
-// Health over time, as operators read it: percentiles, errors by code, and how much ran and waited at once, by point in time,
-// model and server. Everything is computed from sums of histogram buckets, so any stretch of time costs about the same.
+// Health over time: percentiles, errors by code, and how many calls ran and waited, by time, model and server. Everything is
+// computed from sums of histogram buckets, so any period costs about the same.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   type HistogramName,
@@ -41,7 +41,7 @@ export type Health = Readonly<Record<HistogramName, Spread | null>> & {
 export async function readLatency(store: HealthStore, { period, until, model, server }: AskedLatency) {
   const { ms, step } = periods[period];
   const length = stepMs[step];
-  // Whole steps, the last of which has begun.
+  // Whole steps; the last one is the current, incomplete step.
   const before = Math.ceil(until / length) * length;
   const query: HealthQuery = {
     step,
@@ -86,7 +86,7 @@ async function groupsOf(
 ): Promise<Group[]> {
   const sums = new Map(latency.map((sum) => [sum.group, sum]));
   const ends = Map.groupBy(await store.outcomesBy(by, query), ({ group }) => group);
-  // Others come in between.
+  // Other requests are served in between.
   await nextTurn();
   return [...new Set([...sums.keys(), ...ends.keys()])].map((group) => ({
     group,
@@ -133,7 +133,7 @@ function healthOf(latency: LatencySum, ends: readonly OutcomeSum[], spanMs: numb
     firstToken: spreadOf(latency, 'firstToken', false),
     duration: spreadOf(latency, 'duration', false),
     queue: spreadOf(latency, 'queue', false),
-    // The slow end is what matters of a speed.
+    // For speeds, the slow end matters.
     speed: spreadOf(latency, 'speed', true),
   };
 }
@@ -149,7 +149,7 @@ function spreadOf({ counts }: LatencySum, name: HistogramName, isSlowEnd: boolea
   return { p50: tenth(p50), p95: tenth(p95), p99: tenth(p99) };
 }
 
-/** One for every step, also where nothing happened: a gap must not look like a line. */
+/** One for every step, even without calls, so that a gap is not drawn as a line. */
 function pointsOf(times: readonly Group[], { from, before }: HealthQuery, length: number, until: WallMs) {
   const byTime = new Map(times.map((each) => [Number(each.group), each]));
   const points = [];

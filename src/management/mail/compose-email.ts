@@ -1,5 +1,5 @@
-// The email that a row of the outbox stands for, from what the store holds now. Undefined where there is nothing to say any
-// more: the application is erased, the step lifted, the link used or over, or there is no mailbox for it.
+// Composes the email of a row of the outbox from the current content of the store. Undefined if it no longer applies: the
+// application was erased, the suspension lifted, the link used or expired, or there is no mailbox.
 import type { AccountId, ApplicationId, SuspensionId } from '../../domain/id.ts';
 import type { EmailAbout } from '../../domain/outbox.ts';
 import { type Person, placeholderDomain } from '../../domain/person.ts';
@@ -35,7 +35,7 @@ export function composeEmail(about: EmailAbout, tools: ComposeTools): Promise<Em
   }
 }
 
-/** What the email and the page of its application both show, so that one is not taken for another. */
+/** Shown in the email and on the page of its application, so that applications are not confused. */
 const referenceOf = (id: ApplicationId): string => id.slice(-6);
 
 type Composed = Promise<Email | undefined>;

@@ -1,12 +1,12 @@
-// What sends emails, and what an email is about. A gate without mail has a mailer that takes nothing; everything works without it
-// through links that an operator hands on.
+// The interface of a mailer, and the contents of emails. A gateway without mail has a mailer that sends nothing; operators then
+// pass on links themselves.
 import type { Language } from '../../domain/person.ts';
 
 export interface Email {
   readonly to: string;
   readonly language: Language | null;
   readonly about: EmailContent;
-  /** The same for each sending of one email, so that a recipient who gets it twice can tell. */
+  /** The same for every attempt to send one email, so that a duplicate can be recognized. */
   readonly id?: string;
 }
 
@@ -14,11 +14,11 @@ export type EmailContent =
   | {
       readonly kind: 'confirm';
       readonly url: string;
-      /** Who applied, as they call themselves, what for, and when. */
+      /** The name and purpose that the applicant gave, and the time. */
       readonly name: string;
       readonly purpose: string;
       readonly at: number;
-      /** Stands on the page of this application and of no other. */
+      /** Unique to this application, and shown on its page. */
       readonly reference: string;
     }
   | { readonly kind: 'reset'; readonly url: string }
@@ -29,18 +29,18 @@ export type EmailContent =
   | { readonly kind: 'expiring'; readonly url: string; readonly key: string; readonly endsAt: number };
 
 /**
- * What became of an email: a server has taken it; it never can be sent; or it was not sent, and may be given anew.
+ * The result for an email: a server has accepted it; it can never be sent; or it was not sent and may be retried.
  */
 export type Delivery = 'sent' | 'refused' | 'unsent';
 
 export interface Mailer {
-  /** False: there is no mail, and what is sent is gone. */
+  /** False: there is no mail, and emails are discarded. */
   readonly delivers: boolean;
-  /** May another email of that kind go to that mailbox now? */
+  /** Whether another email of that kind may be sent to that mailbox now. */
   hasRoom(kind: EmailContent['kind'], to: string): boolean;
-  /** Returns at once; an email that cannot be delivered is logged. `onEnd` hears once what became of it. */
+  /** Returns immediately; an email that cannot be delivered is logged. `onEnd` is called once with the result. */
   send(email: Email, onEnd?: (how: Delivery) => void): void;
-  /** What was sent has left, or was given up; that long at most. */
+  /** Resolves when all emails were sent or abandoned, at the latest after this time. */
   settle(withinMs: number): Promise<void>;
 }
 

@@ -1,7 +1,7 @@
-// Does what changes led to: sends the emails of the outbox. A row is claimed for a minute at a time while this process is at it,
-// and due until a mail server has taken the email. So a process that is killed in between loses none: the next sends it,
-// and an email that a server took in that very moment comes twice. The two cases cannot be told apart afterwards, and
-// twice is better than never. A row that cannot be done now is due later and holds up no other.
+// Sends the emails of the outbox. A process claims a row for a minute at a time, and the row is due until a mail server has
+// accepted the email. If the process is killed in between, the next one sends it; an email that a server accepted at that
+// moment arrives twice. The two cases cannot be distinguished, and twice is better than never. A row that cannot be sent now is
+// due later and does not delay others.
 import { randomUUID } from 'node:crypto';
 import { expiryEmail } from '../../domain/outbox.ts';
 import type { WallMs } from '../../domain/time.ts';
@@ -21,22 +21,22 @@ export interface OutboxTools {
 
 const everyMs = 15_000;
 const soonMs = 7 * 86_400_000;
-/** Older things are no news. */
+/** Older emails are no longer useful. */
 const newsMs = 24 * 3_600_000;
-/** Longer than a few looks, each of which keeps what is in hand. */
+/** Longer than several rounds, each of which renews the claims. */
 const inHandMs = 60_000;
-/** Rows at a look; the others come at the next. */
+/** Rows per round; further ones follow in the next. */
 const mostAtOnce = 200;
-/** Fewer than the mailer takes, so that a mail server that does not answer never makes it refuse. */
+/** Fewer than the mailer accepts, so that it never refuses because of an unresponsive mail server. */
 const mostInHand = 500;
 const noRoomMs = 5 * 60_000;
-/** After the mailer has given up for now, which takes it several minutes; doubled each time. */
+/** After the mailer has given up, which takes several minutes; doubled each time. */
 const againMs = 10 * 60_000;
 const longestPauseMs = 6 * 3_600_000;
 
 interface InHand {
   readonly attempts: number;
-  /** What became of it, as long as that is not in the store. */
+  /** The result, until it is stored. */
   end: Delivery | undefined;
 }
 
@@ -47,7 +47,7 @@ export class Outbox {
   readonly #inHand = new Map<string, InHand>();
   #timer: NodeJS.Timeout | undefined;
   #running = Promise.resolve();
-  /** A look that has not begun. */
+  /** A round that has not started. */
   #next: Promise<void> | undefined;
   #isStopping = false;
 
@@ -57,11 +57,11 @@ export class Outbox {
     if (!tools.mailer.delivers) return;
     this.#timer = setInterval(() => void this.look(), everyMs);
     this.#timer.unref();
-    // What an earlier process has left undone is late already.
+    // Rows that an earlier process left are already late.
     void this.look();
   }
 
-  /** Looks once from the beginning; however many ask meanwhile share the next look. To be called when something may be due. Never rejects. */
+  /** Runs one round; calls during a round share the next one. Call when something may be due. Never rejects. */
   look(): Promise<void> {
     if (!this.#tools.mailer.delivers) return Promise.resolve();
     if (this.#next) return this.#next;
@@ -76,27 +76,27 @@ export class Outbox {
     return next;
   }
 
-  /** Nothing is begun any more; emails on their way may still end. */
+  /** Starts nothing new; emails that are being sent may still finish. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     clearInterval(this.#timer);
     await this.#running;
   }
 
-  /** What became of each email is in the store. To be called when the mailer is settled. */
+  /** Stores the result of each email. Call after the mailer has settled. */
   settle(): Promise<void> {
     this.#running = this.#running.then(() => this.#settle()).catch(this.#onError);
     return this.#running;
   }
 
-  /** Writes down what became of emails; what cannot be written is tried again at the next look, and not sent again here. */
+  /** Stores results; if that fails, it is retried in the next round, and the email is not sent again by this process. */
   async #settle(): Promise<void> {
     const { store, now } = this.#tools;
     for (const [id, { end, attempts }] of this.#inHand) {
       if (end === undefined) continue;
       if (end === 'sent') await store.finishConsequence(id, 'done', now());
       else if (end === 'refused') await store.finishConsequence(id, 'dead', now());
-      // A gate that stops leaves it to the next one, at once.
+      // A gateway that stops leaves it to the next one, due immediately.
       else await store.postponeConsequence(id, this.#owner, this.#isStopping ? now() : now() + pauseAfter(attempts));
       this.#inHand.delete(id);
     }
@@ -113,11 +113,11 @@ export class Outbox {
     for (const row of await store.dueConsequences('email', now(), room)) await this.#send(row);
   }
 
-  /** What follows from the time alone. */
+  /** Emails that only depend on time. */
   async #preview(): Promise<void> {
     const { store, now } = this.#tools;
     const keys = await store.keysExpiring(now(), now() + soonMs);
-    // A key that lives shorter than the warning, and one that was replaced, end as they were meant to.
+    // Keys that live shorter than the warning period, and replaced keys, expire as planned.
     const warned = keys.filter(({ createdAt, expiresAt }) => expiresAt !== null && expiresAt - createdAt >= 2 * soonMs);
     await store.insertConsequences(
       warned.map(({ id }) => expiryEmail(id)),

@@ -1,5 +1,5 @@
-// The mailer over SMTP, by nodemailer: a few emails at a time, tried again while a later try can help, with a bound on what waits
-// and on what one mailbox gets in an hour, since anybody can make this gate write to any address by applying with it.
+// The SMTP mailer, with nodemailer: sends a few emails at a time, retries temporary failures, and limits waiting emails and
+// emails per mailbox and hour, because anyone can make this gateway send email to any address by applying with it.
 import { createHash } from 'node:crypto';
 import { createTransport, type Transporter } from 'nodemailer';
 import { mailboxOf } from '../../domain/mailbox.ts';
@@ -11,10 +11,10 @@ export interface MailSettings {
   /** smtp:// or smtps://, with user and password where they are needed, percent-encoded. */
   readonly smtpUrl: string;
   readonly from: string;
-  /** What the gate calls itself in emails. */
+  /** The name of the gateway in emails. */
   readonly gate: string;
   readonly nowMs: () => MonotonicMs;
-  /** After each try; undefined: a server took the email. */
+  /** Called after each attempt; undefined: a server accepted the email. */
   readonly onTry?: (error?: unknown) => void;
   readonly onError: (cause: unknown) => void;
 }
@@ -22,14 +22,13 @@ export interface MailSettings {
 const maxWaiting = 1_000;
 const atOnce = 4;
 const hourMs = 3_600_000;
-/** Before the second try and so on. An email that waits for its next try keeps no place that another could use. */
+/** Delays before the second and later attempts. An email that waits for its next attempt does not block others. */
 const pausesMs = [1_000, 5_000, 60_000, 600_000];
-/** nodemailer would wait 2 minutes for a connection and 10 for an answer. */
+/** nodemailer's defaults are 2 minutes for a connection and 10 for an answer. */
 const patience = { connectionTimeout: 10_000, greetingTimeout: 10_000, dnsTimeout: 10_000, socketTimeout: 30_000 };
 
 /**
- * Emails that one mailbox gets in an hour, by what they are about. Strangers can order confirmations; those never use up what the
- * gate itself has to say.
+ * Emails per mailbox and hour, by kind. Strangers can cause confirmations, which do not use up the limit of other kinds.
  */
 const maxAnHour = { confirm: 10, reset: 10, own: 30 } as const;
 type Budget = keyof typeof maxAnHour;
@@ -42,14 +41,14 @@ interface Sending {
   readonly onEnd: (how: Delivery) => void;
 }
 
-/** Sends a few emails at a time; the rest wait in memory, and so does what is tried again later. */
+/** Sends a few emails at a time; the rest, and those to be retried, wait in memory. */
 class SmtpMailer implements Mailer {
   readonly delivers = true;
   readonly #settings: MailSettings;
   readonly #transport: Transporter;
   readonly #domain: string;
   readonly #sent = new Map<string, { count: number; sinceMs: MonotonicMs }>();
-  /** Emails whose turn has come, those on their way, and those that wait for their next try. */
+  /** Queued emails, those being sent, and those that wait for their next attempt. */
   readonly #ready: { readonly sending: Sending; readonly round: number }[] = [];
   readonly #later = new Map<NodeJS.Timeout, Sending>();
   #running = 0;
@@ -153,7 +152,7 @@ class SmtpMailer implements Mailer {
     this.#later.set(timer.unref(), sending);
   }
 
-  /** RFC 5322, section 3.6.4: the same for a message that is sent again. The id of a row may say whom it is about. */
+  /** RFC 5322, section 3.6.4: the same if a message is sent again. Hashed, because the id of a row can identify a person. */
   #messageId(id: string): string {
     return `<${createHash('sha256').update(id).digest('hex').slice(0, 32)}@${this.#domain}>`;
   }
@@ -163,7 +162,7 @@ const keyOf = (kind: EmailContent['kind'], to: string): string => `${budgetOf(ki
 
 export const openSmtpMailer = (settings: MailSettings): Mailer => new SmtpMailer(settings);
 
-/** The server said no for good (5yz, RFC 5321, section 4.2.1): trying again asks the same question. */
+/** The server rejected the email permanently (5yz, RFC 5321, section 4.2.1), so it is not retried. */
 function isFinal(error: unknown): boolean {
   const { responseCode } = error as { responseCode?: number };
   return responseCode !== undefined && responseCode >= 500;

@@ -1,4 +1,4 @@
-// The shape of the texts of emails, and how what others wrote is put into them.
+// The types of email texts, and how user-supplied text is inserted into them.
 import type { EmailContent } from './mailer.ts';
 
 export interface Draft {
@@ -11,14 +11,14 @@ export type Templates = {
   readonly [Kind in EmailContent['kind']]: (about: EmailContent & { readonly kind: Kind }, gate: string) => Draft;
 };
 
-/** A moment in UTC, as the language writes it. */
+/** A date and time in UTC, in the format of the language. */
 export const day = (at: number, locale: string): string =>
   new Date(at).toLocaleString(locale, { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' });
 
 /**
- * What a stranger wrote, to be read in somebody else's mailbox: short, on one line, and without anything that a mail program
- * makes a link of. Names of hosts are in every script (RFC 5890), and browsers read four dots in them (UTS #46, section 4), so
- * what holds a name together is parted from what follows it; Japanese sentences stay as they are.
+ * Untrusted text for another person's mailbox: short, on one line, and without anything that a mail program turns into a link.
+ * Host names can use any script (RFC 5890), and browsers accept four kinds of dots (UTS #46, section 4), so a space is inserted
+ * after dots inside words; Japanese sentences stay unchanged.
  */
 export function quoted(text: string): string {
   const line = text.replaceAll(/\s+/g, ' ').trim();

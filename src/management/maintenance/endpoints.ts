@@ -1,4 +1,4 @@
-// The rows about maintenance.
+// The endpoints for maintenance.
 import { type AnyCall, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { beginMaintenance, endMaintenance, readMaintenance, showMaintenance } from './maintenance.ts';
 import { maintenanceChangeSchema, maintenanceSchema } from './schemas.ts';
@@ -19,7 +19,7 @@ export const maintenanceEndpoints: readonly Endpoint[] = [
     run: now,
   }),
   endpoint('changeMaintenance', 'patch /maintenance', {
-    summary: 'Begin, change or end maintenance; holds within a second, and calls that wait or run finish',
+    summary: 'Start, change or end maintenance; takes effect within a second, and waiting and running calls finish',
     group,
     needs: 'management:write',
     fresh: 'always',

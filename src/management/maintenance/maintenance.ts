@@ -1,4 +1,4 @@
-// Maintenance mode: begin it, change it, end it. The data plane follows within a second.
+// The use cases of maintenance mode: start, change, end. The data plane follows within a second.
 import type { z } from 'zod';
 import { type Author, auditEvent } from '../../domain/audit.ts';
 import { type Maintenance, maintenanceAt, mostMaintenanceMessage } from '../../domain/maintenance.ts';
@@ -8,7 +8,7 @@ import type { Store } from '../../store/ports/store.ts';
 import { Fault, requireProse } from '../fault.ts';
 import type { maintenanceSchema, shownMaintenanceSchema } from './schemas.ts';
 
-/** What is left out stays as it is while maintenance is on, and is null otherwise. */
+/** Omitted fields stay unchanged while maintenance is on, and are null otherwise. */
 export interface MaintenanceChange {
   readonly message?: string | null | undefined;
   /** Unix milliseconds. */

@@ -4,12 +4,12 @@ import { mostMaintenanceMessage } from '../../domain/maintenance.ts';
 import { text, timeOrNull } from '../http/fields.ts';
 
 const fields = {
-  message: text(mostMaintenanceMessage).nullable().describe('what callers are told; null: that there is maintenance'),
-  until: timeOrNull.describe('when it ends by itself; null: when somebody ends it'),
+  message: text(mostMaintenanceMessage).nullable().describe('the message for callers; null: a standard message'),
+  until: timeOrNull.describe('when it ends automatically; null: when an operator ends it'),
 };
 export const maintenanceSchema = z
   .strictObject({
-    on: z.boolean().describe('new calls get a 503; those that wait or run finish'),
+    on: z.boolean().describe('new calls get a 503; waiting and running calls finish'),
     ...fields,
     since: timeOrNull,
   })
@@ -21,4 +21,4 @@ export const maintenanceChangeSchema = z
 export const shownMaintenanceSchema = z
   .strictObject({ message: z.string().nullable(), until: timeOrNull })
   .nullable()
-  .describe('null: the gate takes calls');
+  .describe('null: the gateway accepts calls');

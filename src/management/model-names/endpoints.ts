@@ -1,4 +1,4 @@
-// The rows of model names.
+// The endpoints for model names.
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { pageOf } from '../http/fields.ts';
 import { changeModelName, createModelName, deleteModelName, requireModelName, showModelName } from './model-names.ts';
@@ -13,7 +13,7 @@ const before: Endpoint['before'] = async ({ store, params }) =>
 
 export const modelNameEndpoints: readonly Endpoint[] = [
   endpoint('listModelNames', 'get /model-names', {
-    summary: 'Aliases of models, and models with fallbacks, by name',
+    summary: 'Aliases, and models with fallbacks, by name',
     group,
     needs: read,
     fresh: 'never',
@@ -22,7 +22,7 @@ export const modelNameEndpoints: readonly Endpoint[] = [
     run: async ({ store }) => ({ items: (await store.listModelNames()).map(showModelName), next: null }),
   }),
   endpoint('createModelName', 'post /model-names', {
-    summary: 'Add an alias, or fallbacks of a model; calls follow it within a second',
+    summary: 'Add an alias, or fallbacks for a model; takes effect within a second',
     group,
     needs: write,
     fresh: 'always',
@@ -43,7 +43,7 @@ export const modelNameEndpoints: readonly Endpoint[] = [
     run: async ({ store, params }) => showModelName(await requireModelName(store, params['id'] ?? '')),
   }),
   endpoint('changeModelName', 'patch /model-names/{id}', {
-    summary: 'Change what a model name stands for, and its fallbacks; calls that have begun keep their model',
+    summary: 'Change a model name or its fallbacks; running calls keep their model',
     group,
     needs: write,
     fresh: 'always',
@@ -55,7 +55,7 @@ export const modelNameEndpoints: readonly Endpoint[] = [
       showModelName(await changeModelName(store, params['id'] ?? '', body, author)),
   }),
   endpoint('deleteModelName', 'delete /model-names/{id}', {
-    summary: 'Remove a model name; the models that it leads to stay',
+    summary: 'Remove a model name; the models themselves stay',
     group,
     needs: write,
     fresh: 'always',

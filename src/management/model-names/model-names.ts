@@ -1,5 +1,4 @@
-// What can be done with model names: add, change, remove. Every gate on the store follows within a second, for calls that
-// come after it.
+// The use cases of model names: add, change, remove. Every gateway on the store follows within a second, for new calls.
 import type { z } from 'zod';
 import { type Author, auditEvent } from '../../domain/audit.ts';
 import { type NameId, newNameId } from '../../domain/id.ts';
@@ -20,11 +19,11 @@ import { Fault, reading } from '../fault.ts';
 import { requirePlan } from '../plans/plans.ts';
 import type { modelNameSchema } from './schemas.ts';
 
-/** What may be said of a name; what is left out stays. */
+/** The fields of a name; omitted ones stay unchanged. */
 export interface NameFields {
   readonly name?: string | undefined;
   readonly target?: string | null | undefined;
-  /** Null takes the model of a plan away. */
+  /** Null removes the model of a plan. */
   readonly plans?: Readonly<Record<string, string | null>> | undefined;
   readonly fallbacks?: readonly string[] | undefined;
 }
@@ -74,7 +73,7 @@ export function changeModelName(store: Store, named: string, fields: NameFields,
   });
 }
 
-/** Calls that have begun go on with the model that they have. @throws Fault. */
+/** Running calls keep their model. @throws Fault. */
 export function deleteModelName(store: Store, named: string, author: Author): Promise<StoredName> {
   return store.atomically(async (within) => {
     const stored = await requireModelName(within, named);
@@ -107,7 +106,7 @@ async function withFields(
   return after;
 }
 
-/** An alias leads to models and never to an alias: so there are no loops, and one look shows what a name means. */
+/** An alias leads to models and never to an alias, so there are no loops, and one lookup resolves a name. */
 function refuseChains(stored: StoredName, others: readonly StoredName[]): void {
   const aliases = new Set(others.filter(isAlias).map(({ canonical }) => canonical));
   const chained = modelsOf(stored).find((model) => aliases.has(canonicalOf(model)));

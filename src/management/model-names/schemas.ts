@@ -5,14 +5,16 @@ import { id, text, time, word } from '../http/fields.ts';
 const model = text(200);
 const target = model
   .nullable()
-  .describe('the model that the name stands for, as its servers spell it; null: for some plans only, or for none');
+  .describe(
+    'the model that the name stands for, as its servers spell it; null: only for some plans, or only fallbacks',
+  );
 const fallbacks = z
   .array(model)
   .max(10)
   .describe('models to try in this order while no server can serve the model of the call');
 const plans = z
   .record(word, model.nullable())
-  .describe('other models for callers with these plans; null takes one away, and plans that are not named stay');
+  .describe('other models for callers with these plans; null removes one, and omitted plans stay unchanged');
 
 export const newModelNameSchema = z
   .strictObject({ name: model, target: target.optional(), plans: plans.optional(), fallbacks: fallbacks.optional() })
@@ -27,7 +29,7 @@ export const modelNameSchema = z
   .strictObject({
     id: id('nam'),
     name: z.string(),
-    canonical: z.string().describe('by which calls find it: in lower case, with a tag'),
+    canonical: z.string().describe('the canonical name: in lower case, with a tag'),
     target: z.string().nullable(),
     plans: z.record(z.string(), z.string()).describe('other models by the name of the plan'),
     fallbacks: z.array(z.string()),

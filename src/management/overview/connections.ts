@@ -1,5 +1,5 @@
-// How the mail server and the sign-in providers answered the last time the gate asked them, for the page of settings. Kept in memory:
-// each gate knows what it has seen itself.
+// The results of the last contacts with the mail server and the sign-in providers, for the settings page. Kept in memory, so each
+// gateway only knows its own.
 import type { WallMs } from '../../domain/time.ts';
 
 export interface ConnectionState {
@@ -7,7 +7,7 @@ export interface ConnectionState {
   readonly works: boolean | null;
   /** Unix milliseconds of the last use. */
   readonly at: number | null;
-  /** In the words of the other side or of the system; null while it works. */
+  /** The message of the other side or of the system; null if it works. */
   readonly problem: string | null;
 }
 
@@ -33,7 +33,7 @@ export class Connections {
   }
 }
 
-/** One line, without what a terminal or page would take for more than text. */
+/** One line, without control characters. */
 function problemOf(error: unknown): string {
   const { message = '', code, cause } = error as { message?: string; code?: string; cause?: unknown };
   const deeper = cause instanceof Error ? `: ${cause.message}` : '';

@@ -1,16 +1,16 @@
-// How the gate is encrypted, as its operators see it, and which of it needs attention soon. What encrypts is handed over by the
-// composition root; keys and accounts never come this far.
+// The encryption of the gateway as operators see it, and what needs attention soon. The composition root passes in the
+// certificates; private keys and ACME accounts never get here.
 import type { CertificateFacts } from '../../domain/certificate-facts.ts';
 import type { WallMs } from '../../domain/time.ts';
 
 export interface EncryptionNow {
-  /** `proxy`: not by the gate; something in front that it trusts is believed to do it. */
+  /** `proxy`: not by the gateway; a trusted proxy is expected to encrypt. */
   readonly how: 'off' | 'proxy' | 'files' | 'acme' | 'self-signed';
   readonly clientCertificates: 'none' | 'optional' | 'required';
   readonly certificates: readonly CertificateFacts[];
-  /** The certificates are the gate's own until a public authority has answered. */
+  /** The certificates are temporary ones until a public authority has issued one. */
   readonly provisional: boolean;
-  /** Unix milliseconds; undefined where the gate does not renew, or has nothing to renew yet. */
+  /** Unix milliseconds; undefined if the gateway does not renew, or has nothing to renew yet. */
   readonly renewsAt: number | undefined;
   readonly problem: string | undefined;
   /** Unix milliseconds. */
@@ -44,7 +44,7 @@ export function showEncryption(encryption: EncryptionNow, now: WallMs) {
   };
 }
 
-/** What every page for operators shows: the first certificate to end, and a renewal that failed. */
+/** What every page for operators shows: the certificate that expires first, and a failed renewal. */
 export function certificateWarning({ certificates, renewsAt, problem }: EncryptionNow, now: WallMs) {
   const ending = certificates.flatMap(({ notAfter }) =>
     notAfter === undefined || stateOf(notAfter, renewsAt, now) === 'fine' ? [] : [notAfter],
@@ -52,7 +52,10 @@ export function certificateWarning({ certificates, renewsAt, problem }: Encrypti
   return { endsAt: ending.length === 0 ? null : new Date(Math.min(...ending)).toISOString(), problem: problem ?? null };
 }
 
-/** Some live for six days and are renewed every four: what the gate renews by itself is no news before it should have. */
+/**
+ * Some certificates are valid for six days and renewed every four, so those that the gateway renews only matter when they are
+ * late.
+ */
 function stateOf(
   notAfter: number | undefined,
   renewsAt: number | undefined,

@@ -1,4 +1,5 @@
-// The rows about now: what runs and waits, how fast, for whom, and what encrypts it; once, or as events for a page that stays open.
+// The endpoints for the current state: running and waiting calls, speeds, accounts, and encryption; once, or as events for an
+// open page.
 
 import type { z } from 'zod';
 import { Calendar } from '../../domain/calendar.ts';
@@ -16,7 +17,7 @@ type Overview = z.output<typeof overviewSchema>;
 
 export const overviewEndpoints: readonly Endpoint[] = [
   endpoint('getStatus', 'get /status', {
-    summary: 'What runs and waits now, and which model servers answer',
+    summary: 'Running and waiting calls, and the state of the model servers',
     group,
     needs: read,
     fresh: 'never',
@@ -34,7 +35,7 @@ export const overviewEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('getEncryption', 'get /encryption', {
-    summary: 'How the gate is encrypted, which certificates it shows, and when they are renewed or why not',
+    summary: 'The encryption of the gateway: certificates, renewals and errors',
     group,
     needs: read,
     fresh: 'never',
@@ -46,7 +47,7 @@ export const overviewEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('getConnections', 'get /connections', {
-    summary: 'How the mail server and the sign-in providers answered the last time the gate asked them',
+    summary: 'The last results of contacting the mail server and the sign-in providers',
     group,
     needs: read,
     fresh: 'never',
@@ -64,7 +65,7 @@ export const overviewEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('getOverview', 'get /overview', {
-    summary: 'What the gate is doing now: calls and speeds by account, top users of the day, refusals of the hour',
+    summary: 'Current calls and speeds by account, top accounts of the day, and refusals of the last hour',
     group,
     needs: read,
     fresh: 'never',
@@ -74,7 +75,7 @@ export const overviewEndpoints: readonly Endpoint[] = [
   }),
   streamed('watch', 'get /events', {
     summary:
-      'The same once a second, as server-sent events named overview; ends after an hour, and with the right to see it',
+      'The same once a second, as server-sent events named overview; ends after an hour, or when the caller may no longer see it',
     group,
     needs: read,
     fresh: 'never',
@@ -88,7 +89,7 @@ export const overviewEndpoints: readonly Endpoint[] = [
       let lastAt = 0;
       while (!gone.aborted && nowMs() < endsAt) {
         const text = JSON.stringify(await lookNow(context, figures));
-        // A comment now and then keeps the line open through proxies.
+        // Periodic comments keep the connection open through proxies.
         if (text !== last || nowMs() - lastAt > 15_000) {
           yield text === last ? ': still here\n\n' : `event: overview\ndata: ${text}\n\n`;
           [last, lastAt] = [text, nowMs()];
@@ -113,7 +114,7 @@ function pause(ms: number, gone: AbortSignal): Promise<void> {
   });
 }
 
-/** What costs a look into the ledger is asked every so often, not every second. */
+/** Figures that need the ledger are read less often than every second. */
 class LedgerFigures {
   readonly #context: Pick<RequestContext, 'store' | 'now' | 'nowMs' | 'timeZone'>;
   readonly #names = new Map<string, string>();

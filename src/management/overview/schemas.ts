@@ -12,7 +12,7 @@ const serverSchema = z.strictObject({
       'doubtful: calls have just gone wrong there; loading: it answers that it is loading its model; refused: it does not accept the secret; busy: it asked to be left alone for a while',
     ),
   since: time,
-  reason: z.string().nullable().describe('why it does not get all calls; null if it does'),
+  reason: z.string().nullable().describe('why it does not get all calls; null if there is no reason'),
   kind: z
     .string()
     .nullable()
@@ -21,7 +21,7 @@ const serverSchema = z.strictObject({
   queue: z
     .strictObject({ running: z.int(), waiting: z.int() })
     .nullable()
-    .describe('what the server says of the calls of all its clients; null where it does not'),
+    .describe('calls of all its clients, as reported by the server; null if not reported'),
 });
 
 const loadSchema = z.strictObject({
@@ -35,7 +35,7 @@ const loadSchema = z.strictObject({
 export const statusSchema = z
   .strictObject({
     accepting: z.boolean(),
-    running: z.int().describe('exchanges inside the gate, those that wait included'),
+    running: z.int().describe('exchanges in progress, including waiting ones'),
     queues: z.array(
       z.strictObject({
         model: z.string(),
@@ -50,27 +50,25 @@ export const statusSchema = z
   .meta({ id: 'Status' });
 
 const connectionFields = {
-  works: z.boolean().nullable().describe('null: not used since the gate started'),
+  works: z.boolean().nullable().describe('null: not used since the gateway started'),
   at: timeOrNull.describe('of the last use'),
-  problem: z.string().nullable().describe('in the words of the other side or of the system'),
+  problem: z.string().nullable().describe('the message of the other side or of the system'),
 };
 export const connectionsSchema = z
   .strictObject({
-    mail: z.strictObject(connectionFields).nullable().describe('null: the gate sends no mail'),
+    mail: z.strictObject(connectionFields).nullable().describe('null: the gateway sends no email'),
     providers: z.array(z.strictObject({ id: z.string(), name: z.string(), ...connectionFields })),
   })
   .meta({ id: 'Connections' });
 
 export const certificateSchema = z
   .strictObject({
-    names: z.array(z.string()).describe('host names and addresses that it is good for'),
+    names: z.array(z.string()).describe('host names and addresses for which it is valid'),
     issuer: z.string().nullable(),
     notBefore: timeOrNull,
-    notAfter: timeOrNull.describe('null, like all else: a container that does not let itself be read'),
-    daysLeft: z.int().nullable().describe('whole days; below 0: it has ended'),
-    state: z
-      .enum(['fine', 'ends-soon', 'ended'])
-      .describe('ends-soon: within 14 days, and the gate has not renewed it by itself'),
+    notAfter: timeOrNull.describe('null, like all other fields: the container cannot be read'),
+    daysLeft: z.int().nullable().describe('whole days; below 0: expired'),
+    state: z.enum(['fine', 'ends-soon', 'ended']).describe('ends-soon: within 14 days, and not renewed by the gateway'),
     keyType: z.string().nullable().describe('such as EC P-256 or RSA 2048'),
     fingerprint: z.string().nullable().describe('SHA-256'),
   })
@@ -80,15 +78,20 @@ export const encryptionSchema = z
   .strictObject({
     how: z
       .enum(['off', 'proxy', 'files', 'acme', 'self-signed'])
-      .describe('proxy: something in front that is trusted; files: from disk; self-signed: by an authority of its own'),
-    exposed: z.boolean().describe('others reach it over a network that can read along'),
-    authority: z.string().nullable().describe('SHA-256 of the authority of its own that callers must trust first'),
-    clientCertificates: z.enum(['none', 'optional', 'required']).describe('whether callers are asked for one'),
-    certificates: z.array(certificateSchema).describe('that are shown; the first to callers who name no host'),
-    provisional: z.boolean().describe('the gate’s own, until a public authority has answered for the first time'),
-    renewsAt: timeOrNull.describe('when the gate gets the next by itself; null: others do, or there is none yet'),
+      .describe('proxy: by a trusted proxy in front; files: from disk; self-signed: by its own certificate authority'),
+    exposed: z.boolean().describe('reachable over a network without encryption'),
+    authority: z
+      .string()
+      .nullable()
+      .describe('SHA-256 of its own certificate authority, which callers must trust first'),
+    clientCertificates: z
+      .enum(['none', 'optional', 'required'])
+      .describe('whether callers are asked for a client certificate'),
+    certificates: z.array(certificateSchema).describe('the current ones; the first is for callers who name no host'),
+    provisional: z.boolean().describe('temporary certificates, until a public authority has issued the first one'),
+    renewsAt: timeOrNull.describe('when the gateway renews; null: it does not, or there is none yet'),
     problem: z.string().nullable().describe('why the last renewal failed, or the newest files are not used'),
-    triesAt: timeOrNull.describe('when it tries again; null: when the files change'),
+    triesAt: timeOrNull.describe('when it retries; null: when the files change'),
   })
   .meta({ id: 'Encryption' });
 const counted = { account: z.string(), name: z.string() };
@@ -107,8 +110,8 @@ export const overviewSchema = z
     refusals: z.array(z.strictObject({ code: z.string(), count: z.int() })).describe('in the last hour'),
     recent: z.int().describe('exchanges that ended in this minute and the one before'),
     encryption: z.strictObject({
-      endsAt: timeOrNull.describe('when the first of the certificates ends that have ended or soon will; null: none'),
-      problem: z.string().nullable().describe('why the last renewal failed; null: it did not'),
+      endsAt: timeOrNull.describe('the earliest expiry of certificates that have expired or expire soon; null: none'),
+      problem: z.string().nullable().describe('why the last renewal failed; null: it did not fail'),
     }),
     applications: z.int().describe('that wait for a decision'),
     appeals: z.int().describe('that wait for an answer'),

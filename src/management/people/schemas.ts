@@ -6,7 +6,7 @@ import { id, time } from '../http/fields.ts';
 export const personFields = {
   id: id('usr'),
   name: z.string(),
-  email: z.string().describe('empty: they sign in under none and have not said one yet'),
+  email: z.string().describe('empty: they sign in without one and have not given one yet'),
   emailVerified: z.boolean(),
   language: z.enum(languages).nullable(),
   twoFactor: z.boolean(),
@@ -17,7 +17,7 @@ export const newLinkSchema = z
 
 export const linkSchema = z
   .strictObject({
-    url: z.string().optional().describe('shown this once; not there when a creation is repeated'),
+    url: z.string().optional().describe('shown only once; absent when a creation is repeated'),
     expiresAt: time,
   })
   .meta({ id: 'OneTimeLink' });

@@ -1,4 +1,4 @@
-// The rows of plans, and the preview of a call.
+// The endpoints for plans, and the preview of a call.
 
 import { reasonIn } from '../../domain/error-japanese.ts';
 import { allowanceOf, requireAccount } from '../accounts/accounts.ts';
@@ -26,7 +26,7 @@ export const planEndpoints: readonly Endpoint[] = [
     }),
   }),
   endpoint('createPlan', 'post /plans', {
-    summary: 'Make a plan; terms that are not given are open, or as in the plan it is like',
+    summary: 'Create a plan; omitted terms are unlimited, or copied from the plan in like',
     group: 'Plans',
     needs: write,
     fresh: 'always',
@@ -50,7 +50,7 @@ export const planEndpoints: readonly Endpoint[] = [
     run: async ({ store, params }) => showPlan(await requirePlan(store, params['name'] ?? '')),
   }),
   endpoint('changePlan', 'patch /plans/{name}', {
-    summary: 'Change terms of a plan; they hold within a second',
+    summary: 'Change terms of a plan; takes effect within a second',
     group: 'Plans',
     needs: write,
     fresh: 'always',
@@ -62,7 +62,7 @@ export const planEndpoints: readonly Endpoint[] = [
       showPlan(await changePlan(store, params['name'] ?? '', body, author)),
   }),
   endpoint('deletePlan', 'delete /plans/{name}', {
-    summary: 'Delete a plan that no account has and registration does not give',
+    summary: 'Delete a plan that neither an account nor registration uses',
     group: 'Plans',
     needs: write,
     fresh: 'always',
@@ -78,7 +78,7 @@ export const planEndpoints: readonly Endpoint[] = [
 
 export const previewEndpoints: readonly Endpoint[] = [
   endpoint('foresee', 'post /preview', {
-    summary: 'Would this call pass now, and why? Nothing is called, and nothing is counted',
+    summary: 'Preview whether a call would be allowed, and why; nothing is called or counted',
     group: 'Plans',
     needs: read,
     fresh: 'never',

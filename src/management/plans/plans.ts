@@ -1,5 +1,5 @@
-// What can be done with plans: list, make, change, delete. A change takes effect on the running gate within a second,
-// for calls that come after it and for those that wait.
+// The use cases of plans: list, create, change, delete. A change takes effect on the running gateway within a second, for new and
+// waiting calls.
 
 import type { z } from 'zod';
 import type { Invite } from '../../domain/application.ts';
@@ -22,7 +22,7 @@ export async function requirePlan(store: Store, name: string): Promise<Plan> {
   throw new Fault('plan_missing', { name, plans: names.join(', ') }, 'not_found');
 }
 
-/** A new plan; terms that are not given are as open as can be, or as another plan has them. @throws Fault. */
+/** Creates a plan; omitted terms are unlimited, or copied from another plan. @throws Fault. */
 export function createPlan(
   store: Store,
   name: string,
@@ -58,7 +58,7 @@ export function changePlan(
   });
 }
 
-/** @throws Fault while an account has it, or somebody who is let in would get it. */
+/** @throws Fault while an account has the plan, or new accounts would get it. */
 export function deletePlan(store: Store, name: string, author: Author): Promise<void> {
   return store.atomically(async (within) => {
     const plan = await requirePlan(within, name);
@@ -76,7 +76,7 @@ export function deletePlan(store: Store, name: string, author: Author): Promise<
   });
 }
 
-/** In the order of the registry, as people and programs read it. */
+/** With terms in the order of the registry. */
 export function showPlan(plan: Plan): z.output<typeof planSchema> {
   return {
     name: plan.name,
@@ -85,7 +85,7 @@ export function showPlan(plan: Plan): z.output<typeof planSchema> {
   };
 }
 
-/** What remains of a limit, for an account or for one of its keys. */
+/** The remainder of a limit, for an account or for one of its keys. */
 export const showLimit =
   (key: KeyId | null) =>
   ({ resetsAt, ...state }: LimitState): z.output<typeof limitSchema> => ({ ...state, key, resetsAt: iso(resetsAt) });

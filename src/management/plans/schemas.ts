@@ -32,11 +32,11 @@ export const narrowingSchema = z
         .map((term) => [term, (terms[term].kind === 'weight' ? z.number().min(0.01).max(1000) : count).optional()]),
     ),
   )
-  .describe('terms that narrow the plan of the account for this key');
+  .describe('terms that restrict the plan of the account for this key');
 export const planSchema = z.strictObject({ name: word, version: z.int().min(1), ...termSchemas }).meta({ id: 'Plan' });
 export const planTermsSchema = z.strictObject(termSchemas).partial();
 export const newPlanSchema = z
-  .strictObject({ name: word, like: word.optional().describe('start from the terms of this plan') })
+  .strictObject({ name: word, like: word.optional().describe('copy the terms of this plan') })
   .extend(planTermsSchema.shape)
   .meta({ id: 'NewPlan' });
 export const planChangeSchema = planTermsSchema.meta({ id: 'PlanChange' });
@@ -49,9 +49,9 @@ export const limitSchema = z
     measure: z.string().describe(`one of ${Object.keys(measures).join(', ')}`),
     window: z.string().describe(`one of ${windowNames.join(', ')}, in the gate’s time zone`),
     limit: z.number(),
-    used: z.number().describe('what running calls have reserved included'),
+    used: z.number().describe('including reservations of running calls'),
     remaining: z.number(),
-    needed: z.number().describe('by the call that was asked about; else 0'),
+    needed: z.number().describe('by the previewed call; otherwise 0'),
     resetsAt: time,
   })
   .meta({ id: 'Limit' });
@@ -59,10 +59,10 @@ export const limitSchema = z
 export const previewQuestionSchema = z
   .strictObject({
     account: name.optional().describe('id or name'),
-    plan: word.optional().describe('instead of an account: somebody with that plan who has used nothing'),
+    plan: word.optional().describe('instead of an account: an account with that plan and no usage'),
     key: id('key').optional(),
     path: z.string().regex(/^\/[\w/.-]{1,100}$/),
-    model: text(200).optional().describe('not for a service, whose path names it'),
+    model: text(200).optional().describe('not for services, which the path identifies'),
     promptTokens: z.int().min(0).max(1e9).optional(),
     maxTokens: z.int().min(1).max(1e9).optional(),
   })
@@ -71,11 +71,11 @@ export const previewQuestionSchema = z
 export const previewSchema = z
   .strictObject({
     passes: z.boolean(),
-    status: z.int().describe('what the call would be answered with'),
+    status: z.int().describe('the status of the answer'),
     code: z.string().nullable(),
     reason: z.string(),
     retryAfterSeconds: z.int().nullable(),
-    changes: z.array(z.string()).describe('what the plan would change in the call’s body'),
+    changes: z.array(z.string()).describe('changes that the plan would make to the body'),
     limits: z.array(limitSchema),
   })
   .meta({ id: 'Preview' });

@@ -1,5 +1,5 @@
-// The portal's files as the build left them, and the one page that carries them: a policy that runs nothing but our own scripts
-// and styles, with a nonce that is new with every answer.
+// Serves the built files of the portal and its one page, with a content security policy that only allows the portal's own
+// scripts and styles, with a new nonce for every answer.
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ const policyWith = (nonce: string): string =>
     "default-src 'none'",
     "script-src 'self'",
     `style-src 'self' 'nonce-${nonce}'`,
-    // Lengths and colours that scripts set on elements; no rule, and nothing that loads.
+    // Inline styles that scripts set on elements; they contain no rules and load nothing.
     "style-src-attr 'unsafe-inline'",
     "img-src 'self' data:",
     "font-src 'self'",
@@ -25,7 +25,7 @@ const policyWith = (nonce: string): string =>
     "frame-ancestors 'none'",
   ].join('; ');
 
-/** `directory` holds index.html and assets/; without it the gate says how to make it. */
+/** `directory` contains index.html and assets/; without it, the gateway tells how to build it. */
 export function portalPages(directory: string, origins: Origins, shared: SharedAnswers): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const file = join(directory, 'index.html');
@@ -46,7 +46,7 @@ export function portalPages(directory: string, origins: Origins, shared: SharedA
       response.set('allow', 'GET, HEAD').status(405).json({ error: 'Pages are read.' });
       return;
     }
-    // Names under assets/ change with what is in them.
+    // Names under assets/ change with their content.
     const cache = request.path.startsWith('/assets/')
       ? 'public, max-age=31536000, immutable'
       : `max-age=${hourSeconds}`;

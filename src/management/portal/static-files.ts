@@ -1,5 +1,5 @@
-// The files that a page loads, held in memory with what the build has compressed beside them. A stream from the disk for
-// each reader cost a quarter of a megabyte without reading any of it, for a request of a hundred bytes.
+// The files of the portal, in memory, with their compressed forms from the build. A file stream per reader cost a quarter of a
+// megabyte, even for a stalled reader and a request of a hundred bytes.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
@@ -14,7 +14,7 @@ const types: Readonly<Record<string, string>> = {
   '.woff2': 'font/woff2',
 };
 
-/** In the order in which they are preferred. */
+/** In order of preference. */
 const codings = [
   ['br', '.br'],
   ['gzip', '.gz'],
@@ -32,7 +32,7 @@ export class StaticFiles {
   readonly #files: ReadonlyMap<string, StaticFile>;
   readonly #shared: SharedAnswers;
 
-  /** Files of kinds that a page loads; others in the directory are not served. */
+  /** Types of files that a page loads; other files are not served. */
   constructor(directory: string, shared: SharedAnswers) {
     this.#shared = shared;
     const names = readdirSync(directory, { recursive: true, encoding: 'utf8' });
@@ -50,7 +50,7 @@ export class StaticFiles {
     this.#files = new Map(names.flatMap(hold));
   }
 
-  /** Answers a GET or HEAD for a path; false where there is no such file. */
+  /** Answers a GET or HEAD for a path; false if there is no such file. */
   answer(path: string, cacheControl: string, request: Request, response: Response): boolean {
     const file = this.#files.get(path);
     if (!file) return false;
@@ -68,7 +68,7 @@ export class StaticFiles {
   }
 }
 
-/** Is the coding among those of an Accept-Encoding line, and not with a weight of 0 (RFC 9110, section 12.5.3)? */
+/** Whether an Accept-Encoding line has the coding with a weight other than 0 (RFC 9110, section 12.5.3). */
 function accepts(line: string | undefined, coding: string): boolean {
   const named = line?.split(',').find((part) => part.split(';')[0]?.trim().toLowerCase() === coding);
   return named !== undefined && !/;\s*q=0(\.0*)?\s*$/i.test(named);

@@ -1,4 +1,4 @@
-// The rows of the request log: for operators all requests, for members those of their own account.
+// The endpoints of the request log: all requests for operators, those of their own account for members.
 import { z } from 'zod';
 import type { Store } from '../../store/ports/store.ts';
 import type { UsageFilter } from '../../store/ports/usage.ts';
@@ -13,7 +13,7 @@ import { ownRequestFilters, requestDetailSchema, requestFields, requestFilters, 
 
 const group = 'Requests';
 const needs = 'management:read';
-/** Rows that a page may look at: some 20 ms in short pieces. */
+/** Rows that a page may examine: about 20 ms, in short steps. */
 const look = 20_000;
 const columns = Object.keys(requestFields);
 
@@ -87,7 +87,7 @@ export const requestEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('getRequest', 'get /requests/{id}', {
-    summary: 'What happened to one request: its stages, what was changed in it, what refused it',
+    summary: 'The details of one request: its stages, changes to its body, and why it was refused',
     group,
     needs,
     fresh: 'never',
@@ -125,7 +125,7 @@ export const requestEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('getOwnRequest', 'get /me/requests/{id}', {
-    summary: 'What happened to one request of the caller’s account',
+    summary: 'The details of one request of the caller’s account',
     group,
     needs: 'self',
     fresh: 'never',

@@ -1,4 +1,4 @@
-// The request log: one request as people read it, with names beside ids and the stages it went through.
+// The use cases of the request log: presents requests with names in addition to ids, and with their stages.
 import { type AccountId, type KeyId, requestTime } from '../../domain/id.ts';
 import { iso } from '../../domain/time.ts';
 import { type Outcome, tokensPerSecond, type UsageRecord } from '../../domain/usage.ts';
@@ -52,7 +52,7 @@ export async function showRequests(
 
 export type ShownRequest = Awaited<ReturnType<typeof showRequests>>[number];
 
-/** With what happened to it. */
+/** With its stages. */
 export async function showRequest(store: Pick<Store, 'displayNames'>, row: UsageRecord, showsServer: boolean) {
   const [shown] = (await showRequests(store, [row], showsServer)) as [ShownRequest];
   return {
@@ -73,7 +73,7 @@ interface StageTime {
   readonly toMs: number;
 }
 
-/** The stages it went through; those of requests before this was recorded are known in part. */
+/** The stages of a request; older records have only some of them. */
 export function stagesOf(row: UsageRecord): StageTime[] {
   const { readyMs, queuedMs, loadMs = 0, sentMs, firstTokenMs, firstByteMs, durationMs } = row;
   const stages: StageTime[] = [];

@@ -15,20 +15,20 @@ export const requestFields = {
   keyName: z.string(),
   operation: z.string(),
   model: z.string().nullable(),
-  askedModel: z.string().nullable().describe('the name that was asked for, where it is not that of the model'),
-  fallbackFor: z.string().nullable().describe('the model that no server could serve, where model took its place'),
-  server: z.string().nullable().describe('null: sent to none; members do not see it'),
+  askedModel: z.string().nullable().describe('the requested name, if it is not that of the model'),
+  fallbackFor: z.string().nullable().describe('the unavailable model that model replaced'),
+  server: z.string().nullable().describe('null: not sent to a server; hidden from members'),
   outcome: z.enum(outcomes),
   status: z.int(),
   code: z.string().nullable(),
-  repeats: z.int().describe('requests that the row stands for; above 1: refused ones beyond refused_rows_per_minute'),
+  repeats: z.int().describe('requests in this row; above 1: refused ones beyond refused_rows_per_minute'),
   streamed: z.boolean(),
   promptTokens: z.int(),
   completionTokens: z.int(),
   cacheReadTokens: z.int().describe('a part of promptTokens'),
   cacheWriteTokens: z.int().describe('a part of promptTokens'),
   reasoningTokens: z.int().describe('a part of completionTokens'),
-  source: z.enum(['exact', 'estimated', 'none']).describe('where the tokens are known from'),
+  source: z.enum(['exact', 'estimated', 'none']).describe('the source of the token figures'),
   queuedMs: z.int(),
   firstTokenMs: ms.describe('from the head of the request to the first piece of a stream; null for whole answers'),
   durationMs: z.int(),
@@ -38,7 +38,7 @@ export const requestFields = {
     .describe(
       'completion tokens since the first piece of a stream; of a whole answer, since it was sent to the server',
     ),
-  unit: z.string().nullable().describe('the unit of a service that has a cost'),
+  unit: z.string().nullable().describe('the unit of the cost of a service'),
   units: z.int(),
   bytesIn: z.int(),
   bytesOut: z.int(),
@@ -57,12 +57,12 @@ export const requestDetailSchema = z
       .describe(
         'check: until it was read and checked; queue: until its turn; load: until the model was loaded; server: until the answer began; answer: until the end',
       ),
-    changes: z.array(z.string()).describe('what the plan changed in its body'),
+    changes: z.array(z.string()).describe('changes that the plan made to the body'),
     refusedBy: z
       .string()
       .nullable()
-      .describe('the limit, such as account tokensPerDay, or the suspension that refused it'),
-    detail: z.string().nullable().describe('what its caller was told, if that is more than the code says'),
+      .describe('the limit that refused it, such as account tokensPerDay, or the suspension'),
+    detail: z.string().nullable().describe('the message for the caller, if it says more than the code'),
   })
   .meta({ id: 'RequestDetail' });
 
@@ -77,13 +77,13 @@ const bounds = Object.fromEntries(
   }),
 ) as Record<`${'min' | 'max'}${Capitalize<(typeof rowFigures)[number]>}`, z.ZodOptional<z.ZodCoercedNumber>>;
 
-/** What the caller's own requests are narrowed down by. */
+/** Filters of the caller's own requests. */
 export const ownRequestFilters = {
   since: z.iso.datetime().optional(),
   until: z.iso.datetime().optional(),
   key: z.string().max(100).optional().describe('id'),
   model: z.string().max(200).optional().describe('or route:<name> of a service'),
-  askedModel: z.string().max(200).optional().describe('the canonical name that was asked for'),
+  askedModel: z.string().max(200).optional().describe('the canonical form of the requested name'),
   outcome: z.enum(outcomes).optional(),
   status: z.coerce.number().int().min(0).max(599).optional(),
   code: z.string().max(60).optional(),

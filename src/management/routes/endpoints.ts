@@ -1,4 +1,4 @@
-// The rows of published services.
+// The endpoints for published services.
 import type { StoredRoute } from '../../domain/stored-route.ts';
 import { type Endpoint, endpoint, type RequestContext } from '../http/endpoint.ts';
 import { pageOf } from '../http/fields.ts';
@@ -18,7 +18,7 @@ const before: Endpoint['before'] = async ({ store, params }) =>
 
 export const routeEndpoints: readonly Endpoint[] = [
   endpoint('listRoutes', 'get /routes', {
-    summary: 'The published services: those of the routes file, then the others by name, with the state of each',
+    summary: 'The published services with their state: those of the routes file, then the others by name',
     group,
     needs: read,
     fresh: 'never',
@@ -59,7 +59,7 @@ export const routeEndpoints: readonly Endpoint[] = [
     run: async (context) => show(await requireRoute(context.store, context.params['id'] ?? ''), context),
   }),
   endpoint('changeRoute', 'patch /routes/{id}', {
-    summary: 'Change a published service; running calls go on as they began',
+    summary: 'Change a published service; running calls continue unchanged',
     group,
     needs: write,
     fresh: 'always',
@@ -74,7 +74,7 @@ export const routeEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('deleteRoute', 'delete /routes/{id}', {
-    summary: 'Publish a service no longer; its running calls may go on for server_drain_seconds',
+    summary: 'Stop publishing a service; its running calls may continue for server_drain_seconds',
     group,
     needs: write,
     fresh: 'always',

@@ -1,5 +1,4 @@
-// What the settings of a gate say about routes that are added at run time; the management API and the command line hold them to
-// the same.
+// The settings that apply to routes added at run time, for the management API and the command line.
 import type { ServiceRoute } from '../../domain/service-route.ts';
 import { isOwnAddress, type Listening } from '../servers/own-address.ts';
 
@@ -8,7 +7,7 @@ export interface RouteRules {
   readonly fixed: readonly ServiceRoute[];
   readonly ownHosts: ReadonlySet<string>;
   readonly isOwn: (address: string) => boolean;
-  /** May they name files? */
+  /** Whether they may refer to files. */
   readonly hasFiles: boolean;
 }
 

@@ -1,5 +1,4 @@
-// What can be done with published services that are kept in the store: add, change, remove. Every gate on that store follows
-// within a second.
+// The use cases of published services in the store: add, change, remove. Every gateway on the store follows within a second.
 import type { z } from 'zod';
 import { type Author, auditEvent } from '../../domain/audit.ts';
 import { newRouteId, type RouteId } from '../../domain/id.ts';
@@ -14,7 +13,7 @@ import { Fault, reading } from '../fault.ts';
 import type { RouteRules } from './route-rules.ts';
 import type { routeSchema } from './schemas.ts';
 
-/** What is said of a route; null takes an option back to its default. */
+/** The options of a route; null restores the default of an option. */
 export type RouteFields = Readonly<Record<string, unknown>>;
 
 /** By id or name. @throws Fault. */
@@ -61,7 +60,7 @@ export function changeRoute(
   });
 }
 
-/** Its running calls go on until the deadline of the settings. @throws Fault. */
+/** Its running calls may continue until the deadline of the settings. @throws Fault. */
 export function deleteRoute(store: Store, named: string, author: Author): Promise<StoredRoute> {
   return store.atomically(async (within) => {
     const route = await requireRoute(within, named);
@@ -95,7 +94,7 @@ function withFields(
   return { ...before, name, options };
 }
 
-/** Undefined for one that another version of the gate has stored. */
+/** Undefined for a route that another version of the gateway has stored. */
 function readable({ name, options }: StoredRoute): ServiceRoute | undefined {
   try {
     return readServiceRoute({ ...options, name });
@@ -104,7 +103,7 @@ function readable({ name, options }: StoredRoute): ServiceRoute | undefined {
   }
 }
 
-/** Plain names in one directory: what lies outside it, such as the gate's own secrets, cannot be shown to a service. */
+/** Plain names in one directory, so that files outside it, such as the gateway's own secrets, cannot be sent to a service. */
 function refuseFiles({ secretFile, tls }: ServiceRoute, { hasFiles }: RouteRules): void {
   for (const file of [secretFile, tls.caFile, tls.certificateFile, tls.keyFile]) {
     if (file === null) continue;
@@ -117,7 +116,7 @@ const audited = ({ name, options }: StoredRoute): Record<string, unknown> => ({ 
 
 type Shown = z.output<typeof routeSchema>;
 
-/** As people and programs read it; without a status if none is known, as for a gate that does not run. */
+/** As the management API shows it; without a status if it is unknown because no gateway runs. */
 export function showRoute(stored: StoredRoute, status: RouteStatus | undefined): Shown {
   const route = readable(stored);
   return {

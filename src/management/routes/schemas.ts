@@ -1,5 +1,4 @@
-// What is sent and answered about published services. Only the types: what an option may say is read by the same function that
-// reads the routes file, which answers with a sentence.
+// The schemas of published services. They only check types; the function that reads the routes file also checks the values.
 import { z } from 'zod';
 import { credentialWays, serviceMethods } from '../../domain/service-route.ts';
 import { id, scope, text, time, timeOrNull } from '../http/fields.ts';
@@ -32,8 +31,8 @@ const options = {
   mcp: z
     .strictObject({
       tools: z.array(text(300)).max(500),
-      issuer: text(500).describe('an authorization server whose access tokens are taken'),
-      subjects: z.array(text(500)).max(10_000).describe('whose accounts its subjects are, such as auth0|5f7c=alice'),
+      issuer: text(500).describe('an authorization server whose access tokens are accepted'),
+      subjects: z.array(text(500)).max(10_000).describe('accounts of its subjects, such as auth0|5f7c=alice'),
     })
     .partial()
     .describe('an MCP server, and its tools that callers may use'),
@@ -43,7 +42,7 @@ const options = {
     .strictObject({
       unit: text(30),
       fixed: z.int().min(0),
-      tools: z.array(text(150)).max(500).describe('of an MCP server: tools that cost something else, such as search=5'),
+      tools: z.array(text(150)).max(500).describe('for an MCP server: tools with another cost, such as search=5'),
       perSecond: z.int().min(1),
       header: text(64),
       cap: z.int().min(1),
@@ -55,13 +54,13 @@ const options = {
   tls: z
     .strictObject({ caFile: file.nullable(), certificateFile: file.nullable(), keyFile: file.nullable() })
     .partial(),
-  secretFile: file.describe('what the gate shows to the service: a key, or header lines'),
+  secretFile: file.describe('the credential for the service: a key, or header lines'),
   healthPath: text(500),
   cors: names,
   recordPath: z.enum(['no', 'template']),
 };
 
-const name = text(40).describe('letters a-z, digits and dashes');
+const name = text(40).describe('lowercase letters, digits and hyphens');
 
 const { upstreams, ...others } = options;
 
@@ -75,7 +74,7 @@ const nullable = Object.fromEntries(Object.entries(others).map(([option, schema]
 export const routeChangeSchema = z
   .strictObject({ name, upstreams, ...nullable })
   .partial()
-  .describe('null takes an option back to its default')
+  .describe('null restores the default of an option')
   .meta({ id: 'RouteChange' });
 
 export const routeSchema = z
@@ -83,11 +82,11 @@ export const routeSchema = z
     id: id('rte').nullable().describe('null: it is in the routes file and cannot be changed here'),
     name: z.string(),
     fixed: z.boolean().describe('in the routes file'),
-    options: z.record(z.string(), z.unknown()).describe('all options, also those that were not given'),
+    options: z.record(z.string(), z.unknown()).describe('all options, including defaults'),
     createdAt: timeOrNull,
     changedAt: timeOrNull,
     version: z.int().nullable(),
-    state: z.enum(['published', 'unusable', 'unknown']).describe('unknown: this gate has not read it yet'),
+    state: z.enum(['published', 'unusable', 'unknown']).describe('unknown: this gateway has not loaded it yet'),
     reason: z.string().nullable().describe('why it is not published'),
     servers: z.array(
       z.strictObject({
@@ -95,7 +94,7 @@ export const routeSchema = z
         state: z.enum(['unknown', 'up', 'doubtful', 'down']),
         since: time,
         reason: z.string().nullable(),
-        inFlight: z.int().describe('calls that it works on'),
+        inFlight: z.int().describe('running calls'),
       }),
     ),
   })

@@ -1,4 +1,4 @@
-// The rows of the ladder's rules.
+// The endpoints for the ladder's rules.
 
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { pageOf } from '../http/fields.ts';
@@ -10,7 +10,7 @@ const write = 'management:write';
 
 export const ruleEndpoints: readonly Endpoint[] = [
   endpoint('listRules', 'get /rules', {
-    summary: 'When a step is taken by itself',
+    summary: 'The rules that restrict accounts and keys automatically',
     group: 'Ladder',
     needs: read,
     fresh: 'never',
@@ -19,7 +19,7 @@ export const ruleEndpoints: readonly Endpoint[] = [
     run: async ({ store }) => ({ items: (await store.listRules()).map((rule) => showRule(rule)), next: null }),
   }),
   endpoint('createRule', 'post /rules', {
-    summary: 'Make a rule',
+    summary: 'Create a rule',
     group: 'Ladder',
     needs: write,
     fresh: 'always',
@@ -35,7 +35,7 @@ export const ruleEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('changeRule', 'patch /rules/{name}', {
-    summary: 'Change a rule; it holds within a second',
+    summary: 'Change a rule; takes effect within a second',
     group: 'Ladder',
     needs: write,
     fresh: 'always',
@@ -47,7 +47,7 @@ export const ruleEndpoints: readonly Endpoint[] = [
       showRule(await changeRule(store, params['name'] ?? '', body, author)),
   }),
   endpoint('deleteRule', 'delete /rules/{name}', {
-    summary: 'Delete a rule; steps it has taken stay',
+    summary: 'Delete a rule; suspensions that it has made stay in force',
     group: 'Ladder',
     needs: write,
     fresh: 'always',

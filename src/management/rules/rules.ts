@@ -1,5 +1,4 @@
-// What can be done with the rules of the ladder: list, make, change, delete. The data plane applies them; a change reaches it
-// within a second.
+// The use cases of the ladder's rules: list, create, change, delete. The data plane applies a change within a second.
 import type { z } from 'zod';
 import { type Author, auditEvent } from '../../domain/audit.ts';
 import { type Rule, readRule } from '../../domain/rule.ts';

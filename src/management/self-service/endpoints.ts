@@ -1,5 +1,5 @@
-// The rows about oneself: what somebody who is signed in, or who holds a key, may see and do with their own things and nobody
-// else's. Keys are made and changed by people only: a key that leaked must not be able to make another.
+// The endpoints with which people and keys see and change their own data. Only people can create and change keys, because a
+// leaked key must not be able to create another.
 
 import { z } from 'zod';
 import { pageKeyMs } from '../../domain/api-key.ts';
@@ -42,7 +42,7 @@ import { exportSchema, modelSchema, personChangeSchema, selfSchema } from './sch
 
 const group = 'Oneself';
 
-/** A key of the caller's own account; somebody else's is not there. @throws Fault. */
+/** A key of the caller's own account; keys of others do not exist for the caller. @throws Fault. */
 async function ownKey({ store, caller, params }: Pick<AnyCall, 'store' | 'caller' | 'params'>) {
   const id = params['id'] ?? '';
   const key = await store.findKey(id as Parameters<typeof store.findKey>[0]);
@@ -50,7 +50,7 @@ async function ownKey({ store, caller, params }: Pick<AnyCall, 'store' | 'caller
   return key;
 }
 
-/** The caller as GET /me shows them and If-Match compares them; refused for a person without an account. */
+/** The caller as GET /me shows and If-Match compares them; refused for a person without an account. */
 async function self({ store, caller, now }: Pick<AnyCall, 'store' | 'caller' | 'now'>) {
   const account = ownAccount(caller);
   const plan = await allowanceOf(store, account);
@@ -67,7 +67,7 @@ const shownSelf = (call: AnyCall) => (call.caller.account ? self(call) : Promise
 
 export const selfServiceEndpoints: readonly Endpoint[] = [
   endpoint('getSelf', 'get /me', {
-    summary: 'Who asks: key or person, account and plan',
+    summary: 'The caller: key or person, account and plan',
     group,
     needs: 'self',
     fresh: 'never',
@@ -76,7 +76,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     run: self,
   }),
   endpoint('changeSelf', 'patch /me', {
-    summary: 'Another name or language',
+    summary: 'Change the caller’s name or language',
     group,
     needs: 'person',
     fresh: 'never',
@@ -90,7 +90,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
   }),
   endpoint('leave', 'delete /me', {
     summary:
-      'Close the account for good: keys revoked, person and texts gone; figures stay in the ledger under nobody’s name',
+      'Close the account permanently: revokes its keys and removes its person and texts; usage figures stay in the ledger without a name',
     group,
     needs: 'person',
     fresh: 'always',
@@ -128,7 +128,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
       ),
   }),
   endpoint('createOwnKey', 'post /me/keys', {
-    summary: 'Issue a key for oneself; its secret is in this answer and nowhere else',
+    summary: 'Create a key for the caller’s account; only this answer contains its secret',
     group,
     needs: 'person',
     fresh: ({ body }) => isPowerful(body.scopes),
@@ -143,7 +143,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('createPageKey', 'post /me/page-keys', {
-    summary: 'A key that a page makes for itself, for an hour; it is in no list and no count',
+    summary: 'Create a one-hour key for a page; it is not listed or counted',
     group,
     needs: 'person',
     fresh: ({ body }) => isPowerful(body.scopes),
@@ -158,7 +158,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('changeOwnKey', 'patch /me/keys/{id}', {
-    summary: 'Other rights or another name for a key of one’s own',
+    summary: 'Change the name or rights of a key of the caller’s account',
     group,
     needs: 'person',
     fresh: async (call) => isPowerful(call.body.scopes) || isPowerful((await ownKey(call)).scopes),
@@ -173,7 +173,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('rotateOwnKey', 'post /me/keys/{id}/rotate', {
-    summary: 'A new secret with the same rights; for a while both work',
+    summary: 'Create a new secret with the same rights; both work for a while',
     group,
     needs: 'person',
     fresh: async (call) => isPowerful((await ownKey(call)).scopes),
@@ -189,7 +189,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('revokeOwnKey', 'post /me/keys/{id}/revoke', {
-    summary: 'End a key of one’s own now, and whatever it is running',
+    summary: 'Revoke a key of the caller’s account, and end its running calls',
     group,
     needs: 'person',
     fresh: 'never',
@@ -203,7 +203,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('listOwnLimits', 'get /me/limits', {
-    summary: 'What remains of each limit of the account, and of the key that asks',
+    summary: 'What is left of each limit of the account and of the calling key',
     group,
     needs: 'self',
     fresh: 'never',
@@ -232,8 +232,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('listOwnSuspensions', 'get /me/suspensions', {
-    summary:
-      'Steps of the ladder that were taken against the account, the newest first; shadow ones are not among them',
+    summary: 'Suspensions of the account, newest first, without shadow ones',
     group,
     needs: 'self',
     fresh: 'never',

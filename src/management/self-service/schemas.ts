@@ -9,8 +9,8 @@ import { planSchema } from '../plans/schemas.ts';
 
 export const selfSchema = z
   .strictObject({
-    person: z.strictObject(personFields).nullable().describe('null: a key asks'),
-    key: keySchema.nullable().describe('null: a person asks'),
+    person: z.strictObject(personFields).nullable().describe('null: the caller is a key'),
+    key: keySchema.nullable().describe('null: the caller is a person'),
     account: accountSchema,
     plan: planSchema.nullable(),
   })

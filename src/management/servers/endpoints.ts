@@ -1,4 +1,4 @@
-// The rows of model servers.
+// The endpoints for model servers.
 import { z } from 'zod';
 import { parseModelName } from '../../domain/model-name.ts';
 import type { ModelServer } from '../../domain/model-server.ts';
@@ -21,8 +21,7 @@ const before: Endpoint['before'] = async ({ store, params }) =>
 
 export const serverEndpoints: readonly Endpoint[] = [
   endpoint('listServers', 'get /servers', {
-    summary:
-      'The model servers behind the gate: those of the settings, then the others by name, with the state of each',
+    summary: 'All model servers with their state: those of the settings, then the others by name',
     group,
     needs: read,
     fresh: 'never',
@@ -42,7 +41,7 @@ export const serverEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('listEstimates', 'get /estimates', {
-    summary: 'Why calls for a model go where they go: the estimate of each server that has it, the smallest first',
+    summary: 'The estimates by which the server of a call is chosen: for each server with the model, smallest first',
     group,
     needs: read,
     fresh: 'never',
@@ -82,7 +81,7 @@ export const serverEndpoints: readonly Endpoint[] = [
     run: async (context) => show(await requireServer(context.store, context.params['id'] ?? ''), context),
   }),
   endpoint('changeServer', 'patch /servers/{id}', {
-    summary: 'Change a model server, take it out of service or back; running calls go on',
+    summary: 'Change a model server, or take it out of service and back; running calls continue',
     group,
     needs: write,
     fresh: 'always',
@@ -97,7 +96,7 @@ export const serverEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('deleteServer', 'delete /servers/{id}', {
-    summary: 'Remove a model server; its running calls may go on for server_drain_seconds',
+    summary: 'Remove a model server; its running calls may continue for server_drain_seconds',
     group,
     needs: write,
     fresh: 'always',

@@ -1,5 +1,5 @@
-// Whether an address is one of this gate's own. A gate that has itself as a model server would answer calls with calls; one
-// behind a name that only the network resolves ends them when they come by the second time (receive.ts).
+// Whether an address belongs to this gateway. A gateway that uses itself as a model server would loop; if the loop leads
+// through another name, receive.ts ends calls that arrive a second time.
 import { hostname, networkInterfaces } from 'node:os';
 
 export interface Listening {
@@ -24,30 +24,30 @@ export function isOwnAddress(address: string, { host, ports, publicUrl }: Listen
 function isNameOf(listens: string, name: string): boolean {
   if (namesOf(listens).has(name)) return true;
   if (isMachine(name)) return isAny(listens) || isLoopback(listens);
-  // All of 127.0.0.0/8 is this machine (RFC 1122 §3.2.1.3), but a listener on one of these addresses answers only there.
+  // All of 127.0.0.0/8 is this machine (RFC 1122 §3.2.1.3), but a listener on one of these addresses only answers there.
   return isAny(listens) && name.startsWith('127.');
 }
 
-/** The names and addresses under which a listener on that host answers. */
+/** The names and addresses on which a listener on that host answers. */
 function namesOf(listens: string): ReadonlySet<string> {
   if (isAny(listens)) {
     const own = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
     const name = hostname().toLowerCase();
     return new Set([...everywhere, name, `${name}.local`, ...own.map(({ address }) => plain(address))]);
   }
-  // Connecting to 0.0.0.0 is connecting to this machine.
+  // Connecting to 0.0.0.0 connects to this machine.
   return isLoopback(listens) ? new Set([...everywhere, listens]) : new Set([listens]);
 }
 
 const everywhere = ['localhost', '127.0.0.1', '::1', '0.0.0.0', '::'];
-/** What every resolver leads to this machine, or usually does (RFC 6761 §6.3, /etc/hosts of Debian and Red Hat). */
+/** Names that always or usually resolve to this machine (RFC 6761 §6.3, /etc/hosts of Debian and Red Hat). */
 const isMachine = (name: string): boolean =>
   /^(?:.+\.)?localhost$|^localhost6?\.localdomain6?$|^ip6-(?:localhost|loopback)$/.test(name);
 
 const isAny = (host: string): boolean => host === '0.0.0.0' || host === '::';
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.');
 
-/** Without brackets, zone and the dot of a whole name; an IPv4 address that is written as IPv6 as itself. */
+/** Without brackets, zone and trailing dot; an IPv4-mapped IPv6 address becomes IPv4. */
 function plain(host: string): string {
   const bare = host
     .toLowerCase()

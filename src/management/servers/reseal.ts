@@ -1,4 +1,4 @@
-// Seals every stored secret of a server anew with the newest key, after which older keys can be removed from the file.
+// Encrypts every stored secret of a server with the newest key, after which older keys can be removed from the file.
 import { type Author, auditEvent } from '../../domain/audit.ts';
 import type { ModelServer } from '../../domain/model-server.ts';
 import { isNewlySealed, seal, unseal } from '../../domain/sealed-secret.ts';
@@ -9,12 +9,12 @@ import { sealingKeysFrom } from './sealing.ts';
 export interface Resealed {
   /** Names of the servers. */
   readonly resealed: readonly string[];
-  /** Sealed with the newest key before. */
+  /** Already encrypted with the newest key. */
   readonly kept: readonly string[];
 }
 
 /**
- * All or none: if a secret does not open with any key of the file, nothing changes. `keyFile`: the setting server_secret_key.
+ * All or nothing: if no key of the file decrypts a secret, nothing changes. `keyFile`: the setting server_secret_key.
  * @throws Fault.
  */
 export function resealSecrets(store: Store, keyFile: string, author: Author): Promise<Resealed> {

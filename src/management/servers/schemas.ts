@@ -5,7 +5,7 @@ import { id, name, text, timeOrNull, word } from '../http/fields.ts';
 
 const slots = z
   .record(text(200), z.int().min(1).max(100_000))
-  .describe('calls at once by model; * is every other model. null: the settings of the gate');
+  .describe('concurrent calls by model; * stands for every other model; null: the settings apply');
 const weight = z
   .number()
   .min(0.01)
@@ -16,21 +16,21 @@ const plans = z.array(word).max(200);
 const accounts = z.array(name).max(1_000);
 
 const fields = {
-  kind: word.nullable().describe('null: the gate finds out'),
+  kind: word.nullable().describe('null: detected automatically'),
   weight,
   slots: slots.nullable(),
   secret: text(10_000)
     .nullable()
     .describe('an API key, or header lines as "Name: value"; stored encrypted and never shown again'),
-  secretFile: file.nullable().describe('a file with the same, instead'),
-  caFile: file.nullable().describe('authorities that its certificate is checked against, PEM'),
+  secretFile: file.nullable().describe('a file with the secret, instead'),
+  caFile: file.nullable().describe('certificate authorities for its certificate, PEM'),
   certificateFile: file.nullable().describe('client certificate, PEM'),
   keyFile: file.nullable().describe('key of the client certificate, PEM'),
   plans: plans
     .nullable()
-    .describe('only callers with these plans, and those in accounts, reach it; both null: everybody'),
+    .describe('only callers with these plans, and those in accounts, can use it; both null: everyone'),
   accounts: accounts.nullable().describe('ids or names'),
-  maintenance: z.boolean().describe('it gets no new calls; running ones go on'),
+  maintenance: z.boolean().describe('it gets no new calls; running calls continue'),
 };
 
 export const newServerSchema = z
@@ -50,12 +50,12 @@ export const estimateSchema = z
     isLoaded: z.boolean().describe('in memory, as far as is known; false: a call loads it first'),
     inFlight: z.int().describe('calls for the model'),
     slots: z.int(),
-    calls: z.int().describe('answers of which something was learned; 0: the paces are assumed'),
+    calls: z.int().describe('answers that the estimate is based on; 0: the paces are assumed'),
     promptTokensPerSecond: figure,
     answerTokensPerSecond: figure,
     loadMs: figure,
     waitMs: figure.describe('until a slot is free and earlier prompts are read'),
-    latenessMs: figure.describe('how much later than estimated its answers lately began'),
+    latenessMs: figure.describe('how much later than estimated its recent answers started'),
     estimateMs: figure.describe('until the first token for a prompt of 1,000 tokens, divided by the weight'),
   })
   .meta({ id: 'ServerEstimate' });
@@ -66,13 +66,13 @@ export const serverSchema = z
     name: z.string(),
     address: z.string(),
     fixed: z.boolean().describe('set by upstream'),
-    kind: z.string().nullable().describe('as it was given; null: the gate finds out'),
+    kind: z.string().nullable().describe('as it was given; null: detected automatically'),
     weight,
     slots: slots.nullable(),
     secret: z
       .strictObject({ from: z.enum(['file', 'stored']), file: z.string().nullable(), setAt: timeOrNull })
       .nullable()
-      .describe('where it is; never what it is'),
+      .describe('where it is stored; never the secret itself'),
     caFile: z.string().nullable(),
     certificateFile: z.string().nullable(),
     keyFile: z.string().nullable(),
@@ -92,6 +92,6 @@ export const serverSchema = z
     detectedKind: z.string().nullable(),
     models: z.array(z.string()).describe('as it spells them, at most 500'),
     modelCount: z.int(),
-    inFlight: z.int().describe('calls that it works on'),
+    inFlight: z.int().describe('running calls'),
   })
   .meta({ id: 'Server' });

@@ -1,9 +1,9 @@
-// The keys that encrypt secrets of servers, from the file of the setting `server_secret_key`. It is read whenever it is used,
-// so that a file which is put there later, or replaced, needs no restart.
+// The keys that encrypt secrets of servers, from the file of the setting `server_secret_key`. The file is read on every use, so
+// creating or replacing it needs no restart.
 import { readFileSync } from 'node:fs';
 import { readSealingKeys, type SealingKeys, SealUnusable } from '../../domain/sealed-secret.ts';
 
-/** @throws SealUnusable with a sentence where there is no such file, or no key in it. */
+/** @throws SealUnusable with a sentence if the file does not exist or has no key. */
 export function sealingKeysFrom(path: string): SealingKeys {
   if (path === '')
     throw new SealUnusable(

@@ -1,20 +1,19 @@
-// What the settings of a gate say about model servers that are added at run time; the management API and the command line
-// hold them to the same.
+// The settings that apply to model servers added at run time, for the management API and the command line.
 import { readServerAddress } from '../../domain/model-server.ts';
 import { isOwnAddress } from './own-address.ts';
 
 export interface ServerRules {
   readonly kinds: readonly string[];
-  /** Addresses that the settings name. */
+  /** Addresses in the settings. */
   readonly fixed: readonly string[];
   readonly isOwn: (address: string) => boolean;
-  /** May they name files? */
+  /** Whether they may refer to files. */
   readonly hasFiles: boolean;
-  /** Where the key for stored secrets is; empty: nowhere. */
+  /** The file with the key for stored secrets; empty if there is none. */
   readonly keyFile: string;
 }
 
-/** The settings that are read here. */
+/** The settings that are used here. */
 export interface ServerRuleSettings {
   readonly host: string;
   readonly port: number;

@@ -1,5 +1,5 @@
-// What can be done with model servers that are kept in the store: add, change, remove. Every gate on that store follows within
-// a second. A secret goes in and never comes out again.
+// The use cases of model servers in the store: add, change, remove. Every gateway on the store follows within a second. A
+// secret can be set but never read.
 import type { z } from 'zod';
 import { type Author, auditEvent } from '../../domain/audit.ts';
 import { readSecretLines } from '../../domain/credential-lines.ts';
@@ -25,16 +25,16 @@ import type { serverSchema } from './schemas.ts';
 import { sealingKeysFrom } from './sealing.ts';
 import type { ServerRules } from './server-rules.ts';
 
-/** What may be said of a server; what is left out stays, or is as in a server of which nothing is said. */
+/** The fields of a server; omitted ones stay unchanged, or have their defaults. */
 export interface ServerFields {
   readonly name?: string | undefined;
   readonly address?: string | undefined;
   readonly kind?: string | null | undefined;
   readonly weight?: number | undefined;
   readonly slots?: Readonly<Record<string, number>> | null | undefined;
-  /** An API key or header lines, to be stored encrypted; null: it is shown nothing. */
+  /** An API key or header lines, to be stored encrypted; null for none. */
   readonly secret?: string | null | undefined;
-  /** The name of a file with the same, instead. */
+  /** The name of a file with the secret, instead. */
   readonly secretFile?: string | null | undefined;
   readonly caFile?: string | null | undefined;
   readonly certificateFile?: string | null | undefined;
@@ -111,7 +111,7 @@ export function changeServer(
   });
 }
 
-/** Calls that run there go on until the deadline of the settings. @throws Fault. */
+/** Its running calls may continue until the deadline of the settings. @throws Fault. */
 export function deleteServer(store: Store, named: string, author: Author): Promise<ModelServer> {
   return store.atomically(async (within) => {
     const server = await requireServer(within, named);
@@ -164,7 +164,7 @@ async function withFields(
   };
 }
 
-/** What callers write for all servers, and for those of the settings (src/gateway/spread). */
+/** Names that callers use for all servers, and for those of the settings (src/gateway/spread). */
 const reserved = /^(?:all|upstream-\d+)$/;
 
 const isMoved = (address: string, next: string): boolean => new URL(address).origin !== new URL(next).origin;
@@ -176,7 +176,7 @@ function addressOf(text: string, rules: ServerRules): string {
   return address;
 }
 
-/** A plain name: what lies outside the directory, such as the gate's own secrets, cannot be named. */
+/** A plain name, so that files outside the directory, such as the gateway's own secrets, cannot be used. */
 function fileOf(file: string | null | undefined, before: string | null, rules: ServerRules): string | null {
   if (file === undefined) return before;
   if (file === null) return null;
@@ -196,12 +196,12 @@ function secretOf(
   if (typeof secretFile === 'string') return { kind: 'file', file: fileOf(secretFile, null, rules) as string };
   if (secret === undefined) {
     if (before?.kind === 'file') return secretFile === null ? null : before;
-    // It was meant for the server there, and would come out if another one were shown it.
+    // The secret belongs to the old address, and another server must not receive it.
     if (before && isMoved(address, next)) throw new Fault('server_secret_again', {});
     return before;
   }
   if (secret === null) return null;
-  // The sentence names a line and never quotes it.
+  // The sentence gives the number of a line but never its text.
   const lines = reading(() => readSecretLines(secret));
   if (lines.length === 0) throw new Fault('server_secret_empty', {});
   return {
@@ -211,7 +211,7 @@ function secretOf(
   };
 }
 
-/** Where its secret is, and never what it is. */
+/** Where its secret is stored, never the secret itself. */
 const secretFrom = (secret: ServerSecret | null) =>
   secret === null
     ? null
@@ -226,7 +226,7 @@ const audited = ({ secret, ...server }: ModelServer): Record<string, unknown> =>
 
 type Shown = z.output<typeof serverSchema>;
 
-/** As people and programs read it; without a status where none is known, as for a gate that does not run. */
+/** As the management API shows it; without a status if it is unknown because no gateway runs. */
 export function showServer(server: ModelServer, status: ServerStatus | undefined): Shown {
   const { secret, createdAt, changedAt, slots, plans, accounts, ...rest } = server;
   return {

@@ -36,7 +36,7 @@ const decided: ReadonlySet<RegistrationMode> = new Set(['approval', 'domain']);
 
 export const signInEndpoints: readonly Endpoint[] = [
   endpoint('getSession', 'get /session', {
-    summary: 'Who is signed in, and what somebody who is not can do here',
+    summary: 'The signed-in person, and what visitors can do',
     group,
     needs: 'anybody',
     fresh: 'never',
@@ -74,7 +74,7 @@ export const signInEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('lookAtLink', 'post /links/look', {
-    summary: 'Does a one-time link still open something? It is not used up',
+    summary: 'Check whether a one-time link is valid, without using it up',
     group,
     needs: 'anybody',
     fresh: 'never',
@@ -90,7 +90,7 @@ export const signInEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('setUp', 'post /setup', {
-    summary: 'Become the person of an account, with a one-time set-up link',
+    summary: 'Set up an account with a one-time link',
     group,
     needs: 'anybody',
     fresh: 'never',
@@ -104,7 +104,7 @@ export const signInEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('confirmAddress', 'post /confirmations', {
-    summary: 'Show that mail to an address arrives; the application goes on',
+    summary: 'Confirm an email address; the application continues',
     group,
     needs: 'anybody',
     fresh: 'never',
@@ -117,7 +117,7 @@ export const signInEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('requestReset', 'post /password-resets', {
-    summary: 'A letter with a link to a new password, if that address is known; the answer is the same in any case',
+    summary: 'Request an email with a link to a new password; the answer does not tell whether the address is known',
     group,
     needs: 'anybody',
     fresh: 'never',
@@ -131,7 +131,7 @@ export const signInEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('resetPassword', 'post /password-resets/confirm', {
-    summary: 'Choose a new password, with a one-time link; every visit ends',
+    summary: 'Choose a new password with a one-time link; every session ends',
     group,
     needs: 'anybody',
     fresh: 'never',

@@ -13,7 +13,7 @@ export interface Route {
   /**
    * Fields that a page may send. The library gets a new body with only these. Its own bodies have more (`trustDevice`,
    * `rememberMe`,
- * `callbackURL`), and unused ones must not be usable.
+   * `callbackURL`), and unused ones must not be usable.
    */
   readonly body: z.ZodType;
 }
@@ -23,8 +23,8 @@ const nothing = z.object({});
 const get: Route = { how: 'GET', body: nothing };
 
 /**
- * What a page may ask; every other route of the library is not there. None of these gives anything for a password alone to somebody
- * who has a second step: what shows its secret (get-totp-uri) is not among them, and new backup codes take a recent sign-in.
+ * The routes that pages may call; other routes of the library do not exist. None of them gives a person with a second step
+ * anything for the password alone: the route that shows its secret (get-totp-uri) is not among them, and new backup codes take a recent sign-in.
  */
 export const routes: Readonly<Record<string, Route>> = {
   // One spelling, as addresses are stored; placeholders are refused.
@@ -33,7 +33,7 @@ export const routes: Readonly<Record<string, Route>> = {
     body: z.object({
       email: text
         .transform((email) => normalEmail(email) ?? '')
-        .refine((email) => email !== '', 'is no e-mail address'),
+        .refine((email) => email !== '', 'is not an email address'),
       password: text,
     }),
   },

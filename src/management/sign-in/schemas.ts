@@ -14,39 +14,44 @@ export const sessionSchema = z
     person: z
       .strictObject({
         ...personFields,
-        fresh: z.boolean().describe('signed in in the last ten minutes'),
-        addressTaken: z.boolean().describe('somebody else has the address that they gave: it does not sign them in'),
+        fresh: z.boolean().describe('signed in within the last ten minutes'),
+        addressTaken: z
+          .boolean()
+          .describe('another person has the address in their application, so they cannot sign in with it'),
       })
       .nullable(),
     account: accountSchema.nullable(),
     application: applicationSchema.nullable(),
     announcements: z
       .array(shownAnnouncementSchema)
-      .describe('in force, and not dismissed by the person; empty for somebody who is not signed in'),
+      .describe('in force, and not dismissed by the person; empty without a session'),
     signIn: z.strictObject({
       providers: z.array(z.strictObject({ id: z.string(), name: z.string() })),
       passkeys: z.boolean(),
-      mail: z.boolean().describe('letters are delivered'),
+      mail: z.boolean().describe('emails are sent'),
     }),
     registration: z.strictObject({
       mode: z.enum(registrationModes),
-      domains: z.array(z.string()).describe('that are let in at once'),
-      plans: z.array(z.string()).describe('that an applicant may wish for, where a person decides'),
+      domains: z.array(z.string()).describe('domains whose addresses are approved immediately'),
+      plans: z.array(z.string()).describe('plans that an applicant can request, if a person decides'),
     }),
     gate: z.strictObject({
       name: z.string(),
       isOperated: z.boolean().describe('false: the one-time link for the first operator has not been used'),
-      serves: z.boolean().nullable().describe('whether a model server answers; null: not known yet'),
+      serves: z.boolean().nullable().describe('whether a model server responds; null: not known yet'),
       url: z.string(),
       timeZone: z.string(),
-      exposed: z.boolean().describe('others reach it over a network that can read along'),
-      authority: z.string().nullable().describe('SHA-256 of the authority of its own that callers must trust first'),
+      exposed: z.boolean().describe('reachable over a network without encryption'),
+      authority: z
+        .string()
+        .nullable()
+        .describe('SHA-256 of its own certificate authority, which callers must trust first'),
       maintenance: shownMaintenanceSchema,
     }),
   })
   .meta({ id: 'Session' });
 const password = z.string().min(1).max(500);
-const code = text(200).describe('what stands behind the # of a one-time link');
+const code = text(200).describe('the part of a one-time link after #');
 export const linkQuestionSchema = z.strictObject({ code, purpose: z.enum(linkPurposes) }).meta({ id: 'LinkQuestion' });
 export const setUpSchema = z.strictObject({ code, name, email: text(254), password }).meta({ id: 'SetUp' });
 export const confirmationSchema = z.strictObject({ code }).meta({ id: 'Confirmation' });

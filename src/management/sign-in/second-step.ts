@@ -1,5 +1,5 @@
-// The second step after somebody is in: what it guards asks for it again. Switching it off is ours and not the library's, which asks
-// for the password alone: a session that was left open and a password that leaked would make the second step worth nothing.
+// The second step of a signed-in person; what it protects asks for it again. Turning it off is not left to the library, which
+// only asks for the password, so that an open session and a leaked password together would defeat the second step.
 import { z } from 'zod';
 import type { PersonId } from '../../domain/id.ts';
 import type { Store } from '../../store/ports/store.ts';
@@ -12,8 +12,8 @@ import { isPassword } from './passwords.ts';
 export const secondStepCode = z.string().max(100);
 
 /**
- * Is that a code of this person's? It is used up as at a sign-in, and a wrong one counts as one there (RFC 6238 §5.2, NIST SP 800-63B
- * §3.2.2).
+ * Is that a code of this person's? It is used up as at a sign-in, and a wrong one counts as one there (RFC 6238 §5.2, NIST SP
+ * 800-63B §3.2.2).
  */
 export type CheckSecondStep = (person: PersonId, code: string, from: OwnRouteRequest['from']) => Promise<boolean>;
 
@@ -50,7 +50,7 @@ export interface BackupCodeTools {
   readonly renewBackupCodes: (person: PersonId) => Promise<readonly string[] | null>;
 }
 
-/** New backup codes, shown this once. A recent sign-in has passed the second step, so it takes no code here. */
+/** Creates new backup codes, shown only once. A recent sign-in has passed the second step, so no code is required. */
 export const backupCodesRoute =
   ({ store, renewBackupCodes }: BackupCodeTools): OwnRoute =>
   async ({ session }) => {

@@ -1,4 +1,4 @@
-// The row of the public status page.
+// The endpoint of the public status page.
 import { Fault } from '../fault.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
 import { statusPageSchema } from './schemas.ts';
@@ -6,7 +6,7 @@ import { recentStatus } from './status-page.ts';
 
 export const statusPageEndpoints: readonly Endpoint[] = [
   endpoint('getStatusPage', 'get /status-page', {
-    summary: 'Each model now and over the last thirty days, for everybody; 404 unless status_page is on',
+    summary: 'The state of each model, now and over the last thirty days, for everyone; 404 unless status_page is on',
     group: 'Status',
     needs: 'nothing',
     fresh: 'never',

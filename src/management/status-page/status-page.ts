@@ -1,5 +1,5 @@
-// The public status page: each model now, and how its calls ended over the last thirty days, from the sums that are kept for
-// latency. A step is down by failures of model servers only; refusals by limits, keys and maintenance say nothing about a model.
+// The public status page: the state of each model, and how its calls ended over the last thirty days, from the sums of latency.
+// Only failures of model servers count as down; refusals by limits, keys and maintenance do not.
 import type { z } from 'zod';
 import { type ErrorCode, registry } from '../../domain/error.ts';
 import { periods, stepMs } from '../../domain/latency.ts';
@@ -14,7 +14,7 @@ type Shown = z.output<typeof statusPageSchema>;
 type StepState = (typeof stepStates)[number];
 type Sources = Pick<RequestContext, 'store' | 'introspection' | 'now'>;
 
-/** Strangers may ask as often as they like, and one look serves all of them. */
+/** One lookup serves all requests during this time. */
 const keptMs = 30_000;
 const mostModels = 50;
 const recent = new WeakMap<RequestContext['introspection'], { readonly at: WallMs; readonly shown: Promise<Shown> }>();

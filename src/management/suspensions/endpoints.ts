@@ -1,4 +1,4 @@
-// The rows of suspensions: steps of the ladder, appeals and their answers.
+// The endpoints for suspensions: steps of the ladder, appeals and their answers.
 
 import { z } from 'zod';
 import { requireAccount } from '../accounts/accounts.ts';
@@ -18,7 +18,7 @@ const shownStep = async ({ store, params }: Pick<AnyCall, 'store' | 'params'>) =
 
 export const suspensionEndpoints: readonly Endpoint[] = [
   endpoint('listSuspensions', 'get /suspensions', {
-    summary: 'Steps that were taken, the newest first; of one account where it is named',
+    summary: 'Suspensions, newest first; of one account if it is given',
     group: 'Ladder',
     needs: read,
     fresh: 'never',
@@ -36,7 +36,7 @@ export const suspensionEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('createSuspension', 'post /suspensions', {
-    summary: 'Take a step by hand',
+    summary: 'Restrict an account or key',
     group: 'Ladder',
     needs: write,
     fresh: 'never',
@@ -52,7 +52,7 @@ export const suspensionEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('getSuspension', 'get /suspensions/{id}', {
-    summary: 'A step with its evidence, appeal and answer',
+    summary: 'A suspension with its evidence, appeal and answer',
     group: 'Ladder',
     needs: read,
     fresh: 'never',
@@ -61,7 +61,7 @@ export const suspensionEndpoints: readonly Endpoint[] = [
     run: async ({ store, params }) => showSuspension(await requireSuspension(store, params['id'] ?? '')),
   }),
   endpoint('liftSuspension', 'post /suspensions/{id}/lift', {
-    summary: 'Undo a step now',
+    summary: 'Lift a suspension',
     group: 'Ladder',
     needs: write,
     fresh: 'never',
@@ -71,7 +71,7 @@ export const suspensionEndpoints: readonly Endpoint[] = [
     run: async ({ store, params, author }) => showSuspension(await lift(store, params['id'] ?? '', author)),
   }),
   endpoint('appealSuspension', 'post /suspensions/{id}/appeal', {
-    summary: 'What the suspended has to say; any key of the account may, though it is suspended',
+    summary: 'Appeal against a suspension, with any key of the account, even a suspended one',
     group: 'Ladder',
     needs: 'self',
     fresh: 'never',
@@ -82,13 +82,13 @@ export const suspensionEndpoints: readonly Endpoint[] = [
       const id = params['id'] ?? '';
       const step = await requireSuspension(store, id);
       const entitled = step.accountId === caller.account?.id || caller.writes;
-      // Whether somebody else's is there is nothing that this caller may learn.
+      // The caller must not learn whether suspensions of others exist.
       if (!entitled) throw new Fault('suspension_missing', { id }, 'not_found');
       return showSuspension(await appeal(store, id, body.text, author));
     },
   }),
   endpoint('answerAppeal', 'post /suspensions/{id}/answer', {
-    summary: 'Answer an appeal, and lift the step where the appeal is right',
+    summary: 'Answer an appeal, and lift the suspension if it is granted',
     group: 'Ladder',
     needs: write,
     fresh: 'never',

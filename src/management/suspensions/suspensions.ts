@@ -1,4 +1,4 @@
-// What can be done with suspensions: take a step of the ladder by hand, lift one, appeal, answer an appeal. A change reaches
+// The use cases of suspensions: take a step of the ladder manually, lift one, appeal, and answer an appeal. A change reaches
 // the data plane within a second.
 import type { z } from 'zod';
 import { operatorName } from '../../domain/account.ts';
@@ -23,11 +23,11 @@ export interface NewSuspension {
   readonly whom: string;
   readonly step: Exclude<Step, 'revoke'>;
   readonly reason: string;
-  /** Unix milliseconds; null lasts until it is lifted. */
+  /** Unix milliseconds; null: until it is lifted. */
   readonly endsAt: number | null;
 }
 
-/** A step by hand. @throws Fault. */
+/** Takes a step manually. @throws Fault. */
 export function suspend(store: Store, asked: NewSuspension, author: Author): Promise<Suspension> {
   return store.atomically(async (within) => {
     const { whom, step, endsAt } = asked;
@@ -62,7 +62,7 @@ export function suspend(store: Store, asked: NewSuspension, author: Author): Pro
   });
 }
 
-/** @throws Fault where it is lifted already. */
+/** @throws Fault if it was already lifted. */
 export function lift(store: Store, id: string, author: Author): Promise<Suspension> {
   return store.atomically(async (within) => {
     const before = await requireSuspension(within, id);
@@ -73,7 +73,7 @@ export function lift(store: Store, id: string, author: Author): Promise<Suspensi
   });
 }
 
-/** What the suspended person has to say; once. @throws Fault. */
+/** Records the appeal of the suspended person, once. @throws Fault. */
 export function appeal(store: Store, id: string, text: string, author: Author): Promise<Suspension> {
   return store.atomically(async (within) => {
     const before = await requireSuspension(within, id);
@@ -85,7 +85,7 @@ export function appeal(store: Store, id: string, text: string, author: Author): 
   });
 }
 
-/** Answers an appeal, and lifts the suspension where it was right. @throws Fault. */
+/** Answers an appeal, and lifts the suspension if the appeal is granted. @throws Fault. */
 export function answer(store: Store, id: string, text: string, lifts: boolean, author: Author): Promise<Suspension> {
   return store.atomically(async (within) => {
     const before = await requireSuspension(within, id);
@@ -123,7 +123,7 @@ export function showSuspension(suspension: Suspension): z.output<typeof suspensi
   };
 }
 
-/** With the names of account and key, and of who lifted it and answered. */
+/** With the names of the account, the key, and the people who lifted and answered it. */
 export async function nameSuspensions(
   store: Store,
   steps: readonly z.output<typeof suspensionSchema>[],

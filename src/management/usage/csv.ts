@@ -1,16 +1,16 @@
-// CSV (RFC 4180) for spreadsheets. A text that a spreadsheet would take for a formula gets an apostrophe in front: names and models
-// are written by strangers (OWASP, CSV injection).
+// CSV (RFC 4180) for spreadsheets. A text that a spreadsheet would interpret as a formula gets a leading apostrophe, because
+// names and models are untrusted (OWASP, CSV injection).
 
 export function csvLine(values: readonly unknown[]): string {
   return `${values.map(field).join(',')}\r\n`;
 }
 
-/** Signs that begin a formula, in the widths in which an input method types them; East Asian Excel takes them as well. */
+/** Characters that start a formula, including the full-width forms, which East Asian Excel accepts. */
 const sign = '[=+\\-@\\uff1d\\uff0b\\uff0d\\uff20\\ufe66\\ufe62\\ufe63\\ufe6b\\u2212]';
-/** What a program may pass over before it looks: spaces of any kind, controls, and what is not seen. */
+/** Characters that a program may skip first: spaces, controls, and invisible characters. */
 const passedOver = '[\\p{Z}\\p{C}\\p{Default_Ignorable_Code_Point}]';
 const formula = new RegExp(`^(?:${passedOver}*${sign}|[\\p{Cc}\\ufeff])`, 'u');
-/** A program that splits at other signs than ours finds a cell, and in it a formula, in the midst of a text. */
+/** A program that splits at other separators could find a cell with a formula inside a text. */
 const innerFormula = new RegExp(`([;|\\t\\r\\n]["' ]*)(?=${sign})`, 'gu');
 
 function field(value: unknown): string {

@@ -1,4 +1,4 @@
-// The rows of usage: the ledger, its sums, and both as CSV.
+// The endpoints for usage: the ledger, its sums, and both as CSV.
 
 import { z } from 'zod';
 import type { KeyId } from '../../domain/id.ts';
@@ -28,7 +28,7 @@ const filters = {
   account: z.string().max(200).optional().describe('id or name'),
   key: z.string().max(100).optional(),
   model: z.string().max(200).optional(),
-  asked: z.string().max(200).optional().describe('the name that was asked for, where it is not that of the model'),
+  asked: z.string().max(200).optional().describe('the requested name, if it is not that of the model'),
   outcome: z.enum(outcomes).optional(),
 };
 const reportQuery = z.strictObject({
@@ -99,8 +99,7 @@ function columnsOf(shape: object, row: object): unknown[] {
 
 export const usageEndpoints: readonly Endpoint[] = [
   endpoint('listUsage', 'get /usage', {
-    summary:
-      'The rows of the ledger, the newest first; a page that was narrowed down may be short, and still have a next',
+    summary: 'The rows of the ledger, newest first; a filtered page may be short and still have a next page',
     group: 'Usage',
     needs: read,
     fresh: 'never',
@@ -115,7 +114,7 @@ export const usageEndpoints: readonly Endpoint[] = [
     },
   }),
   streamed('exportRows', 'get /usage/rows.csv', {
-    summary: 'The rows of the ledger as CSV, the newest first',
+    summary: 'The rows of the ledger as CSV, newest first',
     group: 'Usage',
     needs: read,
     fresh: 'never',
@@ -149,7 +148,7 @@ export const usageEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('reportUsage', 'get /usage/report', {
-    summary: 'Sums by key, account, model, hour, day or month; the last 30 days if nothing is said',
+    summary: 'Sums by key, account, model, hour, day or month; by default of the last 30 days',
     group: 'Usage',
     needs: read,
     fresh: 'never',
@@ -164,7 +163,7 @@ export const usageEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('reportOwnUsage', 'get /me/usage', {
-    summary: 'What the account of the key that asks has used, by day, key or model',
+    summary: 'The usage of the caller’s account, by day, key or model',
     group: 'Usage',
     needs: 'self',
     fresh: 'never',

@@ -25,15 +25,13 @@ export const usageRowSchema = z
     durationMs: z.int(),
     queuedMs: z.int(),
     address: z.string(),
-    repeats: z
-      .int()
-      .describe('exchanges that the row stands for; above 1: refused ones beyond refused_rows_per_minute'),
+    repeats: z.int().describe('exchanges in this row; above 1: refused ones beyond refused_rows_per_minute'),
     cacheReadTokens: z.int().describe('the part of promptTokens that the model server read from its prompt cache'),
     cacheWriteTokens: z.int().describe('the part of promptTokens that it wrote into the cache'),
-    reasoningTokens: z.int().describe('the part of completionTokens that the model used to think'),
-    askedModel: z.string().nullable().describe('the name that was asked for, where it is not that of the model'),
-    fallbackFor: z.string().nullable().describe('the model that no server could serve, where model took its place'),
-    unit: z.string().nullable().describe('the unit of a service that has a cost'),
+    reasoningTokens: z.int().describe('the part of completionTokens that is reasoning'),
+    askedModel: z.string().nullable().describe('the requested name, if it is not that of the model'),
+    fallbackFor: z.string().nullable().describe('the unavailable model that model replaced'),
+    unit: z.string().nullable().describe('the unit of the cost of a service'),
     units: z.int(),
     keyName: z.string(),
     accountName: z.string(),
@@ -53,7 +51,7 @@ export const usageSumSchema = z
     cacheReadTokens: z.int().describe('parts of promptTokens, like cacheWriteTokens'),
     cacheWriteTokens: z.int(),
     reasoningTokens: z.int().describe('part of completionTokens'),
-    units: z.record(z.string(), z.int()).optional().describe('what services cost, by unit'),
+    units: z.record(z.string(), z.int()).optional().describe('cost of services, by unit'),
     accountName: z.string().nullable().describe('of the account of a key'),
   })
   .meta({ id: 'UsageSum' });
@@ -64,4 +62,4 @@ export const timeZone = z
   .max(64)
   .refine(isTimeZone, 'not a time zone such as Asia/Tokyo')
   .optional()
-  .describe('of hours, days and months, such as Asia/Tokyo; that of the gateway if nothing is said');
+  .describe('of hours, days and months, such as Asia/Tokyo; by default that of the gateway');

@@ -1,5 +1,5 @@
-// What was used, by key, account, model, hour, day or month, from the roll-ups by quarter of an hour: the same figures that limits are read
-// back from, long after the raw rows are gone.
+// Usage by key, account, model, hour, day or month, from the quarter-hour roll-ups. Limits are restored from the same figures,
+// which are kept longer than single records.
 import { Calendar } from '../../domain/calendar.ts';
 import type { WallMs } from '../../domain/time.ts';
 import { addSums } from '../../domain/usage.ts';
@@ -8,12 +8,12 @@ import type { ReportFilter, ReportRow } from '../../store/ports/usage.ts';
 
 export type ReportGroup = 'key' | 'account' | 'model' | 'hour' | 'day' | 'month';
 
-/** Of a date, as far as it names the group. */
+/** The part of a date that identifies the group. */
 const lengths = { day: 10, month: 7 } as const;
 
 /**
- * Sums of the quarters of an hour that [from, before) touches; hours, days and months are those of the time zone. The most
- * tokens first, or the earliest day. `filter`: of one account, key or model.
+ * Sums of the quarters of an hour that [from, before) overlaps; hours, days and months are those of the time zone. Sorted by
+ * tokens, largest first, or by time. `filter`: one account, key or model.
  */
 export async function reportUsage(
   store: Store,
@@ -54,8 +54,7 @@ function named(rows: readonly ReportRow[], ms: number, nameOf: (at: WallMs) => s
 type NamedSum = ReportRow & { readonly accountName: string | null };
 
 /**
- * The sums, those of keys with the names of their accounts: two keys may have one name. The keys that a page makes for itself,
- * one after the other, are one sum.
+ * The sums, with the names of accounts for keys, because keys can share names. Keys that pages create for themselves are one sum.
  */
 export async function nameOwners(
   store: Pick<Store, 'displayNames'>,
