@@ -1,4 +1,4 @@
-// The objects of the management API as types, from the schemas that the gate validates with.
+// The objects of the management API as types, from the schemas with which the gateway validates them.
 
 import type { z } from 'zod';
 import type { accountSchema } from '../../src/management/accounts/schemas.ts';

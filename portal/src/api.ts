@@ -24,7 +24,7 @@ export type Query = Readonly<Record<string, string | number | boolean | null | u
 export class Problem extends Error {
   readonly status: number;
   readonly code: string;
-  /** Every fault of what was sent, where there are several. */
+  /** All invalid fields, if there are several. */
   readonly errors: readonly string[];
   readonly requestId: string | undefined;
   readonly retryAfterSeconds: number | undefined;
@@ -43,7 +43,7 @@ export class Problem extends Error {
     this.retryAfterSeconds = more.retryAfterSeconds;
   }
 
-  /** What a refusing answer says: of the management API, of sign-in, or of the data plane. */
+  /** The content of a refusal by the management API, sign-in, or the data plane. */
   static async of(response: Response): Promise<Problem> {
     const said = (await response.json().catch(() => ({}))) as Record<string, unknown>;
     const { status, headers } = response;
@@ -59,7 +59,7 @@ export class Problem extends Error {
   }
 }
 
-/** The sentence for a code or, where there is one, for the reason behind it. */
+/** The sentence for the reason or, without one, for the code. */
 async function wordsFor(
   code: string,
   { reason, parameters }: Record<string, unknown>,
@@ -73,10 +73,10 @@ async function wordsFor(
   return known?.reasonIn({ reason, parameters }, language) ?? known?.codeIn(code, language) ?? otherwise;
 }
 
-/** What went wrong, for people: only what this page wrote itself, never the words of a browser. */
+/** The error message for people: always a text of this page, never one of the browser. */
 export function wordsOf(error: unknown): string {
   if (error instanceof Problem) return error.message;
-  // What `fetch` throws, before an answer and in the middle of one.
+  // Thrown by `fetch`, before or during an answer.
   return i18n.t(error instanceof TypeError ? 'trouble.unreachable' : 'trouble.unexpected');
 }
 
@@ -85,13 +85,13 @@ const textOf = (value: unknown): string | undefined => (typeof value === 'string
 export interface Sending {
   /** A creation that must not happen twice, however often the button is pressed. */
   readonly once?: boolean;
-  /** ETag of what was seen: the change is made to that or not at all. */
+  /** The ETag of the version that was shown; the change only applies to that version. */
   readonly etag?: string;
 }
 
 /**
- * A request that a sign-in would let through is sent again after it, under the same idempotency key.
- * @throws Problem; with status 0 where the gate could not be reached.
+ * A request that needs a sign-in is sent again after it, with the same idempotency key.
+ * @throws Problem; with status 0 if the gateway is unreachable.
  */
 async function send(method: string, path: string, body: unknown, how: Sending): Promise<Response> {
   const headers = {
@@ -128,7 +128,7 @@ async function ask(path: string, request: RequestInit): Promise<Response> {
   }
 }
 
-/** What anybody may meet anywhere is said in their language. */
+/** Errors that can occur on any page, in the language of the page. */
 const ownWords: Readonly<Record<string, 'trouble.signInAgain' | 'trouble.tooMany' | 'trouble.signedOut'>> = {
   unauthenticated: 'trouble.signedOut',
   sign_in_again: 'trouble.signInAgain',
@@ -178,7 +178,7 @@ export interface Pages<T> {
   readonly query: UseInfiniteQueryResult<unknown, Problem>;
 }
 
-/** A list that the gate hands out in pages: all rows fetched so far, and `query.fetchNextPage()`. */
+/** A paged list: all rows fetched so far, and `query.fetchNextPage()`. */
 export function usePages<T>(path: string, query: Query = {}): Pages<T> {
   const result = useInfiniteQuery<PageOf<T>, Problem, { pages: PageOf<T>[] }, unknown[], string | undefined>({
     queryKey: [path, query, 'pages'],
@@ -190,13 +190,13 @@ export function usePages<T>(path: string, query: Query = {}): Pages<T> {
 }
 
 export interface Acting {
-  /** Said when it is done. */
+  /** Shown on success. */
   readonly done?: string;
   /** Paths whose answers this changes. */
   readonly refresh?: readonly string[];
 }
 
-/** Something that changes: says when it is done or what was against it, and has what it touched read again. */
+/** A mutation: shows its result, and refetches the data that it changed. */
 export function useAct<A, T>(
   act: (input: A) => Promise<T>,
   { done, refresh = [] }: Acting = {},

@@ -1,4 +1,4 @@
-// Sign-in: better-auth's client at the gate's own mount, and the gate's own routes beside it for passkeys.
+// Sign-in: better-auth's client for the library's routes, and the gateway's own routes.
 import { startAuthentication, startRegistration } from '@simplewebauthn/browser';
 import { createAuthClient } from 'better-auth/client';
 import { twoFactorClient } from 'better-auth/client/plugins';
@@ -38,14 +38,14 @@ export interface NewPassword {
   readonly currentPassword: string;
   readonly newPassword: string;
   readonly keepPasskeys: boolean;
-  /** Of those who have a second step. */
+  /** For people with a second step. */
   readonly code?: string;
 }
 
-/** Ends every other visit. @throws Problem. */
+/** Ends every other session. @throws Problem. */
 export const changePassword = (change: NewPassword): Promise<unknown> => ask('/change-password', change);
 
-/** Switches the second step off; `code` is one of it. @throws Problem. */
+/** Turns the second step off; `code` is a current code of it. @throws Problem. */
 export const endSecondStep = (proof: { readonly password: string; readonly code: string }): Promise<unknown> =>
   ask('/two-factor/disable', proof);
 
@@ -70,22 +70,22 @@ export const visits = {
   endOthers: () => ask('/revoke-other-sessions', {}),
 } as const;
 
-/** Leaves for the provider. @throws Problem. */
+/** Redirects to the provider. @throws Problem. */
 export async function signInAt(provider: string, next: string): Promise<void> {
   const { url } = await ask<{ url: string }>('/sign-in/provider', { provider, next, anew: takeAnew() });
   window.location.assign(url);
 }
 
-/** What pages keep in this tab, such as the chat of the playground, ends with the session. */
+/** Removes what pages keep in this tab, such as the chat of the playground. */
 function forgetTab(): void {
   try {
     sessionStorage.clear();
   } catch {
-    // Forbidden: then nothing was kept either.
+    // Storage is forbidden, so nothing was kept either.
   }
 }
 
-/** Ends the session; true where the browser leaves to end it at the provider too. @throws Problem. */
+/** Ends the session; true if the browser is redirected to sign out at the provider, too. @throws Problem. */
 export async function signOut(): Promise<boolean> {
   const { url } = await ask<{ url?: string }>('/sign-out', {});
   forgetTab();

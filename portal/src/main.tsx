@@ -1,4 +1,4 @@
-// The portal begins: style, words, who is here, and the page that the address names.
+// The entry of the portal: loads styles, words and the session, and shows the page of the address.
 import '@mantine/core/styles.css';
 import '@mantine/notifications/styles.css';
 import {
@@ -39,7 +39,7 @@ const theme = createTheme({
   },
   headings: { fontWeight: '650' },
   colors: {
-    // The red of a gate.
+    // The vermilion of the Sekisho logo.
     vermilion: [
       '#fdf0ec',
       '#f8ded6',
@@ -55,7 +55,7 @@ const theme = createTheme({
   },
 });
 
-/** Mantine's quiet text is too faint for small print (WCAG 2.2, 1.4.3). */
+/** Mantine's dimmed text has too little contrast for small text (WCAG 2.2, 1.4.3). */
 const quiet: CSSVariablesResolver = () => ({
   variables: {},
   light: {
@@ -86,7 +86,7 @@ const client = new QueryClient({
   },
 });
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? '';
-// Whoever makes a <style> on its own looks for the nonce under this name.
+// Libraries that create a <style> element read the nonce from this name.
 Object.assign(globalThis, { __webpack_nonce__: nonce });
 const root = document.querySelector('#root');
 if (!root) throw new Error('the page has no root');

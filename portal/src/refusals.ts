@@ -1,5 +1,5 @@
-// Says a refusal of the gate in the language of the page: by the reason and its parameters, or by the code. What the gate wrote itself
-// is never shown: it is English, and for programs and logs. Loaded with the first refusal.
+// Translates a refusal to the language of the page, by its reason and parameters, or by its code. The English text of the
+// gateway is never shown; it is for programs and logs. Loaded with the first refusal.
 import { registry } from '../../src/domain/error.ts';
 import { japanese as inJapanese } from '../../src/domain/error-japanese.ts';
 import type { Language } from '../../src/domain/person.ts';
@@ -7,7 +7,7 @@ import { asSentence, fill, type Reason, type Said, sentences } from '../../src/d
 import { problems } from '../../src/management/http/problem-codes.ts';
 import { japanese } from './words/refusals.ts';
 
-/** Of the library that signs in; the pages say the rest of its codes by what was being done. */
+/** Codes of the sign-in library; pages translate its other codes by the action. */
 const signInCodes: Readonly<Record<string, Readonly<Record<Language, string>>>> = {
   INVALID_EMAIL_OR_PASSWORD: {
     en: 'Wrong email or password.',
@@ -23,7 +23,7 @@ const signInCodes: Readonly<Record<string, Readonly<Record<Language, string>>>> 
 
 const texts = { en: sentences, ja: japanese } as const;
 
-/** `reason` is from the network. Undefined: this page does not know it, as a newer gate's. */
+/** `reason` is from the network. Undefined: unknown to this page, for example from a newer gateway. */
 export function reasonIn(said: { readonly reason: unknown; readonly parameters: unknown }, language: Language) {
   const { reason, parameters } = said;
   if (typeof reason !== 'string' || !Object.hasOwn(sentences, reason)) return undefined;

@@ -1,4 +1,4 @@
-// The table of pages: where, what, and who may see it. Each page comes when it is asked for.
+// The table of pages: path, component, and who may see it. Pages are loaded on demand.
 
 import { type ComponentType, type LazyExoticComponent, lazy } from 'react';
 import {
@@ -32,7 +32,7 @@ export interface Route {
   readonly path: string;
   readonly who: Who;
   readonly page: LazyExoticComponent<ComponentType>;
-  /** Name in the navigation (`shell:nav.<name>`); without one it is not there. */
+  /** Name in the navigation (`shell:nav.<name>`); undefined: not in the navigation. */
   readonly name?: string;
   readonly icon?: ComponentType<{ size?: number | string; stroke?: number | string }>;
 }

@@ -1,4 +1,4 @@
-// Who is here: asked once, known to every page.
+// The current session, requested once and available to every page.
 import { Center, Loader } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useRef, useState } from 'react';
@@ -11,11 +11,11 @@ import { i18n } from './words.ts';
 
 interface Known {
   readonly session: Session;
-  /** After signing in or out, or a change of what it says. */
+  /** Refetches after signing in or out, or after a change of the session. */
   readonly refresh: () => Promise<void>;
-  /** May change what is everybody's. */
+  /** May change shared objects. */
   readonly operates: boolean;
-  /** May see it. */
+  /** May see shared objects. */
   readonly reads: boolean;
 }
 
@@ -25,12 +25,12 @@ export function SessionProvider({ children }: { readonly children: ReactNode }):
   const asked = useGet<Session>('/session');
   const client = useQueryClient();
   const [session, setSession] = useState<Session>();
-  /** Set while a sign-in or sign-out is expected to change who is here. */
+  /** Set while a sign-in or sign-out is expected to change the person. */
   const expected = useRef(false);
   useEffect(() => {
     if (!asked.data) return;
     noteGateZone(asked.data.gate.timeZone);
-    // The session has ended by itself: the page stays, and asks.
+    // The session has expired: the page stays and asks for a sign-in.
     if (session?.person && !asked.data.person && !expected.current) void signInAgain('over');
     else setSession(asked.data);
   }, [asked.data, session]);
@@ -49,7 +49,7 @@ export function SessionProvider({ children }: { readonly children: ReactNode }):
         await client.refetchQueries({ queryKey: ['/session'] });
         setSession(client.getQueryData<Session>(['/session', {}]) ?? session);
         expected.current = false;
-        // Everything that was read belonged to whoever was here before.
+        // All cached data belongs to the previous person.
         client.removeQueries({ ...others, type: 'inactive' });
         await client.invalidateQueries(others);
       },

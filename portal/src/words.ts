@@ -1,5 +1,5 @@
-// The words of all pages in both languages; a visitor's own choice first, then the browser's, then English. Each part of
-// the portal brings its own, and comes with the pages that need it.
+// The words of all pages in both languages: the visitor's choice, then the browser's language, then English. Each part of the
+// portal has its own words, loaded with its pages.
 import i18next, { type i18n as I18n } from 'i18next';
 import { initReactI18next } from 'react-i18next';
 import { log } from './words/log.ts';
@@ -71,7 +71,7 @@ export function chooseLanguage(language: Language): void {
   try {
     localStorage.setItem(stored, language);
   } catch {
-    // Then it holds until the page is left.
+    // The choice then lasts until the page is left.
   }
   void i18n.changeLanguage(language);
 }

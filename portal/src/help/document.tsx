@@ -1,4 +1,4 @@
-// A document of the product, as it ships with this gate: the same text as in its repository.
+// Shows a document of the product, which ships with this gateway.
 import { Anchor, Code, List, ScrollArea, Skeleton, Table, Text, Title, Typography } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Fragment, type ReactNode } from 'react';
@@ -111,7 +111,7 @@ function Drawing({
   );
 }
 
-/** Links lead to other documents of the gate; what is in the repository only stays text. */
+/** Links to other shipped documents work; links to other files of the repository become text. */
 function Line({ text }: { readonly text: string }): ReactNode {
   return readInline(text).map((piece, i) => {
     // oxlint-disable-next-line react/no-array-index-key -- a document does not change

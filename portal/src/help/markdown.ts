@@ -1,5 +1,5 @@
-// Reads the Markdown of our own documents: headings, paragraphs, lists, tables, quotes and code; and within a line code, links and bold.
-// Anything else stays text.
+// Parses the Markdown of the shipped documents: headings, paragraphs, lists, tables, quotes and code blocks; inline code, links and
+// bold. Anything else stays text.
 
 export type Block =
   | { readonly kind: 'heading'; readonly level: number; readonly text: string }
@@ -62,7 +62,7 @@ function tableOf(lines: readonly string[]): Block {
   return { kind: 'table', head: cells(head), rows: rows.map(cells) };
 }
 
-/** Lists in lists are drawn as one. */
+/** Nested lists are flattened. */
 function listOf(lines: readonly string[]): Block {
   const items: string[] = [];
   for (const line of lines) {

@@ -1,5 +1,5 @@
-// What the request log is narrowed down by. All of it is in the address of the page, so that it can be sent to somebody, is still
-// there after Back, and is what an export contains.
+// The filters of the request log. They are part of the address of the page, so they can be shared, survive Back, and apply to
+// exports.
 import { Button, Collapse, Group, SegmentedControl, Select, SimpleGrid, Stack, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { type ReactNode, useState } from 'react';
@@ -19,20 +19,20 @@ const texts = ['account', 'key', 'model', 'server', 'status', 'code'] as const;
 const capital = (name: string): string => `${name[0]?.toUpperCase() ?? ''}${name.slice(1)}`;
 const boundNames = figures.flatMap((name) => [`min${capital(name)}`, `max${capital(name)}`]);
 
-/** What the management API is asked for. */
+/** The query for the management API. */
 export type RequestQuery = Readonly<Record<string, string>>;
 
 export interface Filters {
   readonly params: URLSearchParams;
   readonly query: RequestQuery;
-  /** Changes some and keeps the others; empty takes one away. */
+  /** Changes some filters and keeps the others; an empty value removes a filter. */
   readonly set: (changed: Readonly<Record<string, string>>) => void;
   readonly clear: () => void;
 }
 
 export function useFilters(): Filters {
   const [params, setParams] = useSearchParams();
-  // The end of a range that moves along is fixed while the page is open, so that pages of one list fit together.
+  // The end of a relative range is fixed while the page is open, so that the pages of a list are consistent.
   const [openedAt] = useState(() => Date.now());
   const query: Record<string, string> = {};
   for (const name of [...texts, 'outcome', ...boundNames]) {
@@ -173,7 +173,7 @@ interface FieldProps {
   readonly number?: boolean;
 }
 
-/** A text that is asked for when the writing pauses. */
+/** A text that is applied when typing pauses. */
 function Field({ name, filters: { params, set }, label, hint = '', number = false }: FieldProps): ReactNode {
   const asked = params.get(name) ?? '';
   const [text, setText] = useState(asked);
@@ -183,7 +183,7 @@ function Field({ name, filters: { params, set }, label, hint = '', number = fals
     setSeen(wanted);
     set({ [name]: wanted });
   }, 400);
-  // Back, and "clear", change the address and not this field.
+  // Back and "Clear filters" change the address, but not this field.
   if (asked !== seen) {
     setSeen(asked);
     setText(asked);
@@ -202,7 +202,7 @@ function Field({ name, filters: { params, set }, label, hint = '', number = fals
   );
 }
 
-/** One of one's own keys, by name. */
+/** One of the caller's own keys, by name. */
 function OwnKey({ filters: { params, set } }: Pick<FilterFormProps, 'filters'>): ReactNode {
   const { t } = useTranslation('log');
   const keys = useGet<PageOf<Key>>('/me/keys', { limit: 200 });

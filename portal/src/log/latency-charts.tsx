@@ -1,4 +1,4 @@
-// The charts of health over time, for eyes; the tables beside them have the same for everybody.
+// The charts of health over time. The tables next to them have the same figures in accessible form.
 import '@mantine/charts/styles.css';
 import { BarChart, LineChart } from '@mantine/charts';
 import { Paper, SimpleGrid, Text, Title } from '@mantine/core';
@@ -72,7 +72,7 @@ export default function LatencyCharts({ read }: { readonly read: Latency }): Rea
   );
 }
 
-/** Refusals and failures, the most frequent codes apart. */
+/** Refusals and failures, with the most frequent codes shown separately. */
 function Errors({ points }: { readonly points: readonly (Point & { readonly label: string })[] }): ReactNode {
   const { t } = useTranslation('log');
   const sums = new Map<string, number>();
@@ -143,7 +143,7 @@ function Bars({ data, series }: { readonly data: Data; readonly series: readonly
       series={[...series]}
       valueFormatter={short}
       barProps={{ isAnimationActive: false }}
-      // Hidden from whoever cannot see it, who has the tables; then nothing in it may take the focus either.
+      // Hidden from assistive technology, which has the tables; so nothing in it may be focusable.
       barChartProps={{ accessibilityLayer: false }}
     />
   );
@@ -173,7 +173,7 @@ function Lines({ data, series = shares.map(([name, color]) => ({ name, color }))
   );
 }
 
-/** Hours within a day or two, days beyond; in the zone of the viewer. */
+/** Hours for periods of up to two days, otherwise days; in the time zone of the viewer. */
 function useLabels(stepMs: number): (at: string) => string {
   const { language } = useTranslation().i18n;
   const format = new Intl.DateTimeFormat(

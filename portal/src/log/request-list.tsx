@@ -1,4 +1,4 @@
-// The request log: filters, rows that lead to what happened to each, and exports of exactly what is shown.
+// The request log: filters, rows with links to their details, and exports with the same filters.
 import { Anchor, Badge, Button, Group, Stack, Table, Text } from '@mantine/core';
 import { type ReactNode, useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -14,7 +14,7 @@ import { useWriting } from '../shell/when.ts';
 import { FilterForm, useFilters } from './filters.tsx';
 import { useTimes } from './times.ts';
 
-/** Pages that are fetched by themselves while a search has found little. */
+/** Pages that are fetched automatically while a search has found little. */
 const mostEmptyPages = 40;
 const enoughRows = 25;
 

@@ -1,4 +1,4 @@
-// What happened to one request: its stages on one line of time, why it was refused, what was changed in its body.
+// The details of one request: its stages on a timeline, why it was refused, and changes to its body.
 import { Anchor, Box, Button, Group, Paper, Skeleton, Stack, Table, Text, Title } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -66,7 +66,7 @@ export function RequestPage({ own }: { readonly own: boolean }): ReactNode {
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
-/** An id begins with its time, so requests of the same minute can be looked for. */
+/** An id starts with its time, so requests of the same minute can be found. */
 function timeOf(id: string): number | undefined {
   if (!/^req_[0-9A-Za-z]{8}/.test(id)) return undefined;
   let at = 0;

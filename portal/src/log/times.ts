@@ -1,4 +1,4 @@
-// Lengths of time, as the reader's language writes them.
+// Formats durations in the reader's language.
 import { useTranslation } from 'react-i18next';
 
 export interface Times {

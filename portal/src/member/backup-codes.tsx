@@ -1,4 +1,4 @@
-// Backup codes of the second step, shown this once: to read, to copy, or to keep as a file; and new ones in their place.
+// Backup codes of the second step, shown only once: to read, copy, or download; and creating new ones.
 import { Button, Code, CopyButton, Group, SimpleGrid, Stack, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation } from '@tanstack/react-query';

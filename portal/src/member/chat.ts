@@ -1,4 +1,4 @@
-// One chat through the gate's data plane, as any program would do it: a key in a header, an answer that streams in lines.
+// A chat through the gateway's data plane, like any program: a key in a header, and an answer that streams in lines.
 import { api, Problem } from '../api.ts';
 import type { KeyWithSecret } from '../api-types.ts';
 
@@ -22,13 +22,13 @@ export interface Asked {
   readonly onText: (piece: string) => void;
 }
 
-/** Cookies open no model, so the page has a key of its own: for minutes, in memory only, ended when the page is left. */
+/** The data plane accepts no cookies, so the page has a short-lived key, in memory only, which is revoked when the page is left. */
 export class ChatKey {
   #made: Promise<KeyWithSecret> | undefined;
   #madeAt = 0;
 
   async secret(): Promise<string> {
-    // An answer may take a while: another key is made long before this one ends.
+    // Answers can take long, so another key is created well before this one expires.
     if (Date.now() - this.#madeAt > 900_000) this.forget();
     if (this.#made === undefined) this.#madeAt = Date.now();
     this.#made ??= api.post<KeyWithSecret>('/me/page-keys', { name: 'playground' });
@@ -56,7 +56,7 @@ interface Line {
   readonly eval_duration?: number;
 }
 
-/** The answer broke off, or was refused in its middle. */
+/** The answer was cut off, or ended with an error. */
 export class CutError extends Error {
   override readonly name = 'CutError';
 }

@@ -1,4 +1,4 @@
-// A member's first page: what is used and what is left, the first key, and settings to copy.
+// The home page of a member: usage and what is left, the first key, and settings to copy.
 import { Alert, Anchor, Button, Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -24,7 +24,7 @@ export default function Home(): ReactNode {
   return <Page title={t('home.title', { name: person?.name ?? '' })}>{account ? <Inside /> : <Outside />}</Page>;
 }
 
-/** No account yet: what became of the application. */
+/** Without an account: the status of the application. */
 function Outside(): ReactNode {
   const { t } = useTranslation('member');
   const { session, refresh } = useSession();
@@ -66,7 +66,7 @@ function Outside(): ReactNode {
   );
 }
 
-/** What was asked for, and how to come back. */
+/** The content of the application, and how to sign in again. */
 function Waiting({ application }: { readonly application: NonNullable<Session['application']> }): ReactNode {
   const { t } = useTranslation('member');
   const { moment } = useWriting();
@@ -101,7 +101,7 @@ function Waiting({ application }: { readonly application: NonNullable<Session['a
   );
 }
 
-/** Nothing confirms addresses here, so the first who gave one has it, and the others sign in by other means. */
+/** Without mail, addresses are not confirmed, so the first person who gave an address has it, and others sign in by other means. */
 function AddressTaken({ email }: { readonly email: string }): ReactNode {
   const { t } = useTranslation('member');
   return (

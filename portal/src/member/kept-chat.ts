@@ -1,5 +1,5 @@
-// The chat of the playground, kept for this tab: a reload, a sign-in or a look at another page does not lose it. It never leaves the
-// browser, and ends with the tab or the sign-out.
+// Keeps the chat of the playground for this tab, so that reloads, sign-ins and other pages do not lose it. It never leaves the
+// browser, and is removed when the tab is closed or the person signs out.
 import type { Figures, Message } from './chat.ts';
 
 export interface Turn extends Message {
@@ -7,7 +7,7 @@ export interface Turn extends Message {
 }
 
 export interface KeptChat {
-  /** Whose it is: somebody else who signs in here sees nothing of it. */
+  /** Its person; another person who signs in here cannot see it. */
   readonly owner: string;
   readonly model: string | null;
   readonly system: string;
@@ -30,10 +30,10 @@ export function keptChat(owner: string): KeptChat {
 
 export function keepChat(chat: KeptChat): void {
   try {
-    // An answer that has not begun is not worth keeping.
+    // An answer without text is not kept.
     const turns = chat.turns.filter(({ content }) => content !== '');
     sessionStorage.setItem(name, JSON.stringify({ ...chat, turns }));
   } catch {
-    // Full or forbidden: then it holds until the page is left.
+    // Storage is full or forbidden: it lasts until the page is left.
   }
 }

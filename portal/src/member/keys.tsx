@@ -1,4 +1,4 @@
-// A member's keys: which there are and when they were last used; making, rotating and ending them.
+// The keys of a member, with their last use: create, edit, rotate and revoke.
 import { Badge, Button, Group, Modal, Paper, Select, Skeleton, Stack, Switch, Text } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';

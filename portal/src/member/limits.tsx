@@ -1,4 +1,4 @@
-// What remains of each limit: a bar, the figures beside it, and when it begins anew.
+// What is left of each limit: a bar, its figures, and when it resets.
 import { Box, Group, Progress, SimpleGrid, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';

@@ -1,4 +1,4 @@
-// Oneself: name, ways of signing in, where one is signed in, what is stored, and leaving.
+// The profile page: name, ways to sign in, sessions, stored data, and deleting the account.
 import { Badge, Button, Group, Paper, Stack, Text, TextInput, Title } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';

@@ -1,4 +1,4 @@
-// Making a key: what it is for, how narrow, and its secret, which is shown this once with the lines that use it.
+// Creating a key: its purpose, its restrictions, and its secret, which is shown only once with settings that use it.
 import { Alert, Button, Collapse, Group, NumberInput, Stack, Text, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { type ReactNode, useState } from 'react';
@@ -13,7 +13,7 @@ import { Setups } from './setups.tsx';
 
 const list = (text: string): string[] => text.split(/[,、\s]+/).filter((word) => word !== '');
 
-/** The button and its dialog; the page that it stands on shows the secret, since the button may be gone by then. */
+/** The button and its dialog. The page shows the secret, because the button may no longer be there. */
 export function NewKey({
   label,
   made,
@@ -106,7 +106,7 @@ export function NewKey({
   );
 }
 
-/** The one time that a secret is shown: it ends by the button, or in any way once the secret has been copied. */
+/** Shows a secret, once. Closes by its button, or in any way once the secret was copied. */
 export function Secret({
   made,
   done,
@@ -122,7 +122,7 @@ export function Secret({
   );
 }
 
-/** A secret, the lines that use it, and the button that ends its being shown. */
+/** A secret, settings that use it, and the button that closes the dialog. */
 export function ShownOnce(props: {
   readonly secret: string;
   readonly done: () => void;

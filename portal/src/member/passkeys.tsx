@@ -1,4 +1,4 @@
-// Passkeys: which there are, when they were added and used, another one, another name, none.
+// The list of passkeys, with their creation and last use: add, rename and remove.
 import { Button, Group, Stack, Text, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQuery } from '@tanstack/react-query';

@@ -1,4 +1,4 @@
-// Another password; every other visit ends with the old one, and passkeys go unless their owner keeps them.
+// Changes the password. Every other session ends, and passkeys are removed unless the person keeps them.
 import { Button, Checkbox, PasswordInput, Stack } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';

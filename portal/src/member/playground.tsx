@@ -1,4 +1,4 @@
-// A chat to try the models: what is sent goes through the gate like any program's call, and counts like one.
+// A chat to try the models. Its calls go through the gateway like those of any program, and count toward limits.
 import {
   Alert,
   Button,
@@ -47,7 +47,7 @@ export default function Playground(): ReactNode {
   const model = chosen ?? names[0];
   useEffect(() => () => key.forget(), [key]);
   useEffect(() => {
-    // In braces: newer browsers give a promise back, which is nothing to clean up with.
+    // In braces, because newer browsers return a promise, which is not a cleanup function.
     end.current?.scrollIntoView({ block: 'nearest' });
   }, [turns]);
 
@@ -163,7 +163,7 @@ export default function Playground(): ReactNode {
             value={text}
             onChange={(event) => setText(event.currentTarget.value)}
             onKeyDown={(event) => {
-              // While an input method composes, Enter takes a word.
+              // While an input method composes text, Enter accepts a word.
               if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
               event.preventDefault();
               void send();

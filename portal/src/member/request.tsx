@@ -1,4 +1,4 @@
-// What happened to one request of a member's account.
+// The details of one request of the member's account.
 import type { ReactNode } from 'react';
 import { RequestPage } from '../log/request-page.tsx';
 

@@ -1,4 +1,4 @@
-// Lines to copy for each tool, with the gate's real address, a key and a model.
+// Settings to copy for each tool, with the gateway's real address, a key and a model.
 import { Select, Stack, Tabs } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';

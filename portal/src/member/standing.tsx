@@ -1,4 +1,4 @@
-// Steps of the ladder that are in force against the account: why, until when, and what its person has to say.
+// Restrictions of the account that are in force: reason, end, and appeal.
 import { Alert, Button, Stack, Text, Textarea } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';

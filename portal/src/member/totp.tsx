@@ -1,5 +1,5 @@
-// The second step: an authenticator app is set up with a QR code, a key or a link, shown to work, and switched off with the password and
-// a code. While it is on, its backup codes can be replaced.
+// The second step: an authenticator app is set up with a QR code, a key or a link, shown to work, and switched off with the
+// password and a code. While it is on, its backup codes can be replaced.
 import { Anchor, Box, Button, Group, PasswordInput, Skeleton, Stack, Text, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation } from '@tanstack/react-query';
@@ -20,7 +20,7 @@ interface Begun {
   readonly backupCodes: readonly string[];
 }
 
-/** A code of the second step, where what is asked for takes one. */
+/** A field for a code of the second step, if the action requires one. */
 export function CodeField({
   value,
   onChange,
@@ -41,7 +41,7 @@ export function CodeField({
   );
 }
 
-/** What was wrong with a password or a code, in words. */
+/** The message for a wrong password or code. */
 export function againstProof(error: Error, t: TFunction<'member'>): string {
   if (error instanceof Problem && error.code === 'INVALID_PASSWORD') return t('visitor:signIn.wrongPassword');
   if (error instanceof Problem && error.code === 'INVALID_CODE') return t('visitor:signIn.wrongCode');

@@ -1,4 +1,4 @@
-// One account: plan and role, how its person gets in, its keys, usage, steps and changes, and its end.
+// One account: plan and role, one-time links, keys, usage, suspensions and changes, and closing it.
 import { Button, Group, Paper, Select, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';

@@ -1,4 +1,4 @@
-// All accounts: found by name on the server, made, opened.
+// All accounts, with search on the server; creates and opens accounts.
 import { Badge, Button, Group, Select, Table, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { type ReactNode, useState } from 'react';

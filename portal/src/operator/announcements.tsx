@@ -1,4 +1,4 @@
-// The announcements, and a form for one that is made or changed.
+// The announcements, and a form to create or change one.
 import { Badge, Button, Group, Paper, Skeleton, Stack, Switch, Text, Textarea, TextInput, Title } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';

@@ -1,4 +1,4 @@
-// Who asked for access: decided here, with a plan and a word; and invitations, which need no asking.
+// Applications, to approve with a plan or to reject; and invitations.
 import {
   Alert,
   Anchor,
@@ -73,7 +73,7 @@ export default function Applications(): ReactNode {
   );
 }
 
-/** For as long as the gate takes a rejection back. */
+/** How long a rejection can be undone. */
 const isRecent = (time: string | null): boolean => time !== null && Date.parse(time) > Date.now() - 10 * 60_000;
 
 function One({ application }: { readonly application: Application }): ReactNode {

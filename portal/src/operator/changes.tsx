@@ -1,4 +1,4 @@
-// One event of the audit log: who changed what, and from what to what, in lines that can be read.
+// One event of the audit log, in readable form: who changed what, and from what to what.
 import { Group, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import type { AuditEvent } from '../api-types.ts';
@@ -20,7 +20,7 @@ function differences({ from, to, names }: AuditEvent): readonly string[] {
   });
 }
 
-/** What has a name by its name, with the id on hover; other texts as they are. */
+/** Shows names for ids, with the id on hover; other texts stay unchanged. */
 function Known({
   id,
   names,

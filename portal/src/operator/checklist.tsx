@@ -1,4 +1,4 @@
-// What is left to do after the set-up: five steps, each done by itself when the gate sees it; gone when all are.
+// The remaining steps after setup. Each of the five is marked as done automatically; the list disappears when all are done.
 import { Anchor, List, Paper, Text, ThemeIcon, Title } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -10,7 +10,7 @@ import { useSession } from '../session.tsx';
 
 const everyMs = 5_000;
 
-/** A gate for this machine alone needs no encryption. */
+/** A gateway that only this machine can reach needs no encryption. */
 const isOwnMachine = (url: string): boolean => /^https?:\/\/(?:localhost|127\.|\[::1\])/.test(url);
 
 export function Checklist(): ReactNode {

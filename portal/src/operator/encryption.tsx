@@ -1,4 +1,4 @@
-// How the gate is encrypted: which certificates callers see, until when, when the next ones come, and what is wrong with that.
+// The encryption of the gateway: the certificates that callers see, their validity, renewals, and errors.
 import {
   Alert,
   Anchor,
@@ -24,7 +24,7 @@ import { useCause } from '../shell/cause.ts';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
 
-/** A renewal is seen without loading the page again. */
+/** Shows a renewal without a reload. */
 const everyMs = 10_000;
 
 export function Encryption(): ReactNode {
@@ -53,7 +53,7 @@ export function Encryption(): ReactNode {
         <Failed now={now} />
         {now.certificates.map((certificate, place) => (
           <Certificate
-            // Two pairs may be alike but for their place.
+            // Two pairs can be identical except for their position.
             key={`${certificate.fingerprint ?? ''} ${place}`}
             certificate={certificate}
             first={place === 0 && now.certificates.length > 1}
@@ -144,7 +144,7 @@ function Certificate(props: { readonly certificate: Now['certificates'][number];
   );
 }
 
-/** A machine with many networks has more addresses than anybody reads. */
+/** A machine with many networks can have very many addresses. */
 const mostNames = 8;
 
 function Names({ names }: { readonly names: readonly string[] }): ReactNode {

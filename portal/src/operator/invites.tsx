@@ -1,4 +1,4 @@
-// Invitations: codes that let one person in at once.
+// Invitations: codes with which one person gets access immediately.
 import { Badge, Button, Group, Paper, Stack, Text, TextInput, Title } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';

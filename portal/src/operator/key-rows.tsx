@@ -1,4 +1,4 @@
-// Keys of others in a table, and issuing, rotating and ending them.
+// A table of keys of any account: create, rotate and revoke.
 import { Badge, Button, Group, MultiSelect, Table, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { type ReactNode, useState } from 'react';
@@ -121,7 +121,7 @@ export function KeyRows({
   );
 }
 
-/** A key for an account: of the page that it stands on, or one that is named. */
+/** A key for an account: the one of the page, or one that is entered. */
 export function NewKeyFor({ account }: { readonly account?: string }): ReactNode {
   const { t } = useTranslation('operator');
   const [open, { open: show, close }] = useDisclosure();

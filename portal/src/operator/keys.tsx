@@ -1,4 +1,4 @@
-// Every key of every account: found on the server, issued, rotated, ended.
+// The keys of all accounts, with search on the server: create, rotate and revoke.
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { usePages } from '../api.ts';

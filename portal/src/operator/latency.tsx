@@ -1,4 +1,4 @@
-// Health over time: how many calls came, what failed, how long they waited and took, how fast answers came, by model and server.
+// Health over time: calls, failures, queue waits, durations and speeds, by model and server.
 import {
   Anchor,
   Group,
@@ -49,7 +49,7 @@ export default function Latency(): ReactNode {
       { replace: true },
     );
   const { data, error, isPending, refetch } = useGet<Read>('/latency', { period, model, server }, everyMs);
-  // What can be chosen is what the period has.
+  // Only models and servers of the period can be chosen.
   const whole = useGet<Read>('/latency', { period }, everyMs);
   const models = named(
     whole.data?.models.map((row) => row.model),

@@ -1,4 +1,4 @@
-// A one-time link, shown to be handed on.
+// Shows a one-time link to pass on.
 import { Button, Group, Stack, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';

@@ -1,4 +1,4 @@
-// Maintenance mode: whether new calls are refused, with which words and until when.
+// Maintenance mode: whether new calls are refused, with which message, and until when.
 import { Alert, Button, Group, Paper, Skeleton, Stack, Text, Textarea, TextInput, Title } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';

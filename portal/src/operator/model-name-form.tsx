@@ -1,4 +1,4 @@
-// A model name, added or changed: its model, other models for some plans, and fallbacks in order.
+// The form for a model name: its model, other models for some plans, and fallbacks in order.
 import { ActionIcon, Autocomplete, Button, Group, TagsInput, TextInput } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -73,7 +73,7 @@ function Change({
   const save = useAct(
     () => {
       const { plans, ...rest } = bodyOf(fields);
-      // What is not named stays.
+      // Omitted fields stay unchanged.
       const gone = Object.keys(stored.plans).filter((plan) => !Object.hasOwn(plans, plan));
       const body = { ...rest, plans: { ...Object.fromEntries(gone.map((plan) => [plan, null])), ...plans } };
       const renamed = fields.name === stored.name ? {} : { name: fields.name };

@@ -1,4 +1,4 @@
-// Model names: which model each one stands for, for whom, and what takes its place while no server can serve it.
+// Model names: the model that each one stands for, for whom, and its fallbacks.
 import { Badge, Button, Group, Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -12,13 +12,13 @@ import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { AddName, ChangeName } from './model-name-form.tsx';
 
-/** How the gate compares names, for the hints of this page; it decides by itself. */
+/** Compares names like the gateway, for hints only; the gateway decides. */
 const canonical = (name: string): string => {
   const text = name.toLowerCase();
   return text.slice(text.lastIndexOf('/') + 1).includes(':') ? text : `${text}:latest`;
 };
 
-/** What the servers have, as far as they answer. */
+/** The models of the servers that respond. */
 interface Known {
   readonly names: readonly string[];
   readonly canonical: ReadonlySet<string>;

@@ -1,4 +1,4 @@
-// The model server behind the gate, asked through the data plane with a key of this page's own: for an hour, in memory only.
+// Calls the model servers through the data plane, with the page's own key, which is valid for an hour and only in memory.
 import { api, Problem } from '../api.ts';
 import type { KeyWithSecret, PageOf, Server } from '../api-types.ts';
 
@@ -18,7 +18,7 @@ export interface Progress {
   readonly total: number;
 }
 
-/** The server refused the pull; `said` is in its own words, which are shown as such. */
+/** The server refused the pull; `said` is its own message, which is shown as such. */
 export class PullError extends Error {
   override readonly name = 'PullError';
   readonly said: string;
@@ -36,7 +36,7 @@ export class ModelServer {
     return ((await response.json()) as { models: readonly StoredModel[] }).models;
   }
 
-  /** The servers that have Ollama's models. */
+  /** The servers with Ollama's routes for models. */
   async servers(): Promise<readonly ServerChoice[]> {
     const { items } = await api.get<PageOf<Server>>('/servers');
     return items
@@ -44,7 +44,7 @@ export class ModelServer {
       .map(({ name }) => ({ name }));
   }
 
-  /** `servers`: `all`, or the name of one; undefined leaves it to the gate. */
+  /** `servers`: `all`, or the name of one; undefined: the gateway chooses. */
   async remove(name: string, servers: string | undefined): Promise<void> {
     await this.#ask('DELETE', '/api/delete', { model: name }, servers);
   }

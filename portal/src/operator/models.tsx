@@ -1,4 +1,4 @@
-// Models at the server: which there are, pulling another with its progress, deleting one.
+// The models of the servers: list, pull with progress, and delete.
 import {
   Progress as Bar,
   Button,
@@ -197,7 +197,7 @@ function Pull({ account, where, done }: PullProps): ReactNode {
   );
 }
 
-/** The phases of a pull as Ollama names them; any other is work. */
+/** The phases of a pull as Ollama names them; any other is shown as work in progress. */
 function phaseOf(status: string): 'manifest' | 'layers' | 'verify' | 'write' | 'work' {
   if (status.startsWith('pulling manifest')) return 'manifest';
   if (/^(?:pulling|downloading)/.test(status)) return 'layers';

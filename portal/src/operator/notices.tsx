@@ -1,4 +1,4 @@
-// What an operator tells everybody.
+// Messages of the operator to everyone: maintenance and announcements.
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Page } from '../shell/page.tsx';

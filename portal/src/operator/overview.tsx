@@ -1,4 +1,4 @@
-// What the gate is doing now, as events: who runs and waits, how fast, which servers answer, what waits for the operator.
+// The current state of the gateway, updated by events: running and waiting calls, speeds, servers, and tasks for the operator.
 import {
   Alert,
   Anchor,
@@ -32,7 +32,7 @@ import { Spark } from './spark.tsx';
 
 const kept = 120;
 
-/** The newest overview, the speeds of the last two minutes, and whether events still come. */
+/** The latest overview, the speeds of the last two minutes, and whether events still arrive. */
 function useOverview(): { now: Now | undefined; speeds: readonly number[]; live: boolean } {
   const [now, setNow] = useState<Now>();
   const [speeds, setSpeeds] = useState<readonly number[]>([]);
@@ -52,12 +52,12 @@ function useOverview(): { now: Now | undefined; speeds: readonly number[]; live:
         setSpeeds((before) => [...before, next.tokensPerSecond].slice(-kept));
       });
       source.addEventListener('error', () => {
-        // The browser tries again by itself while it can; where the gate said no, we do.
+        // The browser reconnects by itself, except after a refusal; then this code does.
         if (Date.now() - heardAt > 5_000) setLive(false);
         void probe();
         if (source?.readyState !== EventSource.CLOSED) return;
         timer = setTimeout(open, 3_000);
-        // An event stream does not say why it was refused; where the session is over, this asks for it.
+        // An event stream does not tell why it was refused; this request shows whether the session has expired.
         void client.refetchQueries({ queryKey: ['/session'] });
       });
       source.addEventListener('open', () => setLive(true));
@@ -143,7 +143,7 @@ function Box({ title, children }: { readonly title: string; readonly children: R
   );
 }
 
-/** The page says it, so that operators do not hear of it from their users. */
+/** Shown on the page, so that operators notice before their users do. */
 function Certificates({ now }: { readonly now: Now }): ReactNode {
   const { t } = useTranslation('operator');
   const { moment } = useWriting();

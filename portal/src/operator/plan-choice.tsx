@@ -1,4 +1,4 @@
-// A plan among those that there are.
+// A select field for a plan.
 import { Select } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useGet } from '../api.ts';

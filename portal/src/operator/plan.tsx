@@ -1,4 +1,4 @@
-// Every term of a plan, changed against what was seen or not at all; and the question whether a call would pass.
+// Edits the terms of a plan, only if no one else has changed it; and previews whether a call would be allowed.
 import { Alert, Button, NumberInput, Paper, Select, SimpleGrid, Skeleton, Stack, Textarea, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';

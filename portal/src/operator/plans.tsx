@@ -1,4 +1,4 @@
-// All plans, in a few words each; another one like one of them.
+// All plans in short form; creates a plan as a copy of another.
 import { Anchor, Button, Group, Paper, SimpleGrid, Skeleton, Stack, Text, TextInput, Title } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { type ReactNode, useState } from 'react';
@@ -18,7 +18,7 @@ import { isWindowed } from './plan-terms.ts';
 
 type Terms = Readonly<Record<string, unknown>>;
 
-/** Of the limits by window those that some plan sets, so that plans can be compared line by line. */
+/** The window limits that any plan sets, so that plans can be compared line by line. */
 function toldOf(plans: readonly Plan[]): string[] {
   const all = plans as unknown as readonly Terms[];
   const counted = Object.keys(all[0] ?? {}).filter(

@@ -1,4 +1,4 @@
-// "Would this call pass, and why?": asked of the gate, answered with the reason, the changes and every limit.
+// The preview of a call: whether the gateway would allow it, with the reason, the changes and every limit.
 import {
   Alert,
   Autocomplete,
@@ -108,7 +108,7 @@ export function PlanPreview({ plan }: { readonly plan: string }): ReactNode {
   );
 }
 
-/** The reason in words, and the figures of every limit that the call needs something of. */
+/** The reason, and the figures of every limit that applies to the call. */
 function Why({ answer }: { readonly answer: Preview }): ReactNode {
   const { t, i18n } = useTranslation('policy');
   const { figure } = useWriting();

@@ -1,5 +1,5 @@
-// Pulls of models, kept outside of the page: one goes on while another page is looked at and is shown again on return. After a reload it
-// is asked for again, which joins or resumes it at the server. Closing the page asks first.
+// Pulls of models, kept outside of the page, so that a pull continues while other pages are open. After a reload it is
+// requested again, which joins or resumes it at the server. Closing the page asks first.
 import { useSyncExternalStore } from 'react';
 import { ModelServer, type Progress } from './model-server.ts';
 
@@ -33,13 +33,13 @@ function note(
     if (kept) sessionStorage.setItem(name, JSON.stringify(kept));
     else sessionStorage.removeItem(name);
   } catch {
-    // Then a reload forgets it.
+    // A reload then forgets it.
   }
 }
 
 const stay = (event: BeforeUnloadEvent): void => event.preventDefault();
 
-/** Resolves when it has ended, however it did. */
+/** Resolves when it has ended, successfully or not. */
 export async function startPull(account: string, model: string, where: string | undefined): Promise<void> {
   if (current?.state === 'running') return;
   const server = new ModelServer();
@@ -62,14 +62,14 @@ export async function startPull(account: string, model: string, where: string | 
 
 export const stopPull = (): void => stop?.abort();
 
-/** What a reload has interrupted, for the same account. */
+/** The pull that a reload has interrupted, for the same account. */
 export function resumePull(account: string): void {
   if (current) return;
   try {
     const kept = JSON.parse(sessionStorage.getItem(name) ?? 'null') as Parameters<typeof note>[0] | null;
     if (kept?.account === account) void startPull(account, kept.model, kept.where);
   } catch {
-    // Nothing that can be read: there is nothing to resume.
+    // Unreadable, so there is nothing to resume.
   }
 }
 

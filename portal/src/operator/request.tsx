@@ -1,4 +1,4 @@
-// What happened to one request of anybody's.
+// The details of one request of any account.
 import type { ReactNode } from 'react';
 import { RequestPage } from '../log/request-page.tsx';
 

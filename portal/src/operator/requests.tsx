@@ -1,4 +1,4 @@
-// Everybody's requests.
+// The requests of all accounts.
 import type { ReactNode } from 'react';
 import { RequestList } from '../log/request-list.tsx';
 

@@ -1,4 +1,4 @@
-// A rule, made or changed.
+// The form to create or change a rule.
 import { Button, NumberInput, Select, TextInput } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -23,7 +23,7 @@ const first: Rule = {
   enabled: true,
 };
 
-/** With a rule it stands open; without one it has a button of its own. */
+/** Open if a rule is given; otherwise it has a button. */
 export function RuleForm({ rule, close }: { readonly rule?: Rule; readonly close?: () => void }): ReactNode {
   const { t } = useTranslation('policy');
   const [open, setOpen] = useState(rule !== undefined);

@@ -1,4 +1,4 @@
-// The rules of the ladder as sentences: in force or not, in shadow or not, and what they would have done.
+// The rules of the ladder as sentences: enabled or not, in shadow mode or not, and what they would have done.
 import { Button, Group, Paper, Skeleton, Stack, Switch, Text, Title } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';

@@ -1,15 +1,15 @@
-// What is typed about a model server, and how it becomes what the gate stores.
+// The form fields of a model server, and their conversion to the request.
 import type { Server } from '../api-types.ts';
 
 export interface Fields {
   readonly name: string;
   readonly address: string;
-  /** Empty: the gate finds out. */
+  /** Empty: detected automatically. */
   readonly kind: string;
   readonly weight: number;
   /** A line for each model. */
   readonly slots: string;
-  /** Empty: what is stored stays. */
+  /** Empty: the stored secret stays. */
   readonly secret: string;
   readonly noSecret: boolean;
   readonly secretFile: string;
@@ -55,7 +55,7 @@ export function fieldsOf(server: Server): Fields {
   };
 }
 
-/** `gemma3:4b=2` a line; the gate refuses what it cannot read. Null: none. */
+/** One `gemma3:4b=2` per line; the gateway refuses invalid ones. Null: none. */
 export function readSlots(text: string): Record<string, number> | null {
   const lines = text.split('\n').map((line) => line.trim());
   const entries = lines.flatMap((line): [string, number][] => {

@@ -1,4 +1,4 @@
-// A model server, added or changed. Only what was changed is sent, and a secret only if one was typed.
+// The form for a model server. Only changed fields are sent, and a secret only if one was entered.
 import {
   Accordion,
   Checkbox,
@@ -85,7 +85,7 @@ function Change({
   );
 }
 
-/** The members that differ; all that say something, for a new server. */
+/** The changed members; for a new server, all that are set. */
 function bodyOf(fields: Fields, before: Fields = newServer): Record<string, unknown> {
   const { slots, secret, noSecret, ...rest } = fields;
   const names = Object.keys(rest) as (keyof typeof rest)[];

@@ -1,4 +1,4 @@
-// The model servers behind the gate: how each one is, what it has, and who reaches it; added, changed, drained and removed.
+// The model servers with their state, models and access; adds, changes, drains and removes them.
 import { Badge, Button, Group, Paper, SimpleGrid, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -13,7 +13,7 @@ import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
 import { AddServer, ChangeServer } from './server-form.tsx';
 
-/** States change by themselves. */
+/** States change without user actions. */
 const everyMs = 3_000;
 
 const colors = {

@@ -1,5 +1,5 @@
-// Published services: where callers find each, and whether its servers answer. Operators add, change and remove those that are
-// not in the routes file, as the same JSON.
+// Published services with their address and the state of their servers. Operators add, change and remove those that are not in the
+// routes file, in the same JSON format.
 import { Badge, Button, Code, Group, Paper, Skeleton, Stack, Text, Textarea, TextInput, Title } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -112,7 +112,7 @@ const textIn = (value: unknown): string | undefined => (typeof value === 'string
 
 const sample = { path: '/service', upstreams: ['http://127.0.0.1:8000'], methods: ['GET', 'HEAD', 'POST'] };
 
-/** With a route it stands open; without one it has a button of its own. */
+/** Open if a route is given; otherwise it has a button. */
 function ServiceForm({ route, close }: { readonly route?: Route; readonly close?: () => void }): ReactNode {
   const { t } = useTranslation('operator');
   const [open, setOpen] = useState(route !== undefined);
@@ -173,7 +173,7 @@ function ServiceForm({ route, close }: { readonly route?: Route; readonly close?
   );
 }
 
-/** Undefined for what is not an object in JSON. */
+/** Undefined if it is not a JSON object. */
 function objectIn(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);

@@ -1,4 +1,4 @@
-// The last two minutes of a figure as a line; the figure itself stands beside it in words.
+// A sparkline of the last two minutes; the figure itself is shown next to it as text.
 import type { ReactNode } from 'react';
 
 export function Spark({ values, length }: { readonly values: readonly number[]; readonly length: number }): ReactNode {

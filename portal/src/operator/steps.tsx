@@ -1,4 +1,4 @@
-// Steps of the ladder with their evidence, appeal and answer, and what an operator does about them.
+// Suspensions with their evidence, appeal and answer, and the operator's actions.
 import { Badge, Button, Checkbox, Code, Group, Paper, Stack, Text, Textarea } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';

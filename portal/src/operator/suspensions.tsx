@@ -1,4 +1,4 @@
-// Steps of the ladder, the newest first: what rules and people did, appeals to answer, and a step by hand.
+// All suspensions, newest first, with appeals to answer, and a form for a manual one.
 import { Button, Select, Skeleton, Switch, Textarea, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { type ReactNode, useState } from 'react';
@@ -22,7 +22,7 @@ export default function Suspensions(): ReactNode {
   const [tried, setTried] = useChosen('shadow');
   const shadow = tried === 'yes';
   const shown = rows.filter((step) => shadow || !step.shadow);
-  // Who waits for an answer comes first.
+  // Open appeals come first.
   const waiting = shown.filter(({ appeal, answer }) => appeal !== null && answer === null);
   const others = shown.filter((step) => !waiting.includes(step));
   return (

@@ -1,4 +1,4 @@
-// Everybody's usage: sums by day, account, model and key, the rows of the ledger with filters, and both as CSV.
+// The usage of all accounts: sums by day, account, model and key, the rows of the ledger with filters, and both as CSV.
 import { Button, Group, Select, Stack, Table, Text, TextInput, Title } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import type { ReactNode } from 'react';

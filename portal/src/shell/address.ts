@@ -1,14 +1,14 @@
-// What is chosen on a page and stands in its address, so that Back, a reload and a link lead to the same view.
+// State of a page that is part of its address, so that Back, a reload and a link lead to the same view.
 import { useDebouncedCallback } from '@mantine/hooks';
 import { useState } from 'react';
 import { useLocation, useSearch } from 'wouter';
 
-/** One parameter; `otherwise` is not written down. */
+/** One parameter; the default `otherwise` is left out of the address. */
 export function useChosen(name: string, otherwise = ''): readonly [value: string, choose: (value: string) => void] {
   const search = useSearch();
   const [, go] = useLocation();
   const choose = (value: string): void => {
-    // Of this moment: another parameter may have been changed since this page was drawn.
+    // The current address, because another parameter may have changed since the last render.
     const all = new URLSearchParams(window.location.search);
     if (value === otherwise || value === '') all.delete(name);
     else all.set(name, value);
@@ -18,7 +18,7 @@ export function useChosen(name: string, otherwise = ''): readonly [value: string
   return [new URLSearchParams(search).get(name) ?? otherwise, choose];
 }
 
-/** The same for a choice out of a few words; another word in the address is none. */
+/** The same for a choice of words; any other word in the address is ignored. */
 export function useChosenOf<Word extends string>(
   name: string,
   words: readonly Word[],
@@ -28,7 +28,7 @@ export function useChosenOf<Word extends string>(
   return [words.find((word) => word === value) ?? otherwise, choose];
 }
 
-/** The same for what is typed: the address follows when the writing pauses. */
+/** The same for typed text: the address follows when typing pauses. */
 export function useTyped(name: string): readonly [value: string, type: (value: string) => void] {
   const [first, choose] = useChosen(name);
   const [value, setValue] = useState(first);

@@ -1,5 +1,5 @@
-// The dialog for those who have to sign in again. The page stays as it is behind it, with everything that was typed; the
-// request that needed the sign-in goes on afterwards.
+// The dialog for signing in again. The page behind it stays unchanged, with everything that was typed; the request that needed the
+// sign-in continues afterwards.
 import { Center, Loader, Modal, Stack, Text } from '@mantine/core';
 import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -33,7 +33,7 @@ export function AgainDialog(): ReactNode {
   };
   const entered = async (): Promise<void> => {
     const now = await api.get<Session>('/session');
-    // Somebody else: nothing of this page is theirs.
+    // Another person signed in, and must not see this page's data.
     if (now.person?.id !== person?.id) window.location.assign('/portal/');
     else {
       end(true);
@@ -43,7 +43,7 @@ export function AgainDialog(): ReactNode {
   const declined = (): void => {
     const isOver = asked?.why === 'over';
     end(false);
-    // Nobody is signed in, so there is nothing to go back to.
+    // No one is signed in, so there is nothing to return to.
     if (isOver) void refresh();
   };
   return (
@@ -52,7 +52,7 @@ export function AgainDialog(): ReactNode {
       onClose={declined}
       title={t(`again.${asked?.why ?? 'over'}.title`)}
       closeOnClickOutside={false}
-      // Above the dialog in which somebody typed.
+      // Above the dialog in which the person was typing.
       zIndex={300}
       closeButtonProps={{ 'aria-label': t('close') }}
     >

@@ -1,14 +1,14 @@
-// A request that needs a sign-in first waits for it: the session is over, or too old for what was asked. The mounted dialog
-// answers; requests that meet this at the same time share one question.
+// Lets requests wait for a sign-in if the session has expired or is too old for the action. The mounted dialog resolves them;
+// concurrent requests share one dialog.
 
-/** `over`: nobody is signed in any more. `stale`: the sign-in is older than the action allows. */
+/** `over`: the session has expired. `stale`: the sign-in is older than the action allows. */
 export type Why = 'over' | 'stale';
 type Asker = (why: Why) => Promise<boolean>;
 
 let asker: Asker | undefined;
 let asking: Promise<boolean> | undefined;
 
-/** Undefined: no dialog is there, and requests fail as they are. */
+/** Undefined: there is no dialog, and requests fail. */
 export function answerSignIns(given: Asker | undefined): void {
   asker = given;
 }
@@ -22,7 +22,7 @@ export function signInAgain(why: Why): Promise<boolean> {
   return asking;
 }
 
-/** What a refusal asks for; undefined for any other. */
+/** The kind of sign-in that a refusal requires; undefined for other refusals. */
 export function whyAgain(status: number, code: string): Why | undefined {
   if (code === 'sign_in_again') return 'stale';
   return status === 401 ? 'over' : undefined;

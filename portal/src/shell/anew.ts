@@ -1,5 +1,5 @@
-// Something asked for a new sign-in: the next one by a provider has the provider ask too, since it would let somebody whom it knows
-// through without a word, and that is no new sign-in. Remembered for this tab, over the way there.
+// Notes that a new sign-in is required, so that the next sign-in with a provider also makes the provider authenticate the
+// person again instead of reusing its session. Kept in this tab during the redirect.
 
 const name = 'sekisho-anew';
 
@@ -7,11 +7,11 @@ export function noteAnew(): void {
   try {
     sessionStorage.setItem(name, '1');
   } catch {
-    // Then the next sign-in is an ordinary one.
+    // The next sign-in is then an ordinary one.
   }
 }
 
-/** Whether it was noted; it is not any more. */
+/** Returns whether it was noted, and clears the note. */
 export function takeAnew(): boolean {
   try {
     const noted = sessionStorage.getItem(name) !== null;

@@ -1,4 +1,4 @@
-// What operators tell everybody who is signed in, until the reader dismisses it.
+// Banners with announcements for everyone who is signed in, until they dismiss them.
 import { Alert, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';

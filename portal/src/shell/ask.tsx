@@ -1,4 +1,4 @@
-// Asks before something happens that is felt: `const ask = useAsk(); if (await ask({title, text, act})) …`.
+// Asks for confirmation before an action with consequences: `const ask = useAsk(); if (await ask({title, text, act})) …`.
 import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
 import { createContext, type ReactNode, useCallback, useContext, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -7,10 +7,10 @@ export interface Question {
   readonly title: string;
   /** What will happen. */
   readonly text: ReactNode;
-  /** The word on the button. */
+  /** The label of the button. */
   readonly act: string;
   readonly harmless?: boolean;
-  /** To be typed first, where it cannot be undone. */
+  /** Must be typed first if the action cannot be undone. */
   readonly type?: string;
 }
 

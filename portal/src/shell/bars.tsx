@@ -1,5 +1,5 @@
-// Tokens as bars, for eyes; the table beside it has the same for everybody. Over time the bars stand; those of names lie, so that
-// every name has room. The whole name of a bar is in its tooltip.
+// A bar chart of tokens; the table next to it has the same figures in accessible form. Bars over time are vertical; bars of
+// names are horizontal, so that names have room. The tooltip has the full name.
 import '@mantine/charts/styles.css';
 import { BarChart } from '@mantine/charts';
 import type { ReactNode } from 'react';
@@ -53,7 +53,7 @@ export default function Bars({ bars, lying, prompt, completion, unit }: BarsProp
           })}
       barProps={{ isAnimationActive: false }}
       maxBarWidth={lying ? 18 : 56}
-      // Hidden from people who cannot see it, who have the table; then nothing in it may take the focus either.
+      // Hidden from assistive technology, which has the table; so nothing in it may be focusable.
       barChartProps={{ accessibilityLayer: false }}
     />
   );

@@ -1,17 +1,17 @@
-// A table that becomes cards where the screen is narrow: each row a card, each cell with the name of its column before it.
+// A table that becomes cards on narrow screens: each row is a card, and each cell shows the name of its column.
 import { Table, type TableProps } from '@mantine/core';
 import { type ReactNode, useLayoutEffect, useRef } from 'react';
 
 export function CardTable(props: TableProps): ReactNode {
   const table = useRef<HTMLTableElement>(null);
-  // Cells come from many components; what they share is the table that they end up in.
+  // Cells come from many components, so the labels are set on the rendered table.
   useLayoutEffect(() => {
     if (table.current) label(table.current);
   });
   return <Table ref={table} className="cards" {...props} />;
 }
 
-/** A table whose parts are laid out as blocks loses its roles in browsers, so they are said. */
+/** Browsers drop the roles of a table whose parts are displayed as blocks, so they are set explicitly. */
 function label(table: HTMLTableElement): void {
   const heads = [...(table.tHead?.rows[0]?.cells ?? [])].map((cell) => cell.textContent ?? '');
   table.setAttribute('role', 'table');

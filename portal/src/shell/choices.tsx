@@ -1,4 +1,4 @@
-// Language, light or dark, and the way out.
+// The menu with language, theme, and sign-out.
 import { ActionIcon, Button, Group, Menu, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';

@@ -1,4 +1,4 @@
-// Text that is meant to be taken along, with a button that takes it.
+// Text with a button that copies it.
 import { ActionIcon, Box, Code, CopyButton, Group, Tooltip } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -6,7 +6,7 @@ import { IconCheck, IconCopy } from '../icons.ts';
 
 export interface CopyProps {
   readonly text: string;
-  /** What it is, for whoever cannot see it. */
+  /** A description for assistive technology. */
   readonly label: string;
   readonly block?: boolean;
   readonly onCopy?: () => void;

@@ -1,4 +1,4 @@
-// A time in minutes, hours or days, whichever it fits; seconds for those that fit none.
+// A field for a duration in minutes, hours or days, or in seconds if no larger unit fits.
 import { Group, NumberInput, Select } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -53,7 +53,7 @@ export function Duration({
         value={unit}
         onChange={(next) => {
           if (next === null) return;
-          // The figure stays as it was typed, and means the new unit.
+          // The typed figure stays, and applies to the new unit.
           if (value !== null) onChange(Math.round((value / size) * units[next]));
           setUnit(next);
         }}

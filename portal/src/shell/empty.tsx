@@ -1,4 +1,4 @@
-// Nothing is here yet: what would be, and the next step.
+// The empty state of a list: what will be shown, and the next step.
 import { Paper, Stack, Text, ThemeIcon } from '@mantine/core';
 import type { ReactNode } from 'react';
 

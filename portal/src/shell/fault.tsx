@@ -1,4 +1,5 @@
-// A fault of the page itself must not leave an empty screen; and a part that could not be fetched is none, but waits for the gate.
+// The error boundary, so that an error of a page does not leave an empty screen. A part that could not be loaded is not an
+// error, but is loaded when the gateway responds.
 import { Alert, Button } from '@mantine/core';
 import { Component, type ReactNode } from 'react';
 import { i18n } from '../words.ts';
@@ -6,14 +7,14 @@ import { isReached, noteUnreachable, onReach, probe } from './reach.ts';
 
 type Failed = 'page' | 'part';
 
-/** As Chromium, Firefox and Safari say it. */
+/** The error messages of Chromium, Firefox and Safari. */
 const isOfPart = (error: unknown): boolean =>
   /dynamically imported module|importing a module script failed/i.test(error instanceof Error ? error.message : '');
 
 const name = 'sekisho-reloaded';
 const onceMs = 60_000;
 
-/** A page that fails again at once would load itself for ever. */
+/** Prevents a page that fails immediately from reloading forever. */
 function reloadOnce(): void {
   try {
     if (Date.now() - Number(sessionStorage.getItem(name) ?? 0) < onceMs) return;

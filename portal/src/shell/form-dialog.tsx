@@ -1,4 +1,4 @@
-// A few fields in a dialog, and one button that sends them.
+// A dialog with a few fields and a button that submits them.
 import { Button, Group, Modal, Stack } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -7,9 +7,9 @@ export interface FormDialogProps {
   readonly opened: boolean;
   readonly onClose: () => void;
   readonly title: string;
-  /** The word on the button. */
+  /** The label of the button. */
   readonly act: string;
-  /** Somebody feels it. */
+  /** The action has consequences for others. */
   readonly grave?: boolean;
   readonly busy: boolean;
   readonly send: () => void;

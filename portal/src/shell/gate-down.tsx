@@ -1,4 +1,4 @@
-// The gate does not answer: a banner over every page, which stays as it is and is read again when the gate is back.
+// A banner while the gateway is unreachable. The page stays unchanged, and is refetched when the gateway is back.
 import { Alert } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useRef } from 'react';

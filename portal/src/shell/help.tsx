@@ -1,11 +1,11 @@
-// The link from a page to the document about it, which the gate has with it.
+// The link from a page to its document, which ships with the gateway.
 import { Anchor } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
 import { IconHelpCircle } from '../icons.ts';
 
-/** By the names of their files in docs/. */
+/** The names of files in docs/. */
 export type Document = 'keys' | 'ladder' | 'model-names' | 'model-servers' | 'plans' | 'portal' | 'services' | 'tls';
 
 export function Help({ about }: { readonly about: Document }): ReactNode {

@@ -1,4 +1,4 @@
-// What surrounds every page: name, navigation by role, language, light or dark, and who is signed in.
+// The layout of every page: name, navigation by role, language, theme, and the signed-in person.
 import { Alert, AppShell, Burger, Center, Container, Group, Loader, NavLink, ScrollArea, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { type ReactNode, Suspense, useEffect } from 'react';
@@ -21,7 +21,7 @@ export function Layout(): ReactNode {
   const [open, { toggle, close }] = useDisclosure();
   const [location] = useLocation();
   const signedIn = session.person !== null;
-  // A page that was left closes the menu, and the next one is read from its beginning.
+  // Leaving a page closes the menu, and the next page starts at its top.
   useEffect(() => {
     close();
     window.scrollTo(0, 0);
@@ -120,15 +120,15 @@ function Entries({ of }: { readonly of: Route['who'] }): ReactNode {
     });
 }
 
-/** Somebody without an account waits, or applies: every other page would be empty. */
+/** People without an account only see the application pages; all others would be empty. */
 const isForPending = ({ path }: Route): boolean => path === '/home' || path === '/me';
 
-/** The page, for whom it is for; whoever is not signed in is led to the door and back. */
+/** Shows the page to those who may see it; others are redirected to sign in and back. */
 function Entered({ route }: { readonly route: Route }): ReactNode {
   const { session, reads } = useSession();
   const [location] = useLocation();
   const signedIn = session.person !== null;
-  // Signing in ends here too: on to the page that was asked for.
+  // After signing in, continue to the requested page.
   if (route.who === 'visitor' && signedIn)
     return <Redirect to={nextPage() ?? (reads ? '/operate' : '/home')} replace />;
   if ((route.who === 'member' || route.who === 'operator') && !signedIn)

@@ -1,4 +1,4 @@
-// Where the browser is, for the router: with a question before something unsaved is left, by a link or by Back.
+// The location for the router, with a question before unsaved changes are left by a link or by Back.
 import { useCallback } from 'react';
 import { navigate, usePathname } from 'wouter/use-browser-location';
 import { isAnythingHeld, mayLeave } from './unsaved.ts';
@@ -8,11 +8,11 @@ interface How {
   readonly state?: unknown;
 }
 
-/** A number for each entry of the history, to go back to the one that was left. */
+/** A number for each history entry, to return to the one that was left. */
 let here = Number((history.state as { at?: number } | null)?.at ?? 0);
 let isReturning = false;
 
-// Before the router hears of it: it is asked in this page, which stays as it is meanwhile.
+// Before the router is notified: the question is asked on the current page, which stays unchanged meanwhile.
 window.addEventListener(
   'popstate',
   (event) => {
@@ -45,7 +45,7 @@ export const useAskingLocation = (): [string, (to: string | URL, how?: How) => v
       if (how.replace !== true) here++;
       navigate(to, { ...how, state: { at: here } });
     };
-    // Within the page only its address changes.
+    // Within a page, only its address changes.
     if (!isAnythingHeld() || new URL(to, window.location.href).pathname === from) act();
     else
       void mayLeave().then((leaves) => {

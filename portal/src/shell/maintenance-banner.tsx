@@ -1,4 +1,4 @@
-// Says on every page that the gate refuses new calls for maintenance, until it takes them again.
+// A banner on every page while the gateway refuses new calls for maintenance.
 import { Alert, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';

@@ -1,4 +1,4 @@
-// There is no such page, or it is not for whoever asks.
+// The page does not exist, or the person may not see it.
 import { Button } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';

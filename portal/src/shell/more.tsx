@@ -1,4 +1,4 @@
-// The next page of a list, where there is one.
+// The button for the next page of a list.
 import { Button } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';

@@ -1,4 +1,4 @@
-// Things by their names: the id shows on hover and can be copied.
+// Shows the name of an object; the id is shown on hover and can be copied.
 import { ActionIcon, Anchor, CopyButton, Group, Text, Tooltip } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';

@@ -1,4 +1,4 @@
-// A dialog with something that is shown only once: neither Escape nor a click beside it loses it before it was copied.
+// A dialog with content that is shown only once: neither Escape nor a click outside closes it before the content was copied.
 import { Modal, type ModalProps } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -8,7 +8,7 @@ export interface OnceDialogProps extends Pick<ModalProps, 'size'> {
   readonly title: string;
   /** Closes it. */
   readonly done: () => void;
-  /** `copied` is to be called when what is shown was copied. */
+  /** Call `copied` when the content was copied. */
   readonly children: (copied: () => void) => ReactNode;
 }
 

@@ -1,4 +1,4 @@
-// The frame of a page: its one heading, what it is for, and what can be done on it.
+// The frame of a page: its heading, its description, and its actions.
 import { Box, Group, Stack, Text, Title } from '@mantine/core';
 import { useDocumentTitle } from '@mantine/hooks';
 import type { ReactNode } from 'react';

@@ -1,4 +1,4 @@
-// Whether the gate answers at all, as the last request of any page found it. While it does not, it is asked every few seconds.
+// Whether the gateway is reachable, according to the last request of any page. While it is not, it is checked every few seconds.
 import { useSyncExternalStore } from 'react';
 
 const everyMs = 3_000;
@@ -13,14 +13,14 @@ function set(next: boolean): void {
   for (const listener of listeners) listener();
 }
 
-/** An answer came, whichever. */
+/** Any answer arrived. */
 export function noteReached(): void {
   clearTimeout(timer);
   timer = undefined;
   set(true);
 }
 
-/** Nothing came back. */
+/** No answer arrived. */
 export function noteUnreachable(): void {
   set(false);
   timer ??= setTimeout(() => {
@@ -29,7 +29,7 @@ export function noteUnreachable(): void {
   }, everyMs);
 }
 
-/** Asks once. */
+/** Checks once. */
 export async function probe(): Promise<void> {
   try {
     await fetch('/management/v1/session', { credentials: 'same-origin', headers: { accept: 'application/json' } });

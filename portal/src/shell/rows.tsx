@@ -1,4 +1,4 @@
-// A table that comes in pages and becomes cards on a phone: head, rows, and the next page. Sorted, it has all of them first.
+// A paged table that becomes cards on a phone. To sort, it first fetches all pages.
 import { ScrollArea, Skeleton, Stack, Table } from '@mantine/core';
 import { type ReactNode, useEffect } from 'react';
 import type { Pages } from '../api.ts';
@@ -9,16 +9,16 @@ import { Trouble } from './trouble.tsx';
 
 export interface RowsProps<T> {
   readonly pages: Pages<T>;
-  /** What it lists, for whoever cannot see it. */
+  /** The label for assistive technology. */
   readonly label: string;
-  /** A name, or with what the column sorts by. */
+  /** A name, or a column with its sort key. */
   readonly head: readonly (string | Column<T>)[];
   readonly row: (item: T) => ReactNode;
   readonly empty: ReactNode;
   readonly width?: number;
 }
 
-/** As many pages are read for sorting; beyond them it sorts what is there. */
+/** The most pages that are fetched for sorting; beyond that, only fetched rows are sorted. */
 const mostPages = 40;
 
 export function Rows<T>({ pages, label, head, row, empty, width = 640 }: RowsProps<T>): ReactNode {
@@ -33,7 +33,7 @@ export function Rows<T>({ pages, label, head, row, empty, width = 640 }: RowsPro
   useEffect(() => {
     if (needsMore) void fetchNextPage();
   }, [needsMore, fetchNextPage]);
-  // What was read stays readable while the gate is away.
+  // Fetched data stays readable while the gateway is unreachable.
   if (query.error && query.data === undefined)
     return <Trouble problem={query.error} retry={() => void query.refetch()} />;
   if (query.isPending) return <Skeleton height={160} />;

@@ -1,11 +1,11 @@
-// A search that asks the gate when the writing pauses, and stands in the address.
+// A search field that queries the server when typing pauses, and is part of the address.
 import { TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import type { ReactNode } from 'react';
 import { IconSearch } from '../icons.ts';
 import { useTyped } from './address.ts';
 
-/** The field, and what to search for. */
+/** The field, and the search text. */
 export function useSearch(label: string): readonly [field: ReactNode, search: string] {
   const [text, setText] = useTyped('q');
   const [search] = useDebouncedValue(text.trim(), 300);

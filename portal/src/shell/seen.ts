@@ -1,4 +1,4 @@
-// A thing as it stood when somebody began to change it, with the ETag that its change follows.
+// An object as it was when editing started, with its ETag for the change.
 import { type UseQueryResult, useQuery } from '@tanstack/react-query';
 import { api, type Problem } from '../api.ts';
 
@@ -7,7 +7,7 @@ export interface Seen<T> {
   readonly etag: string | undefined;
 }
 
-/** Read once, and never from an earlier time. */
+/** Fetched once, and never from a cache. */
 export function useSeen<T>(path: string): UseQueryResult<Seen<T>, Problem> {
   return useQuery<Seen<T>, Problem>({
     queryKey: [path, 'seen'],

@@ -1,4 +1,4 @@
-// No model server answers: said where somebody would wonder why their calls fail, until one answers again.
+// A banner on the home page and the playground while no model server responds.
 import { Alert } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';

@@ -1,4 +1,5 @@
-// Tables that sort by the column whose head is pressed: up, down, and as they came. Which one stands in the address.
+// Sorts tables by a column when its header is pressed: ascending, descending, and original order. The choice is part of the
+// address.
 import { Table, UnstyledButton } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -9,7 +10,7 @@ export type Sortable = string | number | null;
 
 export interface Column<T> {
   readonly name: string;
-  /** What the column sorts by; without it, it does not sort. */
+  /** The sort key of the column; undefined: not sortable. */
   readonly by?: (item: T) => Sortable;
   readonly right?: boolean;
   readonly wide?: number;
@@ -60,7 +61,7 @@ export function useSorting<T>(columns: readonly Column<T>[], name = 'sort'): Sor
   return { isSorted: by !== undefined, sort, head };
 }
 
-/** What is not there comes last. */
+/** Missing values come last. */
 function compareValues(a: Sortable, b: Sortable, compare: (a: string, b: string) => number): number {
   if (a === null || b === null) return Number(a === null) - Number(b === null);
   return typeof a === 'number' && typeof b === 'number' ? a - b : compare(String(a), String(b));

@@ -18,7 +18,7 @@ export interface SumsProps {
 export function Sums({ rows, group, caption, name }: SumsProps): ReactNode {
   const { t } = useTranslation('member');
   const { figure } = useWriting();
-  // Few model servers have a cache of prompts; without one its columns would only push the others off a phone.
+  // Few model servers have a prompt cache; without one, its columns would only take space on a phone.
   const cached = rows.some(({ cacheReadTokens, cacheWriteTokens }) => cacheReadTokens + cacheWriteTokens > 0);
   const reasoned = rows.some(({ reasoningTokens }) => reasoningTokens > 0);
   const costly = rows.some(({ units }) => units !== undefined);

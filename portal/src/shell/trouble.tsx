@@ -1,4 +1,4 @@
-// Something could not be read: what the gate said, and another try.
+// Data could not be loaded: shows the reason, and a button to retry.
 import { Alert, Button, Code, Group, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';

@@ -1,10 +1,10 @@
-// What was typed and not saved is not lost by a link, by Back or by closing the page: each of them asks first.
+// Protects unsaved changes: links, Back, and closing the page ask first.
 import { useEffect, useId } from 'react';
 
 type Asks = () => Promise<boolean>;
 const held = new Map<string, Asks>();
 
-/** While `isHeld`, leaving asks; `ask` resolves to true where it may go on. */
+/** While `isHeld`, leaving asks; `ask` resolves to true if leaving is confirmed. */
 export function useUnsaved(isHeld: boolean, ask: Asks): void {
   const id = useId();
   useEffect(() => {
@@ -19,11 +19,11 @@ export function useUnsaved(isHeld: boolean, ask: Asks): void {
   });
 }
 
-/** Resolves to true where nothing is held, or where somebody said to leave it. */
+/** Resolves to true if nothing is unsaved, or if leaving was confirmed. */
 export async function mayLeave(): Promise<boolean> {
   const asked = [...held];
   for (const [, ask] of asked) if (!(await ask())) return false;
-  // The page that is left does not ask twice.
+  // A page does not ask twice.
   for (const [id] of asked) held.delete(id);
   return true;
 }

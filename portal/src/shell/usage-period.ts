@@ -1,4 +1,4 @@
-// What a chart of usage covers: its hours, days or months, each of them, whether or not anything happened in it.
+// The groups of a usage chart: every hour, day or month of the period, with or without usage.
 import type { UsageSum } from '../api-types.ts';
 import { startOf, wallAt } from './zone.ts';
 
@@ -9,7 +9,7 @@ export type Unit = 'hour' | 'day' | 'month';
 export interface Span {
   readonly unit: Unit;
   readonly since: string;
-  /** As the gate names them: `2026-11-26T14`, `2026-11-26` or `2026-11`, the earliest first. */
+  /** As the gateway names them: `2026-11-26T14`, `2026-11-26` or `2026-11`, the earliest first. */
   readonly groups: readonly string[];
 }
 
@@ -45,7 +45,7 @@ export interface Bar {
   readonly completionTokens: number;
 }
 
-/** A bar for each group; what has no sum is 0. */
+/** A bar for each group; 0 without a sum. */
 export function filled(groups: readonly string[], sums: readonly UsageSum[]): readonly Bar[] {
   const found = new Map(sums.map((sum) => [sum.group, sum]));
   return groups.map((group) => found.get(group) ?? { group, promptTokens: 0, completionTokens: 0 });

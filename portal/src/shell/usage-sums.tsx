@@ -1,4 +1,4 @@
-// Sums of usage over a period, as a picture and as a table: over time, or by account, model or key.
+// Sums of usage over a period, as a chart and as a table: over time, or by account, model or key.
 import { Group, Paper, SegmentedControl, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { lazy, type ReactNode, Suspense, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -25,7 +25,7 @@ export interface UsageChoice {
   readonly setPeriod: (period: Period) => void;
   readonly span: Span;
   readonly zone: string;
-  /** As the management API takes it. */
+  /** As in the management API. */
   readonly query: { readonly by: string; readonly since: string; readonly timeZone: string };
 }
 
@@ -38,7 +38,7 @@ export function useUsageChoice(): UsageChoice {
   return { by, setBy, period, setPeriod, span, zone, query };
 }
 
-/** Bars that a picture can hold; the table has them all. */
+/** The most bars of a chart; the table has all rows. */
 const most = 20;
 
 export interface UsageSumsProps {

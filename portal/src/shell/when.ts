@@ -1,4 +1,4 @@
-// Dates, durations and figures as the reader's language writes them.
+// Formats dates, durations and figures in the reader's language.
 import { useTranslation } from 'react-i18next';
 import { useZone } from './zone.ts';
 
@@ -17,14 +17,14 @@ export interface Writing {
   readonly bytes: (value: number) => string;
 }
 
-/** A moment as `datetime-local` has it: in the zone of the viewer; empty for none. */
+/** A time in the format of `datetime-local`, in the time zone of the viewer; empty for none. */
 export function localOf(time: string | null, to: 'minute' | 'second' = 'minute'): string {
   const date = new Date(time ?? '');
   if (Number.isNaN(date.getTime())) return '';
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, to === 'minute' ? 16 : 19);
 }
 
-/** The moment that `datetime-local` has; null for none. */
+/** The time in a `datetime-local` value; null for none. */
 export const isoOf = (local: string): string | null => (local === '' ? null : new Date(local).toISOString());
 
 const steps = [
@@ -75,7 +75,7 @@ export function useWriting(): Writing {
       return new Intl.RelativeTimeFormat(language, { numeric: 'auto' }).format(Math.round(seconds / size), unit);
     },
     figure: (value) => new Intl.NumberFormat(language).format(value),
-    // Not British, where a million is a small m.
+    // Not British English, which abbreviates a million as a lowercase m.
     short: (value) => new Intl.NumberFormat(spoken, { notation: 'compact', maximumFractionDigits: 1 }).format(value),
     bytes: (value) => {
       const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
@@ -90,13 +90,13 @@ export function useWriting(): Writing {
   };
 }
 
-/** The viewer's own variety of the language of the page: dates in English are not American unless the viewer is. */
+/** The viewer's variety of the page's language, so that English dates are only American for American viewers. */
 function localeOf(language: string): string {
   const own = navigator.languages.find((tag) => tag.startsWith(`${language}-`));
   return own ?? (language === 'en' ? 'en-GB' : language);
 }
 
-/** The group is a wall clock without a zone, so it is written as if it were UTC. */
+/** The group is a wall-clock time without a zone, so it is formatted as UTC. */
 function periodIn(language: string, group: string, length: 'short' | 'long'): string {
   const long = length === 'long';
   const write = (date: string, options: Intl.DateTimeFormatOptions): string =>

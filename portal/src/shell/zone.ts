@@ -1,4 +1,4 @@
-// The one time zone in which pages write moments and draw days: the viewer's, or the gate's if the viewer chose it.
+// The time zone of all times and days on pages: the viewer's, or the gateway's if the viewer has chosen it.
 import { useSyncExternalStore } from 'react';
 
 export type ZoneChoice = 'viewer' | 'gate';
@@ -23,7 +23,7 @@ const tell = (): void => {
 
 export const zones = (): Readonly<Record<ZoneChoice, string>> => ({ viewer, gate });
 
-/** The gate says its zone with the session. */
+/** The session has the gateway's time zone. */
 export function noteGateZone(zone: string): void {
   if (zone === gate) return;
   gate = zone;
@@ -35,7 +35,7 @@ export function chooseZone(next: ZoneChoice): void {
   try {
     localStorage.setItem(stored, next);
   } catch {
-    // Then it holds until the page is left.
+    // The choice then lasts until the page is left.
   }
   tell();
 }
@@ -64,11 +64,11 @@ export function wallAt(at: number, zone: string): string {
   return `${part('year')}-${part('month')}-${part('day')}T${part('hour')}:${part('minute')}`;
 }
 
-/** When a date begins in a zone. */
+/** When a date starts in a time zone. */
 export function startOf(date: string, zone: string): number {
   const wanted = Date.parse(`${date}T00:00Z`);
   let at = wanted;
-  // The second round corrects a zone whose clocks change in between.
+  // The second pass corrects for a clock change in between.
   for (let round = 0; round < 2; round++) at += wanted - Date.parse(`${wallAt(at, zone)}Z`);
   return at;
 }

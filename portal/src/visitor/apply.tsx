@@ -1,4 +1,4 @@
-// Applying for access: let in at once, asked to confirm an address, or waiting for an operator.
+// Applying for access, with three outcomes: immediate access, confirmation of the address, or waiting for an operator.
 import { Alert, Anchor, Button, Paper, Select, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
@@ -45,7 +45,7 @@ export default function Apply(): ReactNode {
     },
     onSuccess: async ({ id, status, claim, confirm }) => {
       if (confirm && status !== 'approved') return;
-      // Let in at once: the key that waits is what they came for. Where it does not come, the first page makes one.
+      // After immediate access, the key is shown here. If that fails, the home page offers to create one.
       const claimed =
         status === 'approved'
           ? await api.post<Claimed>(`/applications/${id}/claim`, { claim }).catch(() => undefined)

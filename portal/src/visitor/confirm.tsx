@@ -1,4 +1,4 @@
-// Confirming an address: a button, because machines open links in letters too.
+// Confirms an address with a button, because mail scanners open links in emails.
 import { Button, Paper, Stack, Text } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';

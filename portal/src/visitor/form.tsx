@@ -1,4 +1,4 @@
-// What the forms at the door share: a field for a new password, what was against a request, and the code of a one-time link.
+// Shared parts of the visitor forms: a field for a new password, the error of a request, and the code of a one-time link.
 import { Alert, PasswordInput, Text } from '@mantine/core';
 import type { FormEvent, ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -28,7 +28,7 @@ export function NewPassword(props: {
   );
 }
 
-/** A sentence, or what `error` comes to in words. */
+/** A sentence, or the message of `error`. */
 export function Against({
   error,
   children,
@@ -45,10 +45,10 @@ export function Against({
   );
 }
 
-/** What stands behind the # of this page's address; browsers keep it to themselves. */
+/** The fragment of the page's address, which browsers do not send. */
 export const linkCode = (): string => window.location.hash.slice(1);
 
-/** Keeps the browser from sending the form by itself. */
+/** Prevents the browser from submitting the form itself. */
 export const sending =
   (act: () => void) =>
   (event: FormEvent): void => {

@@ -1,4 +1,4 @@
-// A page that a one-time link opens: the link is looked at before anything is typed, and one that opens nothing says so.
+// A page for a one-time link. The link is checked before anything is typed, and an invalid one is reported.
 import { Button, Skeleton } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
@@ -21,7 +21,7 @@ export function Linked({ purpose, children }: LinkedProps): ReactNode {
     queryKey: ['link', purpose, code],
     queryFn: () => api.post('/links/look', { code, purpose }).then(() => true),
     enabled: code !== '',
-    // What is shown stays while somebody fills it in, also when they send it and the link is used up by that.
+    // The form stays while it is filled in, even when submitting it uses up the link.
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 0,
     retry: false,
@@ -43,6 +43,6 @@ export function Linked({ purpose, children }: LinkedProps): ReactNode {
         }
       />
     );
-  // Where it cannot be looked at, the form is sent as before and answers by itself.
+  // If the check fails, the form is shown, and submitting it reports an invalid link.
   return children(code);
 }

@@ -1,4 +1,4 @@
-// Becoming the person of an account, with a one-time link: the first operator for one.
+// Sets up an account with a one-time link, such as that of the first operator.
 import { Button, Paper, Stack, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';

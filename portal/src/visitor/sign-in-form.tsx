@@ -1,5 +1,5 @@
-// The ways to sign in: password, passkey or a provider, and the second step where there is one. Stands on the page of that
-// name, and in the dialog for those who have to sign in again.
+// The form for signing in: password, passkey or provider, and the second step. Used by the sign-in page and by the dialog for
+// signing in again.
 import { Button, Divider, PasswordInput, Stack, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
@@ -16,19 +16,19 @@ interface Failure {
   readonly code?: string | undefined;
 }
 
-/** Escape in this form closes no dialog behind the one that it stands in. */
+/** Escape in this form only closes its own dialog. */
 const kept = { 'data-mantine-stop-propagation': 'true' } as const;
 
 export interface SignInFormProps {
-  /** The address, where it is known who has to sign in. */
+  /** The address, if the person is known. */
   readonly known?: string | undefined;
-  /** What was against an earlier try. */
+  /** The error of an earlier attempt. */
   readonly refused?: string | undefined;
   readonly atCode?: boolean;
-  /** The page to come back to from a provider, with /portal before it. */
+  /** The page to return to from a provider, including /portal. */
   readonly back: string;
   readonly entered: () => Promise<void>;
-  /** The step that is shown now. */
+  /** The current step. */
   readonly onStep?: (step: 'password' | 'code') => void;
 }
 

@@ -1,4 +1,4 @@
-// The page for signing in, and for a link to a new password.
+// The sign-in page, which also requests a link to a new password.
 import { Anchor, Button, Paper, Stack, Text, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
@@ -17,7 +17,7 @@ export default function SignIn(): ReactNode {
   const { t } = useTranslation('visitor');
   const { session, refresh } = useSession();
   const asked = new URLSearchParams(window.location.search);
-  // Who came back from a provider has passed the first step, or was not let in and is told why.
+  // After the return from a provider, the first step is passed, or the reason for the refusal is shown.
   const atCode = asked.get('step') === 'code';
   const [step, setStep] = useState<'password' | 'code' | 'forgot'>(atCode ? 'code' : 'password');
   const refusal = refusals.find((each) => each === asked.get('error'));

@@ -1,4 +1,4 @@
-// How to trust a gate that vouches for itself: its certificate, its fingerprint, and the way on each system.
+// How to trust a gateway with its own certificate authority: the certificate, its fingerprint, and instructions for each system.
 import { Button, Code, List, Paper, Stack, Text, Title } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -17,7 +17,7 @@ const systems = [
 export default function Trust(): ReactNode {
   const { t } = useTranslation('visitor');
   const { authority } = useSession().session.gate;
-  // On its way a fingerprint can be changed like the rest of the page.
+  // Over plain HTTP, a fingerprint could be changed in transit like the rest of the page.
   if (window.location.protocol !== 'https:')
     return (
       <Page title={t('trust.title')}>

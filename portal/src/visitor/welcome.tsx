@@ -1,4 +1,4 @@
-// The first page: what is behind the gate, and the way in.
+// The start page: what the gateway offers, and how to get access.
 import { Alert, Anchor, Button, Group, Paper, SimpleGrid, Stack, Text, ThemeIcon, Title } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';

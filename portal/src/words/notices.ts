@@ -1,4 +1,4 @@
-// Words of what an operator tells everybody: maintenance and announcements.
+// Words of the pages about maintenance and announcements.
 export const notices = {
   en: {
     title: 'Notices',

@@ -1,4 +1,4 @@
-// Words of the operator's pages about people: what runs, who asks, accounts, keys, suspensions.
+// Words of the operator's pages about people: overview, applications, accounts, keys, suspensions.
 export const operator = {
   en: {
     checklist: {

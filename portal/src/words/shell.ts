@@ -1,4 +1,4 @@
-// Words of what surrounds every page.
+// Words of the layout and of messages that any page can show.
 export const shell = {
   en: {
     skip: 'Skip to main content',

@@ -1,4 +1,4 @@
-// Words of the pages for whoever is not signed in.
+// Words of the pages for people who are not signed in.
 export const visitor = {
   en: {
     status: {
