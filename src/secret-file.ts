@@ -32,14 +32,14 @@ export function secretFrom(file: string, make: () => string, loss: string): stri
 }
 
 /**
- * What cookies are signed with, and what the codes of links and the proofs of sessions come from. It is beside the database and not in it, so that a copy of the
- * database opens nothing.
+ * What cookies are signed with, and what the codes of links and the proofs of sessions come from. It is beside the database and
+ * not in it, so that a copy of the database opens nothing.
  */
 export const cookieSecretIn = (dataDir: string): string =>
   secretFrom(
     join(dataDir, 'cookie.secret'),
     () => randomBytes(48).toString('base64url'),
-    'then everybody signs in again, and second steps are set up anew.',
+    'then everyone has to sign in again, and set up second steps again.',
   );
 
 /**

@@ -1,4 +1,4 @@
-// Which adapters count limits, give turns at models, and keep tickets. One gate does it all in its own memory.
+// Chooses the adapters for limits, turns at models, and tickets. A single gateway keeps them all in memory.
 import type { Calendar } from '../domain/calendar.ts';
 import { FairQueue } from '../store/memory/fair-queue.ts';
 import { MemoryLimits } from '../store/memory/limit-store.ts';
@@ -10,7 +10,7 @@ import type { QueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
 export interface Adapters {
   readonly limits: (calendar: Calendar) => LimitStore;
   readonly queue: <Server>(settings: QueueSettings<Server>) => TurnQueue<Server>;
-  /** `now`: milliseconds of a clock that is never set back. */
+  /** `now`: milliseconds of a monotonic clock. */
   readonly tickets: (now: () => number) => TicketStore;
 }
 

@@ -1,4 +1,4 @@
-// What the parts of a gate tell the time by: one clock, one calendar, and the milliseconds of the monotonic clock.
+// The clocks of a gateway, which all its parts share: one clock, one calendar, and the monotonic clock in milliseconds.
 import { uptime } from 'node:os';
 import { Calendar } from '../domain/calendar.ts';
 import { SteadyClock } from '../domain/steady-clock.ts';

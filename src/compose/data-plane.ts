@@ -1,4 +1,4 @@
-// The data plane put together: what the path of a request works with, and what is asked again when the store has changed.
+// Assembles the data plane: everything that the path of a request uses, and what is checked again when the store has changed.
 import { AddressBlocks } from '../domain/address.ts';
 import type { Principal } from '../domain/principal.ts';
 import { accessLog } from '../gateway/access-log.ts';
@@ -58,10 +58,10 @@ const knownWhileAwayMs = 30_000;
 
 export interface DataPlane {
   readonly gate: Gate;
-  /** What the gate does now, for people who look. */
+  /** Live figures for people. */
   readonly liveStats: LiveStats;
   readonly accountUsages: AccountUsages;
-  /** What is counted for /metrics; undefined without it. */
+  /** The metrics; undefined without /metrics. */
   readonly requestMetrics: RequestMetrics | undefined;
   /** The model servers of the store. */
   readonly storedServers: StoredServers;
@@ -258,7 +258,7 @@ function queueSettings(config: Config, registry: UpstreamRegistry): QueueSetting
   };
 }
 
-/** From now on what is written is felt: the rules in force are read again, and every caller who is here is asked after. */
+/** From now on, changes take effect: the rules are read again, and every running caller is checked again. */
 export async function followChanges(
   changes: ChangeFeed,
   store: Store,
@@ -275,7 +275,7 @@ export async function followChanges(
     what: 'the announcements could not be read; they stay as they are',
     run: async () => gate.announced.set(await store.listAnnouncements(), gate.wallNow()),
   });
-  // Before the callers: whether they still have a right may depend on what a name means.
+  // Before the callers, because their rights can depend on the meaning of a model name.
   await changes.subscribe({
     what: 'the model names could not be read; they stay as they are',
     run: async () => gate.names.setNames(await store.listModelNames()),
@@ -306,7 +306,7 @@ export async function followChanges(
   });
 }
 
-/** They are in the ledger, so that a restart does not make the overview forget them. */
+/** Restores refusals from the ledger, so that the overview keeps them over a restart. */
 async function rememberRefusals(liveStats: LiveStats, { store }: Storage, { clock }: GateClocks): Promise<void> {
   const now = clock.wall();
   const found = await store.refusalsByMinute(now - 3_600_000);

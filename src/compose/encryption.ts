@@ -1,12 +1,11 @@
-// From the settings to what encrypts: which certificates, how callers are asked for theirs, and what happens to those who
-// come without encryption.
+// Builds the encryption from the settings: certificates, client certificates, and how plain HTTP is handled.
 
 import type { Unencrypted } from '../listener/server.ts';
 import type { Log } from '../observe/log.ts';
 import { type Config, pageUrl, tlsMode } from '../settings/config.ts';
 import { type GateCertificates, type GateCertificateTools, openGateCertificates } from '../tls/certificate-manager.ts';
 
-/** By which an authority can come and see that a name is ours. */
+/** The ports on which an authority can validate a name. */
 export const bothWays = ['http-01', 'tls-alpn-01'] as const;
 
 export const oneWay = ['tls-alpn-01'] as const;
@@ -45,7 +44,7 @@ export async function gateCertificatesOf(
   );
 }
 
-/** How the gate is encrypted now, for its operators. */
+/** The current encryption, for operators. */
 export function encryptionNow({ trustedProxies }: Config, certificates: GateCertificates | undefined) {
   if (certificates) {
     const { mode, ...status } = certificates.status();
@@ -62,7 +61,7 @@ export function encryptionNow({ trustedProxies }: Config, certificates: GateCert
   };
 }
 
-/** `port`: the one that the gate got. */
+/** `port`: the bound one. */
 export function unencryptedOf(config: Config, { answerTo }: GateCertificates, port: number): Unencrypted {
   return {
     answerTo,

@@ -1,4 +1,4 @@
-// Starts what runs by the clock beside the calls. Each job is stopped through the start's stack.
+// Starts the periodic jobs. Each is stopped through the start's stack.
 import { Comments } from '../gateway/answer/keep-alive-comments.ts';
 import { answerHeaders } from '../gateway/browser.ts';
 import { watchClock } from '../jobs/clock-watch.ts';
@@ -16,13 +16,13 @@ import type { DataPlane } from './data-plane.ts';
 import type { Start } from './start.ts';
 import type { Storage } from './storage.ts';
 
-/** How often limits in time are applied to what waits and what streams. */
+/** How often time limits are applied to waiting and streaming calls. */
 const sweepMs = 250;
-/** How often a model server is tried again whose files could not be used. */
+/** How often the files of an unusable model server are tried again. */
 const retryServersMs = 5_000;
 /** How often the states of the model servers are written for the command line. */
 const writeStatesMs = 1_000;
-/** How often usage is closed that no account needs any more. */
+/** How often the usage of inactive accounts is unloaded. */
 const closeUsageMs = 5_000;
 
 export interface JobParts {
@@ -31,7 +31,7 @@ export interface JobParts {
   readonly data: DataPlane;
 }
 
-/** `lost` is called with a sentence when the gate cannot go on. */
+/** `lost` is called with a sentence when the gateway cannot continue. */
 export function startJobs(
   config: Config,
   { logger }: Log,
@@ -47,7 +47,7 @@ export function startJobs(
   start.closes(watchClock(clock, logger));
   start.closes(
     every(closeUsageMs, () => {
-      // Usage that is opened again knows what the store knows, so records must not be on their way there.
+      // Usage is loaded again from the store, so no record of it may be pending.
       if (!ledger.isBehind) data.accountUsages.sweep();
     }),
   );
@@ -71,7 +71,7 @@ export function startJobs(
   void data.gate.registry.start();
 }
 
-/** Ends what has waited or stood still for too long, and samples what runs. */
+/** Ends calls that have waited or stalled for too long, and samples running calls. */
 function sweepOf(
   config: Config,
   { gate: { running, lines, queue, serviceTurns, announced, wallNow }, liveStats }: DataPlane,

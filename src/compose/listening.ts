@@ -1,4 +1,4 @@
-// Where callers come in: the certificates, the servers and the ports they listen on.
+// The entry for callers: the certificates, the servers, and their ports.
 import type { AddressInfo } from 'node:net';
 import { ConnectionLimiter, roomFor } from '../listener/connection-limiter.ts';
 import { listen, openServers, type Servers, stopListening } from '../listener/server.ts';
@@ -8,11 +8,11 @@ import type { GateCertificates } from '../tls/certificate-manager.ts';
 
 export interface Listening {
   readonly servers: Servers;
-  /** The one that the gate got. */
+  /** The bound port. */
   readonly port: number;
 }
 
-/** Servers that listen and have no routes yet: nothing may wait between this and `servers.serve`. @throws ListenFailed */
+/** Servers that listen but have no routes yet; nothing may be awaited before `servers.serve`. @throws ListenFailed */
 export async function openListener(
   config: Config,
   log: Log,
@@ -27,7 +27,7 @@ export async function openListener(
   return { servers, port: (servers.listener.address() as AddressInfo).port };
 }
 
-/** Of a start that failed; a gate that served has drained by now, and listens no more. */
+/** Only has an effect after a failed start; a gateway that served has already stopped listening. */
 export async function closeListener({ servers: { listener } }: Listening): Promise<void> {
   if (!listener.listening) return;
   const closed = stopListening(listener);
@@ -35,7 +35,7 @@ export async function closeListener({ servers: { listener } }: Listening): Promi
   await closed;
 }
 
-/** Listens for plain HTTP too, where that is wanted and can be had. True: it does. */
+/** Also listens for plain HTTP, if configured and possible; returns whether it does. */
 export async function openPlainPort(config: Config, { plain }: Servers, { logger }: Log): Promise<boolean> {
   if (!plain || plainPort(config) === 0) return false;
   try {
@@ -47,7 +47,7 @@ export async function openPlainPort(config: Config, { plain }: Servers, { logger
   }
 }
 
-/** Connections at once: no more than the system has descriptors for. */
+/** The most connections: no more than the system has descriptors for. */
 function roomOf({ maxConnections }: Config, { logger }: Log): number {
   const room = roomFor(maxConnections);
   if (room < maxConnections)

@@ -1,4 +1,4 @@
-// From the settings to the management plane: who signs people in, where links point, and what it is told of the data plane.
+// Builds the management plane from the settings: sign-in, link addresses, and its view of the data plane.
 import { join } from 'node:path';
 import { AuthThrottle } from '../gateway/identity/auth-throttle.ts';
 import { openIntrospection } from '../gateway/introspection.ts';
@@ -22,9 +22,9 @@ export interface ManagementParts {
   readonly storage: Storage;
   readonly data: DataPlane;
   readonly certificates: GateCertificates | undefined;
-  /** Where this machine's own browser finds the pages. */
+  /** The address of the pages for a browser on this machine. */
   readonly url: URL;
-  /** On which the gate listens. */
+  /** The port on which the gateway listens. */
   readonly port: number;
 }
 

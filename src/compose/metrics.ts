@@ -1,5 +1,5 @@
-// The metrics of a gate: what its parts count, what they say now, and the listener that writes it all out. Nothing here
-// runs, and no call is counted, unless `metrics_port` is set.
+// The metrics of a gateway: counters, gauges, and their listener. Nothing here runs, and no call is counted, unless
+// `metrics_port` is set.
 import { statfsSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { LabelNames } from '../gateway/request-metrics.ts';
@@ -55,7 +55,7 @@ export async function openMetrics(config: Config, parts: MetricsParts): Promise<
   };
 }
 
-/** What the parts of the gate say now. */
+/** The gauges of the parts of the gateway. */
 function gateMetrics(
   config: Config,
   { storage, data: { gate }, certificates }: MetricsParts,

@@ -17,7 +17,7 @@ import { UpstreamRegistry } from '../upstream/registry.ts';
 import type { ServerEntry, Upstream } from '../upstream/server.ts';
 import { slotsOf } from './model-slots.ts';
 
-/** Opens the model servers of the settings. @throws CredentialsUnusable where a file of theirs cannot be used. */
+/** Opens the model servers of the settings. @throws CredentialsUnusable if a file of a server cannot be used. */
 export function openModelServers(config: Config, { logger }: Log): UpstreamRegistry {
   const urls = config.upstream.map((address) => new URL(address));
   refuseStray(urls, credentialFilesOf(config));
@@ -53,7 +53,7 @@ const credentialFilesOf = (config: Config): CredentialFiles => ({
   headers: config.upstreamHeaderFile,
 });
 
-/** What the settings say about a server. */
+/** The settings of a server. */
 function entryOf(url: URL, config: Config): ServerEntry {
   const files = credentialFilesOf(config);
   const refusers = config.noStreamOptions.map((address) => new URL(address).origin);
@@ -64,7 +64,7 @@ function entryOf(url: URL, config: Config): ServerEntry {
   };
 }
 
-/** The addresses of the settings in the form in which stored ones are compared with them. */
+/** The addresses of the settings, normalized for comparison with stored ones. */
 const fixedAddresses = ({ upstream }: Config): ReadonlySet<string> => new Set(upstream.map(readServerAddress));
 
 /** Follows the model servers in the store from the first `reconcile` on. */
@@ -88,7 +88,7 @@ export function openStoredServers(
   });
 }
 
-/** What the registry is told of a server in the store. @throws Error with a sentence if it cannot be used. */
+/** Converts a stored server for the registry. @throws Error with a sentence if it cannot be used. */
 function storedEntryOf(server: ModelServer, config: Config): ServerEntry {
   const { id, name, address, kind, secret, caFile, certificateFile, keyFile, weight, slots, plans, accounts } = server;
   const given = kind === null ? undefined : kindNamed(kind);
@@ -118,9 +118,9 @@ function storedEntryOf(server: ModelServer, config: Config): ServerEntry {
 
 /** Changes the model servers while the gate serves. */
 export interface ServerControl {
-  /** Also the servers that are draining. */
+  /** Includes draining servers. */
   readonly all: readonly Upstream[];
-  /** The server takes calls at once. @throws CredentialsUnusable where a file for it cannot be used. */
+  /** Adds a server, which takes calls immediately. @throws CredentialsUnusable if a file of it cannot be used. */
   add(address: URL): Upstream;
   /** See UpstreamRegistry. */
   drain(server: Upstream, withinMs: number): Promise<void>;

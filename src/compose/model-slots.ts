@@ -1,5 +1,5 @@
-// How many calls a server works on at once for a model: what an operator says of the server, then the settings for the model,
-// then what the server says of itself, then the settings for all.
+// The number of slots of a model on a server: from the operator's entry for the server, else the settings for the model, else
+// what the server reports, else the settings for all models.
 import { parseModelName } from '../domain/model-name.ts';
 import { slotsOn } from '../domain/model-server.ts';
 import type { Config } from '../settings/config.ts';
@@ -11,7 +11,7 @@ export function slotsOf(config: Pick<Config, 'modelSlots' | 'slots'>): SlotsFor 
   const byModel = new Map(
     config.modelSlots.map((entry) => {
       const [model = '', slots] = entry.split('=');
-      // `gemma3:4b=8` by the name under which the queue knows the model.
+      // `gemma3:4b=8`, by the name that the queue uses for the model.
       return [parseModelName(model)?.canonical ?? model, Number(slots)];
     }),
   );

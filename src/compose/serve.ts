@@ -1,5 +1,5 @@
-// The composition root: settings → storage → data plane → certificates → listener → management plane → jobs. The only room,
-// with cli.ts, that names an adapter. Each part gets what the parts before it have made; the order is this file.
+// The composition root: settings → storage → data plane → certificates → listener → management plane → jobs. Besides cli.ts,
+// only this room names adapters. Each part gets the parts before it; this file defines the order.
 import { maintenanceAt } from '../domain/maintenance.ts';
 import type { Health } from '../listener/server.ts';
 import type { Outbox } from '../management/mail/outbox.ts';
@@ -24,27 +24,27 @@ import { openStorage, type Storage } from './storage.ts';
 
 export interface OpenGate {
   readonly url: string;
-  /** Looks at files that may have changed. */
+  /** Reloads files that may have changed. */
   reload(): void;
-  /** Every record of an ended exchange is in the store when this resolves. */
+  /** Resolves when every record of an ended exchange is in the store. */
   settle(): Promise<void>;
-  /** Calls that wait for their turn now. */
+  /** The number of calls that wait for their turn. */
   waiting(): number;
   /** Loads of models for which calls wait. */
   loads(): readonly ServerLoad[];
-  /** Resolves, with a sentence, when the gate cannot go on and has to be stopped. */
+  /** Resolves with a sentence when the gateway cannot continue and has to be stopped. */
   readonly over: Promise<string>;
-  /** A one-time link for the first operator, where there is none yet. */
+  /** A one-time link for the first operator, if there is no operator yet. */
   setUpLink(): Promise<string | undefined>;
   readonly outbox: Outbox;
   readonly servers: ServerControl;
-  /** Drains, flushes, and leaves nothing open. */
+  /** Drains, flushes, and closes everything. */
   stop(): Promise<void>;
 }
 
 /**
- * Brings the gate up. Where a step fails, everything before it is closed again. `before` is told of each step before it
- * begins, and fails the step by throwing. @throws StartFailed
+ * Starts the gateway. If a step fails, everything before it is closed again. `before` is called before each step, and can fail
+ * the step by throwing. @throws StartFailed
  */
 export async function serve(
   config: Config,

@@ -1,5 +1,5 @@
-// Publishes the services of the routes file and of the store: reads their secrets and certificates, and refuses those that lead back to the
-// gate itself.
+// Publishes the services of the routes file and of the store: reads their secrets and certificates, and refuses those that lead
+// to the gateway itself.
 import { hkdfSync } from 'node:crypto';
 import { join } from 'node:path';
 import { operationNameOf, type ServiceRoute } from '../domain/service-route.ts';
@@ -55,7 +55,7 @@ export function publishFromFile(stored: StoredRoutes, config: Config, port: numb
   stored.setFixed(routes.map((route) => entryOf(route, listenedOn(config, port), (file) => file)));
 }
 
-/** Reads the routes file and all files of routes again; what cannot be used changes nothing. */
+/** Reloads the routes file and all files of routes; unusable ones change nothing. */
 export function reloadRoutes(stored: StoredRoutes, config: Config, port: number, { logger }: Log): void {
   try {
     publishFromFile(stored, config, port);

@@ -1,5 +1,5 @@
-// The orderly end of a gate that serves: no new calls are accepted, running answers may finish, and what does not finish in time
-// gets the last frame of its dialect. What was opened is closed afterwards, by the start's stack.
+// Shuts a serving gateway down in order: no new calls are accepted, running answers may finish, and those that do not finish in
+// time get the last frame of their dialect. The start's stack then closes everything.
 import type { MonotonicMs } from '../domain/time.ts';
 import type { Gate } from '../gateway/pipeline.ts';
 import { type Listener, stopListening, within } from '../listener/server.ts';
@@ -7,7 +7,7 @@ import { type Listener, stopListening, within } from '../listener/server.ts';
 /** How long last frames may take to be written. */
 const lastFramesMs = 2_500;
 
-/** The time until which a stop may take; over as long as no stop has begun. */
+/** The deadline of a stop; in the past while no stop has started. */
 export class Deadline {
   readonly #nowMs: () => MonotonicMs;
   #endsMs: MonotonicMs = -Infinity;
@@ -35,6 +35,6 @@ export async function drain(gate: Gate, listener: Listener, drainMs: number): Pr
     await within(lastFramesMs, running.whenIdle());
   }
   listener.closeIdleConnections();
-  // Last frames are written; connections whose callers still do not read are cut.
+  // The last frames are written; connections of callers who still do not read are cut.
   if (!(await within(lastFramesMs, closed))) listener.closeAllConnections();
 }

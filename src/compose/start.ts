@@ -1,5 +1,5 @@
-// A start in named steps, and the one stack of what each has opened. Everything on it is closed in the opposite order,
-// whatever becomes of the others: when the gate stops, and when a start fails half-way.
+// A start in named steps, with a stack of everything that they have opened. It is closed in reverse order when the gateway
+// stops or the start fails, even if closing some parts fails.
 
 /** The steps, in order. */
 export const startSteps = [
@@ -25,7 +25,7 @@ export const startSteps = [
 
 export type StartStep = (typeof startSteps)[number];
 
-/** Names the step; `cause` is what it met. */
+/** Names the failed step; `cause` is its error. */
 export class StartFailed extends Error {
   override readonly name = 'StartFailed';
   readonly step: StartStep;
@@ -40,14 +40,15 @@ export class Start {
   readonly #stack = new AsyncDisposableStack();
   readonly #before: (step: StartStep) => void;
 
-  /** `before` is told of each step before it begins; what it throws fails that step. */
+  /** `before` is called before each step; if it throws, the step fails. */
   constructor(before: (step: StartStep) => void) {
     this.#before = before;
   }
 
   /**
-   * Does a step, and remembers how to close what it gives. Where nothing in it waits, the event loop gets no turn before
-   * the next step. @throws StartFailed
+   * Runs a step, and remembers how to close its result. If nothing in it is awaited, the event loop gets no turn before the
+   * next step.
+   * @throws StartFailed
    */
   async step<Opened>(
     step: StartStep,
@@ -64,14 +65,14 @@ export class Start {
     }
   }
 
-  /** To be called as soon as there is something to close; closed first is what came last. */
+  /** Call as soon as there is something to close; closed in reverse order. */
   closes(close: () => unknown): void {
     this.#stack.defer(async () => {
       await close();
     });
   }
 
-  /** Closes everything, once: a part that fails to close keeps no other open. Rejects as the first of these did. */
+  /** Closes everything, once, even if some parts fail to close. Rejects with the first failure. */
   async close(): Promise<void> {
     try {
       await this.#stack.disposeAsync();

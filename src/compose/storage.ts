@@ -1,5 +1,4 @@
-// What is kept: the data directory and its lock, the store, the ledger, and the account that every gate has. Names the
-// adapter.
+// Opens the storage: the data directory and its lock, the store, the ledger, and the built-in account. Names the adapter.
 import { hkdfSync } from 'node:crypto';
 import { type Account, operatorName } from '../domain/account.ts';
 import { unlimited } from '../domain/plan.ts';
@@ -18,7 +17,7 @@ import { whenFree } from '../store/unusable.ts';
 import type { GateClocks } from './clocks.ts';
 import type { Start } from './start.ts';
 
-/** A write that waits for another process's holds up every stream; the ledger tries again later. */
+/** A write that waits for another process blocks every stream, so the ledger retries later instead. */
 const storePatienceMs = 200;
 
 export interface Storage {
@@ -27,16 +26,16 @@ export interface Storage {
   readonly lock: DirectoryLock;
   readonly store: Store;
   readonly ledger: Ledger;
-  /** Refused calls on their way to the ledger. */
+  /** Refused calls that are not yet in the ledger. */
   readonly refusals: Refusals;
-  /** Tells of what was written, here or by another process. */
+  /** Notifies about changes by this or another process. */
   readonly changes: ChangeFeed;
   readonly operator: Account;
-  /** Does it as soon as no other program holds the right to write. */
+  /** Runs it as soon as no other program locks the database. */
   readonly patiently: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
-/** @throws StartFailed; its cause is a StoreUnusable where the operator can mend it. */
+/** @throws StartFailed; its cause is a StoreUnusable if the operator can fix it. */
 export async function openStorage(
   config: Config,
   { logger }: Log,

@@ -76,7 +76,7 @@ export function blankKey(id: KeyId, accountId: AccountId, createdAt: number): St
 const format = /^sekisho_([0-9A-Za-z]{12})_[0-9A-Za-z]{43}([0-9A-Za-z]{6})$/;
 export const keyTextLength = 70;
 
-/** A new key. Only the digest is stored; the text is returned this once. */
+/** A new key. Only the digest is stored; the text is returned only once. */
 export function generateKey(): { id: KeyId; text: Secret; digest: string } {
   const id = randomBase62(12);
   const body = `sekisho_${id}_${randomBase62(43)}`;

@@ -14,7 +14,7 @@ export interface Registration {
   readonly mode: RegistrationMode;
   /** The plan of a new account, unless the invitation or the operator names another. */
   readonly plan: string;
-  /** E-mail domains that the mode `domain` accepts. */
+  /** Email domains that the mode `domain` accepts. */
   readonly domains: readonly string[];
   /** Domains whose mail server ignores dots before the @, in addition to the built-in ones. */
   readonly dotless: readonly string[];
@@ -82,7 +82,7 @@ export interface Invite {
 }
 
 /**
- * Normalises an e-mail address to one spelling, or returns undefined: exactly one @, ASCII only (a fullwidth ＠ or a
+ * Normalises an email address to one spelling, or returns undefined: exactly one @, ASCII only (a fullwidth ＠ or a
  * look-alike letter is another address, oauth2-proxy CVE-2026-40574), lower case, no spaces or control characters.
  * Refuses .invalid (RFC 2606): those are placeholders for people without an address here, and must not be claimed by
  * others.

@@ -1,4 +1,4 @@
-// The address of a server that vouches for people: an OpenID Connect provider, or an authorization server.
+// The address of a server that identifies people: an OpenID Connect provider, or an authorization server.
 /** OpenID Connect Discovery §3 and RFC 8414 §2 want https; without encryption only this machine is spoken to, for development. */
 export function isIssuer(text: string): boolean {
   const url = URL.parse(text);

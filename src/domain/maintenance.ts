@@ -5,7 +5,7 @@ export interface Maintenance {
   readonly message: string | null;
   /** Unix milliseconds. */
   readonly since: number;
-  /** When it ends by itself, in Unix milliseconds; null: when somebody ends it. */
+  /** When it ends automatically, in Unix milliseconds; null: when an operator ends it. */
   readonly until: number | null;
 }
 

@@ -279,11 +279,11 @@ function boundKeepAlive(work: Work, { minKeepAliveSeconds: least, maxKeepAliveSe
         ? goDuration(textOf(work.bytes, value))
         : undefined;
   // Go stores a duration as 63 bits of nanoseconds and overflows beyond; and it truncates each part to whole
-  // nanoseconds, so for tiny negative values only Go knows whether they mean "for ever" or zero.
+  // nanoseconds, so for tiny negative values only Go knows whether they mean "forever" or zero.
   const isUnclear = value.kind === 'string' && seconds !== undefined && seconds < 0 && seconds > -1e-6;
   if (seconds === undefined || Number.isNaN(seconds) || Math.abs(seconds) > longestSeconds || isUnclear)
     throw new GatewayError('invalid_request', { message: 'keep_alive must be seconds, or a duration such as "5m"' });
-  // Any negative value means "for ever".
+  // Any negative value means "forever".
   const meant = seconds < 0 ? Infinity : seconds;
   if (most !== null && meant > most) replace(work, value, 'keep_alive', most);
   else if (least !== null && meant < least) replace(work, value, 'keep_alive', least);

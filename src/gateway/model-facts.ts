@@ -1,5 +1,5 @@
-// What each model server says about its models, as far as the gate has asked. It affects only calls to that server: a server
-// that lies, or that somebody has filled with odd models, must not decide for calls to the others.
+// What each model server reports about its models, as far as the gateway has asked. It only affects calls to that server, so that a
+// lying server, or one with strange models, cannot affect calls to the others.
 import { GatewayError } from '../domain/error.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';

@@ -1,11 +1,11 @@
-// Notices when the clock of the machine is set, and says so in the log.
+// Logs when the clock of the machine is set.
 import type { Logger } from 'pino';
 import type { SteadyClock } from '../domain/steady-clock.ts';
 import { every } from './every.ts';
 
 const lookMs = 5_000;
 
-/** Returns what stops it. */
+/** Returns a function that stops it. */
 export function watchClock(clock: SteadyClock, logger: Logger): () => void {
   return every(lookMs, () => {
     const jumpMs = clock.look();

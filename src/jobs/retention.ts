@@ -1,5 +1,5 @@
-// Removes raw rows of the ledger that are older than the operator keeps them, and sums in short steps that no page shows any more;
-// a few at a time, so that no call waits for it.
+// Removes ledger rows that are older than the retention period, and sums of short steps that no page shows any more; a few at a
+// time, so that calls do not wait.
 import type { Logger } from 'pino';
 import { keptMs, type Step } from '../domain/latency.ts';
 import type { SteadyClock } from '../domain/steady-clock.ts';
@@ -12,9 +12,9 @@ export interface RetentionTools {
   readonly logger: Logger;
 }
 
-/** Rows removed in one go: a few milliseconds of the store. */
+/** Rows per batch, which take the store a few milliseconds. */
 const pruneRows = 500;
-/** Between two goes while old rows are left, and after the last of them or a failure. */
+/** The pause between two batches, and after the last one or a failure. */
 const pauseMs = 100;
 const restMs = 10 * 60_000;
 
@@ -29,7 +29,7 @@ export class Retention {
     this.#pruneIn(pauseMs);
   }
 
-  /** Resolves when nothing of it touches the store any more. */
+  /** Resolves when it no longer uses the store. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
@@ -46,11 +46,11 @@ export class Retention {
   async #prune(): Promise<void> {
     const { store, clock, retentionMs, logger } = this.#tools;
     try {
-      // A row is removed when it is old by both clocks: one that was set wrong a moment ago must not empty the ledger.
+      // A row is removed only if it is old by both clocks, so that a wrongly set clock cannot empty the ledger.
       const now = Math.min(clock.wall(), clock.steady());
       let removed = await store.pruneUsage(now - retentionMs, pruneRows);
       for (const [step, ms] of Object.entries(keptMs) as [Step, number][]) {
-        // Rows are found through these.
+        // These sums are needed to find rows.
         const kept = step === 'quarterHour' ? Math.max(ms, retentionMs) : ms;
         removed = Math.max(removed, await store.pruneSteps(step, now - kept, pruneRows));
       }

@@ -1,5 +1,5 @@
-// Keeps the published services of this gate the same as those of the routes file and the store together. A stored route that
-// cannot be published is kept out with its reason, and hinders no other; the file comes first.
+// Synchronizes the published services of this gateway with the routes file and the store. A stored route that cannot be
+// published is left out with its reason and does not affect others; the file takes precedence.
 import type { RouteId } from '../domain/id.ts';
 import { readServiceRoute } from '../domain/read-service-route.ts';
 import type { RouteIntrospection, RouteStatus } from '../domain/route-status.ts';
@@ -38,7 +38,7 @@ export class StoredRoutes implements RouteIntrospection {
     this.#tools = tools;
   }
 
-  /** The routes of the file, instead of those before. */
+  /** Replaces the routes of the file. */
   setFixed(entries: readonly ServiceEntry[]): void {
     this.#fixed = entries;
     this.#apply([...this.#kept.values()].map(({ stored }) => stored));
@@ -55,12 +55,12 @@ export class StoredRoutes implements RouteIntrospection {
     return this.#kept.get(id)?.stored.version === version;
   }
 
-  /** Reads the files of every route again. */
+  /** Reloads the files of every route. */
   reload(): void {
     if (this.#kept.size > 0) this.#apply([...this.#kept.values()].map(({ stored }) => stored));
   }
 
-  /** Looks again at those that could not be published: a file may have been put where it belongs. */
+  /** Retries routes that could not be published, because a missing file may have been added. */
   retry(): void {
     if ([...this.#kept.values()].some(({ problem }) => problem !== undefined)) this.reload();
   }

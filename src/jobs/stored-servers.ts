@@ -1,5 +1,5 @@
-// Keeps the model servers behind this gate the same as those in the store: adds what is new, changes in place what can be,
-// drains and removes what is gone. A server that cannot be used is kept out with its reason, and hinders no other.
+// Synchronizes the model servers behind this gateway with the store: adds new ones, changes them in place if possible, and
+// drains and removes deleted ones. An unusable server is left out with its reason and does not affect others.
 
 import type { ServerId } from '../domain/id.ts';
 import type { ModelServer } from '../domain/model-server.ts';
@@ -12,11 +12,11 @@ export interface StoredServersTools {
   readonly store: Pick<ServerStore, 'listServers'>;
   readonly registry: UpstreamRegistry;
   readonly running: RunningCalls;
-  /** What the registry is told of it. @throws Error with a sentence where it cannot be used. */
+  /** Converts it for the registry. @throws Error with a sentence if it cannot be used. */
   readonly entryOf: (server: ModelServer) => ServerEntry;
-  /** Addresses of the settings, which no other server takes. */
+  /** Addresses of the settings, which stored servers cannot have. */
   readonly fixed: ReadonlySet<string>;
-  /** How long calls may go on at a server that is gone. */
+  /** How long calls may continue at a removed server. */
   readonly drainMs: number;
   readonly wallNow: () => number;
   readonly onUnusable: (server: ModelServer, reason: string) => void;
@@ -25,11 +25,11 @@ export interface StoredServersTools {
 
 interface Kept {
   stored: ModelServer;
-  /** Undefined where it could not be used so far. */
+  /** Undefined if it could not be used so far. */
   server: Upstream | undefined;
   /** Why it cannot be used as it is stored. */
   problem: string | undefined;
-  /** Since when it takes calls or takes none, or cannot be used. */
+  /** When its current state started. */
   since: number;
 }
 
@@ -42,11 +42,11 @@ export class StoredServers implements ServerIntrospection {
     this.#tools = tools;
   }
 
-  /** Rejects where the store cannot be read; nothing changes then. */
+  /** Rejects if the store cannot be read; then nothing changes. */
   async reconcile(): Promise<void> {
     const stored = await this.#tools.store.listServers();
     const ids = new Set(stored.map(({ id }) => id));
-    // Those that are gone first: their names and addresses may belong to others by now.
+    // Removed servers first, because others may have their names and addresses by now.
     for (const [id, kept] of this.#kept) {
       if (ids.has(id)) continue;
       this.#kept.delete(id);
@@ -59,12 +59,12 @@ export class StoredServers implements ServerIntrospection {
     }
   }
 
-  /** Reads the files of every server again. */
+  /** Reloads the files of every server. */
   reload(): void {
     for (const kept of this.#kept.values()) this.#apply(kept, kept.stored);
   }
 
-  /** Looks again at those that could not be used: a file may have been put where it belongs. */
+  /** Retries unusable servers, because a missing file may have been added. */
   retry(): void {
     for (const kept of this.#kept.values()) if (kept.problem !== undefined) this.#apply(kept, kept.stored);
   }
@@ -87,12 +87,12 @@ export class StoredServers implements ServerIntrospection {
     const problem = this.#use(kept);
     if (problem !== undefined && problem !== kept.problem) this.#tools.onUnusable(stored, problem);
     kept.problem = problem;
-    // It would be shown what is not meant for it any more, or nothing where something is wanted.
+    // Otherwise the server would get an outdated secret, or none.
     if (kept.server) registry.setServing(kept.server, problem === undefined && !stored.maintenance);
     if (stateKey(kept) !== was) kept.since = wallNow();
   }
 
-  /** A sentence where it cannot be used; then it stays as it was. */
+  /** A sentence if it cannot be used; then it stays unchanged. */
   #use(kept: Kept): string | undefined {
     const { registry, entryOf, fixed } = this.#tools;
     const { stored } = kept;
@@ -163,7 +163,7 @@ export class StoredServers implements ServerIntrospection {
     );
   }
 
-  /** `state`: undefined where its health says it. */
+  /** `state`: undefined if its health determines it. */
   #status(
     server: Upstream | undefined,
     state: ServerState | undefined,

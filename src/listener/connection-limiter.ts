@@ -1,7 +1,7 @@
-// Limits how many connections are open. When all places are taken and another client connects, an idle connection is
-// evicted: first one that no known caller has used, and among those one from the network that holds the most, so that a
-// client that opens connections and sends nothing evicts itself. A connection that carries a model call stays. A page may
-// be read for an hour.
+// Limits how many connections are open. When all places are taken and another client connects, an idle connection is evicted:
+// first one that no known caller has used, and among those one from the network that holds the most, so that a client that
+// opens connections and sends nothing evicts itself. A connection with a model call is not evicted. A page may be read for an
+// hour.
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -22,13 +22,13 @@ interface Seat extends Member {
   readonly turn: number;
   /** A request of it is being answered. */
   busy: boolean;
-  /** And that is no page. */
+  /** The request is not for a page. */
   stays: boolean;
-  /** Those behind it, which came before the answer had gone. */
+  /** Pipelined requests behind it. */
   readonly behind: Answering[];
-  /** Somebody with a key has called on it. */
+  /** A known caller has used it. */
   known: boolean;
-  /** It is closed after its call. */
+  /** It will be closed after its call. */
   last: boolean;
 }
 
@@ -38,16 +38,16 @@ type Answering = () => Promise<boolean>;
 const seatOf = Symbol('seat');
 type Seated = Socket & { [seatOf]?: Seat };
 
-/** Of so many that are drawn the chance to miss a network that holds nine tenths is 10^−32. */
+/** With this sample size, the chance to miss a network that has nine tenths of the connections is 10^−32. */
 const drawn = 32;
-/** Requests that may stand behind one that is being answered; no well-behaved client pipelines so many. */
+/** The most pipelined requests behind the current one; no well-behaved client pipelines so many. */
 const maxBehind = 100;
 
 export class ConnectionLimiter {
   readonly #most: number;
   readonly #seats = new SwapSet<Seat>();
   readonly #networks = new Map<string, Network>();
-  /** Seats of connections whose handshake runs, by their other end. */
+  /** Places of connections during their handshake, by their remote end. */
   readonly #shaking = new Map<string, Seat>();
   #turns = 0;
 
@@ -56,7 +56,7 @@ export class ConnectionLimiter {
     this.#most = most;
   }
 
-  /** A connection has come. Without a place for it, it is closed. Taking the same one twice does nothing. */
+  /** Accepts a new connection, or closes it if there is no place. Repeated calls for the same connection have no effect. */
   take(socket: Seated): void {
     if (socket[seatOf]) return;
     if (this.#seats.size >= this.#most && !this.#makeRoom()) {
@@ -82,7 +82,7 @@ export class ConnectionLimiter {
     socket.once('close', () => this.#leave(seat));
   }
 
-  /** What comes over this one will be decrypted by another socket, which is not known yet. */
+  /** The bytes of this connection will be decrypted by another socket, which does not exist yet. */
   shake(socket: Seated): void {
     const seat = socket[seatOf];
     const end = endOf(socket);
@@ -93,7 +93,7 @@ export class ConnectionLimiter {
     });
   }
 
-  /** The handshake is over: this is the other socket. */
+  /** The handshake is complete, and this is the decrypted socket. */
   follow(socket: Seated): void {
     const end = endOf(socket);
     const seat = end === undefined ? undefined : this.#shaking.get(end);
@@ -102,7 +102,7 @@ export class ConnectionLimiter {
     socket[seatOf] = seat;
   }
 
-  /** Answers now, or when what came before on this connection has been answered (RFC 9112, section 9.3.2). */
+  /** Answers now, or after earlier requests on this connection (RFC 9112, section 9.3.2). */
   inTurn(socket: Seated, answer: Answering): void {
     const seat = socket[seatOf];
     if (!seat) void answer();
@@ -117,7 +117,7 @@ export class ConnectionLimiter {
       seat.stays = true;
       if ((await next()) && !seat.known) this.#know(seat);
       if (seat.last) socket.destroySoon();
-      // A client that has gone gets no more answers.
+      // A disconnected client gets no more answers.
       if (seat.last || socket.destroyed) break;
     }
     seat.busy = seat.stays = false;
@@ -131,7 +131,7 @@ export class ConnectionLimiter {
     return true;
   }
 
-  /** What is being answered does not keep its place where others want it. */
+  /** Allows the current connection to be evicted if others need its place. */
   mayGo(socket: Seated): void {
     const seat = socket[seatOf];
     if (seat) seat.stays = false;
@@ -142,7 +142,7 @@ export class ConnectionLimiter {
     if (seat.slot >= 0) seat.network.strangers--;
   }
 
-  /** Everybody comes in anew: what does nothing is closed now, and the rest after its answer. */
+  /** Makes all clients reconnect: idle connections are closed now, others after their answer. */
   renew(): void {
     for (const seat of this.#seats.list()) {
       if (seat.busy) seat.last = true;
@@ -158,7 +158,7 @@ export class ConnectionLimiter {
     }
     if (!first) return false;
     this.#leave(first);
-    // What has not gone out is thrown away; a clean close after it could look like the end of an answer.
+    // Discards unsent bytes; a clean close after them could look like the end of an answer.
     if (first.socket.writableLength > 0) first.socket.resetAndDestroy();
     else first.socket.destroy();
     return true;
@@ -193,8 +193,8 @@ const endOf = ({ remoteAddress, remotePort }: Socket): string | undefined =>
   remotePort === undefined ? undefined : `${remoteAddress ?? ''} ${remotePort}`;
 
 /**
- * Connections for which the system gives this process descriptors: some of them need another to a model server, and the
- * gate has its own. As many as are wanted where the system does not say (anything but Linux).
+ * The number of connections for which the system has file descriptors; some connections need another one to a model server, and the
+ * gateway needs some itself. Returns the wanted number if the system does not tell (anything but Linux).
  */
 export function roomFor(wanted: number): number {
   try {

@@ -1,5 +1,5 @@
-// The listener of /metrics, apart from the port that callers use, because monitoring systems are not callers of the gate. It
-// asks for no key; by default it listens on loopback only.
+// The listener of /metrics, separate from the port for callers, because monitoring systems are not callers. It requires no key; by
+// default it only listens on loopback.
 import { createServer, type Server } from 'node:http';
 import { isIP } from 'node:net';
 import { textType } from '../observe/metrics/text.ts';
@@ -7,7 +7,7 @@ import { textType } from '../observe/metrics/text.ts';
 const timeMs = 10_000;
 const mostConnections = 32;
 
-/** `write` gives the text of all metrics; `names`: host names under which it may be asked for, in lower case. */
+/** `write` returns the text of all metrics; `names`: the accepted host names, in lower case. */
 export function openMetricsServer(write: () => string, names: ReadonlySet<string>): Server {
   const server = createServer(
     { headersTimeout: timeMs, requestTimeout: timeMs, maxHeaderSize: 8 * 1024 },
@@ -30,9 +30,9 @@ export function openMetricsServer(write: () => string, names: ReadonlySet<string
 const local = /^(?:.+\.)?localhost$/;
 
 /**
- * A page whose own host name is made to lead here (DNS rebinding) could read the answer, since to its browser it has the
- * page's origin. Addresses cannot be made to lead elsewhere, and only this machine decides where `localhost` leads (RFC 6761
- * §6.3). Without a Host (HTTP/1.0) it is no browser.
+ * A page whose own host name resolves to this address (DNS rebinding) could read the answer, because for the browser it has the
+ * page's origin. Addresses cannot be rebound, and only this machine resolves `localhost` (RFC 6761 §6.3). A request without
+ * Host (HTTP/1.0) is not from a browser.
  */
 function mayAsk(host: string | undefined, names: ReadonlySet<string>): boolean {
   if (host === undefined) return true;

@@ -1,6 +1,6 @@
-// The listener: limits on what a connection may do, the shell for the few routes that are not the data plane, and an
-// orderly end. Express carries the shell; a model request goes straight to the pipeline, because walking Express's
-// router would cost it a third of its throughput for nothing (docs/decisions/0002).
+// The listener: limits of connections, the routes outside the data plane, and an orderly shutdown. Express serves those routes;
+// a model request goes directly to the pipeline, because Express's router would cost it a third of its throughput
+// (docs/decisions/0002).
 import {
   createServer,
   type Server as HttpServer,
@@ -30,45 +30,45 @@ export interface ServerSettings {
 }
 
 export interface Health {
-  /** The gate lives. */
+  /** The liveness of the gateway. */
   readonly live: () => boolean;
-  /** Every part that is needed to answer, by name; and whether new calls are refused for maintenance. */
+  /** The readiness of every part that is needed to answer, and whether new calls are refused for maintenance. */
   readonly ready: () => Promise<{ readonly parts: Record<string, boolean>; readonly maintenance: boolean }>;
 }
 
-/** What listens: one port, whatever is spoken there. */
+/** A listener on one port, for any protocol. */
 export type Listener = Server & Pick<HttpServer, 'closeIdleConnections' | 'closeAllConnections'>;
 
-/** What those get who come without encryption to a gate that encrypts. */
+/** The answers to plain HTTP on a gateway that encrypts. */
 export interface Unencrypted {
-  /** What an authority wants to read under /.well-known/acme-challenge/<token>; undefined where it asks for something else. */
+  /** The content of /.well-known/acme-challenge/<token> for an authority; undefined for unknown tokens. */
   readonly answerTo: (token: string) => Promise<string | undefined>;
-  /** Where a browser finds, encrypted, what it asked for without. */
+  /** The https address of a page that was requested over plain HTTP. */
   readonly pageFor: (request: IncomingMessage) => string;
 }
 
-/** What requests lead to. */
+/** The handlers of requests. */
 export interface Routes {
   readonly gate: Gate;
   readonly health: Health;
-  /** The pages and the API beside them. */
+  /** The pages and the management API. */
   readonly plane: express.RequestHandler;
-  /** Needed where the gate encrypts. */
+  /** Required if the gateway encrypts. */
   readonly unencrypted: Unencrypted | undefined;
 }
 
 export interface Servers {
   readonly listener: Listener;
-  /** Plain HTTP, for a second port: words of refusal, ways to the pages, and what an authority wants to see. */
+  /** Plain HTTP on a second port: refusals, redirects to pages, and ACME challenges. */
   readonly plain: HttpServer | undefined;
   /**
-   * Says, once, where requests go. The pages have to know the port, so it is bound before they are made; the caller comes
-   * from `listen` to here without giving the event loop a turn, and so before a first connection can be accepted.
+   * Sets the handlers, once. The pages need to know the port, so it is bound before they are created. The caller gets from
+   * `listen` to here without a turn of the event loop, so no connection can be accepted in between.
    */
   serve(routes: Routes): void;
 }
 
-/** Servers that can listen, and have no routes yet. */
+/** Servers that can listen but have no routes yet. */
 export function openServers(
   settings: ServerSettings,
   connections: ConnectionLimiter,
@@ -92,7 +92,7 @@ export function openServers(
   const plain = limit(createServer(options));
   secure.prependListener('connection', (socket) => connections.shake(socket));
   secure.prependListener('secureConnection', (socket) => connections.follow(socket));
-  // A client certificate that was accepted may have been revoked since.
+  // An accepted client certificate may have been revoked in the meantime.
   encryption.certificates.onTrust(() => connections.renew());
   const listener = new ProtocolDetector(secure, plain, encryption).on('connection', onConnection);
   plain.on('connection', onConnection);
@@ -135,13 +135,13 @@ function answering({ gate, health, plane }: Routes, connections: ConnectionLimit
 
 function optionsOf(settings: ServerSettings, mayUpgrade: MayUpgrade): ServerOptions {
   return {
-    // Node takes the connection of every other upgrade for that of a plain request, which it is.
+    // Node treats every other upgrade as a plain request, which it is.
     shouldUpgradeCallback: mayUpgrade,
     headersTimeout: settings.headMs,
-    // The whole request may take long (blobs); the body of every other route has a time limit of its own.
+    // A whole request can take long (blobs); the body of every other route has its own time limit.
     requestTimeout: 0,
-    // Node enforces its limits only when it looks; its default is to look every 30 s. All whose time is over by then are
-    // told in one go, and a crowd that came in one second must not hold everybody else up.
+    // Node enforces its limits periodically, by default every 30 s, and handles all expired connections at once. A shorter interval
+    // prevents a large group of connections from blocking the event loop.
     connectionsCheckingInterval: 250,
     keepAliveTimeout: settings.idleMs,
     maxHeaderSize: 16 * 1024,
@@ -153,10 +153,10 @@ function optionsOf(settings: ServerSettings, mayUpgrade: MayUpgrade): ServerOpti
   };
 }
 
-/** How long a page waits for a reader who takes nothing of it. */
+/** How long the answer of a page waits for a stalled reader. */
 const unreadMs = 60_000;
 
-/** The limits that are the same for every server of ours. */
+/** The limits of every server. */
 function limit<Any extends HttpServer>(server: Any): Any {
   server.maxHeadersCount = maxHeaders;
   server.maxRequestsPerSocket = 100_000;
@@ -168,7 +168,7 @@ function limit<Any extends HttpServer>(server: Any): Any {
 function route(server: HttpServer, answer: Answer, connections: ConnectionLimiter): void {
   const answerRequest = (request: IncomingMessage, response: ServerResponse): void => answer(request, response);
   server.on('request', answerRequest);
-  // Without this listener Node says "100 Continue" before anybody has asked who is calling.
+  // Without this listener, Node sends "100 Continue" before authentication.
   server.on('checkContinue', answerRequest);
   takeUpgrades(
     server,
@@ -181,8 +181,8 @@ function route(server: HttpServer, answer: Answer, connections: ConnectionLimite
 const challengePath = '/.well-known/acme-challenge/';
 
 /**
- * Without encryption: an authority's question is answered, and a browser that wants a page is led to it. Everything else
- * goes on and is refused where it gets to: a redirect would only make the caller send the key in plain text first.
+ * Plain HTTP: ACME challenges are answered, and browsers that request a page are redirected. Other requests continue and are
+ * refused, because a redirect would let callers keep sending keys unencrypted.
  */
 function answerUnencrypted(
   request: IncomingMessage,
@@ -222,7 +222,7 @@ export function listen(server: Server, port: number, host: string): Promise<void
   });
 }
 
-/** The port could not be had. */
+/** The port could not be bound. */
 export class ListenFailed extends Error {
   override readonly name = 'ListenFailed';
 }
@@ -242,8 +242,8 @@ function portSentence(error: NodeJS.ErrnoException, port: number, host: string):
 }
 
 /**
- * Stops listening, closes what is idle or never said a word, and resolves when the last connection is gone. Answers that
- * still run are not touched: the caller, who drains, decides when they end.
+ * Stops listening, closes idle and silent connections, and resolves when the last connection is closed. Running answers are not
+ * affected; the caller decides when they end.
  */
 export function stopListening(server: Listener): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -251,7 +251,7 @@ export function stopListening(server: Listener): Promise<void> {
   return closed;
 }
 
-/** Did it come within that time? */
+/** Whether it settled within that time. */
 export async function within(ms: number, event: Promise<void>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {
@@ -262,7 +262,7 @@ export async function within(ms: number, event: Promise<void>): Promise<boolean>
   return result;
 }
 
-/** Everything that is not a model request; a browser at the front door is led to the pages. */
+/** Everything that is not a model request; browsers that open `/` are redirected to the pages. */
 function isShell({ url = '', method, headers }: IncomingMessage): boolean {
   switch (url.charCodeAt(1)) {
     case 104:
@@ -294,8 +294,9 @@ function openShell(health: Health, plane: express.RequestHandler): express.Expre
     (_request, response) => void response.status(health.live() ? 200 : 503).json({ live: health.live() }),
   );
   app.get('/readyz', async (_request, response) => {
-    // Maintenance is no failure: a balancer that left the gate out would keep the operator's sentence from callers, and
-    // the pages and the management API from operators.
+    // Maintenance is not a failure: a load balancer that removed the gateway would hide the operator's message from callers,
+    // and the
+    // pages and the management API from operators.
     const { parts, maintenance } = await health.ready();
     response.status(Object.values(parts).every(Boolean) ? 200 : 503).json({ ...parts, maintenance });
   });
@@ -310,17 +311,18 @@ function openShell(health: Health, plane: express.RequestHandler): express.Expre
   return app;
 }
 
-/** What Node's parser refused. Where an answer has begun on this socket, a second one must not be written into it. */
+/** Handles requests that Node's parser refused. If an answer has started on this socket, no second one may be written. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   const said = (socket as { _httpMessage?: ServerResponse })._httpMessage;
-  // A connection that never sent a byte gets no answer; there can be thousands of them at once.
+  // A connection that never sent a byte gets no answer; there can be thousands of them.
   if (error.code === 'ECONNRESET' || !socket.writable || (socket as Socket).bytesRead === 0) {
     socket.destroy();
     return;
   }
   if (said?.headersSent === true) {
-    // What was said already may still be on its way; it goes out, and the cut end tells the rest. Where a clean end of the
-    // connection would be the end of the answer, it is reset.
+    // Bytes of the answer may still be buffered; they are sent before the connection is cut. If a clean close would mark the
+    // end of the
+    // answer, the connection is reset.
     if (said.chunkedEncoding || isWhole(said)) (socket as Socket).destroySoon();
     else reset(socket as Socket);
     return;
@@ -336,13 +338,13 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   answerRaw(socket, status);
 }
 
-/** How long a client that was told to close may keep its connection. */
+/** How long a client may keep its connection after it was told to close. */
 const lingerMs = 2_000;
 
 const answerLines = answerHeaders.map((text, at) => text + (at % 2 === 0 ? ': ' : '\r\n')).join('');
 
 function answerRaw(socket: Duplex, status: number): void {
-  // Of a CONNECT Node has let go entirely: an error there without a listener would end the process.
+  // Node has detached the socket of a CONNECT; an error without a listener would end the process.
   socket.on('error', () => socket.destroy());
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(timer)).resume();

@@ -1,6 +1,6 @@
-// The entry for WebSockets. Node hands over the connection of an upgrade in an event of its own, so what answers requests would
-// never see it (teamclaude#314). Here it becomes a request with a response again, and goes the way of every other: only the answer
-// to the call can open the connection.
+// The entry for WebSockets. Node passes the connection of an upgrade in a separate event, so request handlers would never see it
+// (teamclaude#314). Here it becomes a request with a response again and is handled like any other; only the answer to the call can
+// open the connection.
 import type { Server as HttpServer, IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -9,10 +9,10 @@ import { CallerSocket } from '../gateway/websocket/caller-socket.ts';
 import { asksForWebSocket } from '../gateway/websocket/handshake.ts';
 import type { ConnectionLimiter } from './connection-limiter.ts';
 
-/** Whether Node lets go of the connection. If not, the request is a plain one (RFC 9110 §7.8). */
+/** Whether Node detaches the connection. If not, the request is a plain one (RFC 9110 §7.8). */
 export type MayUpgrade = (request: IncomingMessage) => boolean;
 
-/** Only a WebSocket, and only where the address is that of a service that has them. */
+/** Only for WebSockets, and only for addresses of services that support them. */
 export const upgradesOf =
   ({ services }: Pick<Gate, 'services'>): MayUpgrade =>
   (request) =>
@@ -27,13 +27,14 @@ export function takeUpgrades(
   reject: (socket: Duplex) => void,
 ): void {
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // Until a body is complete, Node gives a wrapper instead of the connection. Node before 24.9 also gives connections that nobody
+    // Until a body is complete, Node passes a wrapper instead of the connection. Node before 24.9 also passes connections that
+    // were not
     // accepted.
     if (!(socket instanceof Socket) || !asksForWebSocket(request)) {
       reject(socket);
       return;
     }
-    // Behind other requests on its connection, a WebSocket would begin while their answers are written. No client does that.
+    // A pipelined WebSocket would start while earlier answers are written. No client does that.
     if (connections.endAfterAnswer(socket)) {
       socket.on('error', () => socket.destroy()).resume();
       return;

@@ -1,4 +1,4 @@
-// How far the OpenID Connect provider is trusted, beyond saying who somebody is. Trust names the issuer it is given to, so that it
+// How far the OpenID Connect provider is trusted, beyond identifying people. Trust names the issuer it is given to, so that it
 // does not pass to another one when OIDC_ISSUER changes.
 import { z } from 'zod';
 import { positiveSeconds, type Setting, setting } from './kinds.ts';

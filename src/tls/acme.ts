@@ -1,6 +1,6 @@
-// A certificate that renews itself: at two thirds of its life, or earlier where the authority says so. Gates that share a
-// store share the certificate: one of them orders, all of them answer the authority's questions, and each takes what it
-// finds. The last certificate is shown until there is a better one, whatever happens to the authority.
+// A certificate that is renewed automatically, at two thirds of its life or earlier if the authority asks for it. Gateways that
+// share a store share the certificate: one of them orders it, all of them answer challenges, and each loads it from the store.
+// The last certificate stays in use until there is a better one, whatever happens to the authority.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createSecureContext, createServer, type SecureContext, type Server as TlsServer } from 'node:tls';
@@ -24,25 +24,25 @@ export interface AcmeTools {
   readonly now: () => WallMs;
   readonly nowMs: () => MonotonicMs;
   readonly order: typeof orderCertificate;
-  /** How long an order may take, however the authority spreads its words; 10 minutes where absent. */
+  /** How long an order may take in total; 10 minutes by default. */
   readonly orderMs?: number;
-  /** Between two tries to store what was issued; a second where absent. */
+  /** The pause between attempts to store an issued certificate; a second by default. */
   readonly saveAgainMs?: number;
   readonly onRenew: (notAfter: number) => void;
   readonly onFail: (error: unknown, tryAgainMs: number) => void;
-  /** What opens a context for callers who are asked for a certificate. */
+  /** The trust for client certificates, for TLS contexts. */
   readonly trust: () => Trust;
 }
 
 const minute = 60_000;
 const hour = 60 * minute;
-/** How often the store is looked at for what another gate has ordered. */
+/** How often the store is checked for certificates that another gateway has ordered. */
 const lookMs = minute;
-/** An order takes that long at most; then another gate may try. */
+/** The longest time of an order; then another gateway may try. */
 const leaseMs = 15 * minute;
-/** Shorter than the lease, so that two gates never order at once. */
+/** Shorter than the lease, so that two gateways never order at the same time. */
 const defaultOrderMs = 10 * minute;
-/** How often a certificate that the store could not take is offered to it again, within an order. */
+/** How often storing an issued certificate is retried within an order. */
 const saveTries = 5;
 const defaultSaveAgainMs = 1_000;
 /** How often the authority is asked whether it wants the certificate renewed. */
@@ -58,21 +58,21 @@ export class AcmeCertificates {
   readonly #owner = randomUUID();
   #timer: NodeJS.Timeout | undefined;
   #current: StoredCertificate | undefined;
-  /** Issued and shown, but not in the store yet. */
+  /** Issued and in use, but not in the store yet. */
   #unsaved: StoredCertificate | undefined;
   #failures = 0;
-  /** It waits after a failure until then. */
+  /** The end of the wait after a failure. */
   #waitsUntilMs: MonotonicMs = -Infinity;
   #askedAtMs: MonotonicMs = -Infinity;
   #renewAt = 0;
   #looking: Promise<void> | undefined;
   #stopped = false;
   readonly #challengeServer: TlsServer;
-  /** What the last challenge is answered with. */
+  /** The certificate that answers the last challenge. */
   #shown: { readonly answer: string; readonly context: Promise<SecureContext> } | undefined;
-  /** Which of the authority's ways to us are open, best first; none until the gate listens. */
+  /** The open validation methods, best first; none until the gateway listens. */
   kinds: readonly ChallengeKind[] = [];
-  /** What went wrong last; undefined while all is well. */
+  /** The last error; undefined if there is none. */
   problem: string | undefined;
 
   constructor(settings: AcmeSettings, tools: AcmeTools) {
@@ -89,7 +89,7 @@ export class AcmeCertificates {
       },
       handshakeTimeout: 10_000,
     });
-    // The handshake was the answer. The connection is closed at once: any client could have opened it.
+    // The handshake is the answer. The connection is closed immediately, because any client could have opened it.
     this.#challengeServer.on('secureConnection', (socket) => socket.on('error', () => socket.destroy()).destroySoon());
     this.#challengeServer.on('tlsClientError', (_error, socket) => socket.destroy());
   }
@@ -99,13 +99,13 @@ export class AcmeCertificates {
     return this.#current && this.#renewAt;
   }
 
-  /** When it asks again after a failure; undefined while all is well. Unix milliseconds. */
+  /** When it retries after a failure; undefined if there was none. Unix milliseconds. */
   get triesAt(): number | undefined {
     const { now, nowMs } = this.#tools;
     return this.problem === undefined ? undefined : now() + Math.max(0, this.#waitsUntilMs - nowMs());
   }
 
-  /** Takes what the store has. False: nothing yet, somebody else has to show something meanwhile. */
+  /** Loads the certificate from the store. False: there is none yet, so a temporary certificate is needed. */
   async load(): Promise<boolean> {
     this.#take(await this.#tools.store.findCertificate(this.#id));
     return this.#current !== undefined;
@@ -126,7 +126,7 @@ export class AcmeCertificates {
     await this.#tools.store.giveLease(this.#id, this.#owner).catch(() => undefined);
   }
 
-  /** For an authority that reads /.well-known/acme-challenge/<token>. */
+  /** For requests of an authority for /.well-known/acme-challenge/<token>. */
   async answerTo(token: string): Promise<string | undefined> {
     if (!/^[A-Za-z0-9_-]{16,256}$/.test(token)) return undefined;
     return (await this.#tools.store.findChallenge({ token }, this.#tools.now()))?.answer;
@@ -137,7 +137,7 @@ export class AcmeCertificates {
     return hello.includes('acme-tls/1') ? this.#challengeServer : undefined;
   }
 
-  /** Once: takes what is new in the store, and orders where it is time. Never rejects; one at a time. */
+  /** One round: loads a new certificate from the store, and orders one when it is time. Never rejects; one at a time. */
   look(): Promise<void> {
     this.#looking ??= this.#look().finally(() => {
       this.#looking = undefined;
@@ -157,7 +157,7 @@ export class AcmeCertificates {
       if (nowMs() < this.#waitsUntilMs) return;
       if (!(await store.takeLease(this.#id, this.#owner, now(), now() + leaseMs))) return;
       try {
-        // Somebody else may have been quicker.
+        // Another gateway may have been faster.
         this.#take(await store.findCertificate(this.#id));
         if (await this.#isDue()) await this.#order();
       } finally {
@@ -166,7 +166,7 @@ export class AcmeCertificates {
     } catch (error) {
       const wait = waitsMs[Math.min(this.#failures, waitsMs.length - 1)] as number;
       this.#failures++;
-      // Not all gates at once, and never the authority's limits by impatience.
+      // Random, so that gateways do not order at once, and slow, so that the authority's rate limits are not reached.
       const waitMs = (isRateLimit(error) ? Math.max(wait, hour) : wait) * (1 + Math.random() / 5);
       this.#waitsUntilMs = nowMs() + waitMs;
       this.problem = error instanceof Error ? error.message : 'unknown';
@@ -178,13 +178,13 @@ export class AcmeCertificates {
     const { store, now, onRenew } = this.#tools;
     const [first, ...others] = this.kinds;
     if (first === undefined) throw new Error('neither port 80 nor port 443 is open for the authority');
-    // The other way, where the first has failed.
+    // The other method, after the first has failed.
     const ordered = this.#failures % 2 === 1 ? [...others, first] : [first, ...others];
     const fresh = await within(
       this.#tools.orderMs ?? defaultOrderMs,
       this.#tools.order(this.#settings, ordered, this.#current, store, now),
     );
-    // Throws, and nothing is kept, where it cannot be shown: every gate of the store would take it for the last one.
+    // Throws before storing if it cannot be used, because every gateway of the store would load it.
     const pair = this.#open(fresh);
     refuseOutOfDate(pair, now());
     this.#show(fresh, pair);
@@ -194,7 +194,7 @@ export class AcmeCertificates {
     this.#settle();
   }
 
-  /** What was issued is not thrown away because the store is busy: an authority counts its certificates. */
+  /** Retries if the store is busy, because authorities limit the number of certificates. */
   async #save(): Promise<void> {
     const fresh = this.#unsaved;
     if (!fresh) return;
@@ -210,7 +210,7 @@ export class AcmeCertificates {
     }
   }
 
-  /** @throws PairUnusable where it cannot be shown under every name that the gate has. */
+  /** @throws PairUnusable if it is not valid for every name of the gateway. */
   #open({ chain, key }: StoredCertificate): Pair {
     const pair = openPair({ cert: chain, key }, this.#tools.trust());
     const missing = this.#settings.domains.find((domain) => !pair.names.includes(domain.toLowerCase()));
@@ -218,19 +218,19 @@ export class AcmeCertificates {
     return pair;
   }
 
-  /** There is nothing to do: an earlier failure is over, whatever ended it. */
+  /** There is nothing to do, so an earlier failure is resolved. */
   #settle(): void {
     this.#failures = 0;
     this.#waitsUntilMs = -Infinity;
     this.problem = undefined;
   }
 
-  /** What cannot be shown, or does not begin yet, counts as if it were not there; so does what is older than ours. */
+  /** Unusable certificates, those that are not valid yet, and those that are older than the current one are ignored. */
   #take(found: StoredCertificate | undefined): void {
     if (!found || found.issuedAt === this.#current?.issuedAt || this.#unsaved) return;
     try {
       const pair = this.#open(found);
-      // One that has ended is better than none: callers who look at nothing else go on.
+      // An expired certificate is better than none, because some callers do not check the dates.
       if ((pair.notAfter ?? 0) > this.#tools.now()) refuseOutOfDate(pair, this.#tools.now());
       else if (this.#current) return;
       this.#show(found, pair);
@@ -253,22 +253,22 @@ export class AcmeCertificates {
     if (now() >= this.#renewAt) return true;
     if (nowMs() - this.#askedAtMs < askMs) return false;
     this.#askedAtMs = nowMs();
-    // Not being told is no failure: two thirds will do.
+    // Renewal information is optional; without it, two thirds of the life apply.
     const window = await suggestedWindow(this.#settings, current.chain).catch(() => undefined);
     if (!window) return false;
     const at = window.start + Math.random() * Math.max(0, window.end - window.start);
-    // An authority that always says "yesterday" would be ordered from without end.
+    // Prevents endless orders from an authority that always suggests a time in the past.
     this.#renewAt = Math.min(this.#renewAt, Math.max(at, current.issuedAt + leastLifeMs));
     return now() >= this.#renewAt;
   }
 
   async #challengeContext(name: string): Promise<SecureContext | undefined> {
-    // Only for names that are ours: a store may hold the questions of other gates, and anybody may ask.
+    // Only for own names, because the store may have challenges of other gateways, and anyone may ask.
     const asked = name.toLowerCase();
     if (!this.#settings.domains.some((domain) => domain.toLowerCase() === asked)) return undefined;
     const found = await this.#tools.store.findChallenge({ domain: asked }, this.#tools.now());
     if (!found) return undefined;
-    // Anybody may ask, and a key takes a while to make.
+    // Anyone may ask, and generating a key takes time.
     const { domain, answer } = found;
     if (this.#shown?.answer !== answer)
       this.#shown = { answer, context: challengeCertificate(domain, answer).then(createSecureContext) };
@@ -276,7 +276,7 @@ export class AcmeCertificates {
   }
 }
 
-/** What is late is not waited for; what it still says goes nowhere. */
+/** Limits the time of a promise; a late result is ignored. */
 async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
   const late = new AbortController();
   try {

@@ -1,5 +1,4 @@
-// Which certificates the gate has, wherever they come from: from files, from its own authority, or from a public one that
-// it asks by itself.
+// Manages the certificates of the gateway: from files, from its own authority, or from a public authority.
 
 import type { CertificateFacts } from '../domain/certificate-facts.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
@@ -22,7 +21,7 @@ export interface GateCertificateSettings {
   readonly mode: Exclude<TlsMode, 'off'>;
   readonly files: FileSettings & TrustFiles;
   readonly acme: AcmeSettings;
-  /** Beside this machine's own, for the self-signed certificate. */
+  /** Names for the self-signed certificate, besides those of this machine. */
   readonly names: readonly string[];
   readonly clientCertificates: Encryption['clientCertificates'];
   readonly dataDir: string;
@@ -40,31 +39,31 @@ export interface GateCertificateTools {
   ) => void;
 }
 
-/** What operators may see: no private key, no ACME account, no secret of either. */
+/** What operators may see: no private key and no ACME account. */
 export interface TlsStatus {
   readonly mode: GateCertificateSettings['mode'];
   readonly clientCertificates: Encryption['clientCertificates'];
-  /** What is shown now; the first is for callers who name no host. */
+  /** The current certificates; the first is for callers who name no host. */
   readonly certificates: readonly CertificateFacts[];
-  /** These are the gate's own until a public authority has answered for the first time. */
+  /** Temporary certificates, until a public authority has issued the first one. */
   readonly provisional: boolean;
-  /** When the gate gets the next by itself, Unix milliseconds; undefined where others do, or none is there yet. */
+  /** When the gateway renews, Unix milliseconds; undefined if it does not renew, or there is no certificate yet. */
   readonly renewsAt: number | undefined;
-  /** Why the next certificate is not there yet, or not used; undefined while all is well. */
+  /** Why a renewal failed, or new files are not used; undefined if there is no error. */
   readonly problem: string | undefined;
-  /** When it tries again, Unix milliseconds; undefined where it is tried as soon as the files change. */
+  /** When it retries, Unix milliseconds; undefined if it retries when the files change. */
   readonly triesAt: number | undefined;
 }
 
 export interface GateCertificates {
   readonly encryption: Encryption;
   readonly answerTo: (token: string) => Promise<string | undefined>;
-  /** PEM of the authority that people have to trust first; undefined where it is a public one. */
+  /** PEM of the gateway's own authority; undefined for a public one. */
   readonly authority: () => string | undefined;
   readonly status: () => TlsStatus;
-  /** Looks at the files now. */
+  /** Checks the files now. */
   readonly reload: () => void;
-  /** To be called when the gate listens: an authority may come and look, in the ways that are open to it, best first. */
+  /** Call when the gateway listens, with the open validation methods, best first. */
   readonly start: (ways: readonly ChallengeKind[]) => void;
   readonly stop: () => Promise<void>;
 }
@@ -73,7 +72,7 @@ const handshakeMs = 10_000;
 const day = 86_400_000;
 /** How often its own authority's certificate is looked at. */
 const againMs = 60_000;
-/** An authority may say as much as it likes; this much is repeated. */
+/** The longest message of an authority that is repeated. */
 const mostProblem = 500;
 const warnDays = [1, 7, 14, 30] as const;
 
@@ -83,7 +82,7 @@ interface Shared {
   readonly encryption: Encryption;
   readonly trust: WatchedTrust;
   readonly status: (next: Partial<Pick<TlsStatus, 'provisional' | 'renewsAt' | 'problem' | 'triesAt'>>) => TlsStatus;
-  /** What is wrong with a file, by what it is for: one that is mended takes back its own complaint and no other. */
+  /** Errors by file, so that a fixed file only clears its own error. */
   readonly problems: Map<string, string>;
   readonly complain: (reason: string, about: string, sentence: string) => void;
   readonly said: () => void;
@@ -94,7 +93,7 @@ interface Shared {
 const none = (): undefined => undefined;
 const nothing = (): Promise<undefined> => Promise.resolve(undefined);
 
-/** @throws PairUnusable where the files cannot be used. */
+/** @throws PairUnusable if the files cannot be used. */
 export async function openGateCertificates(
   settings: GateCertificateSettings,
   tools: GateCertificateTools,
@@ -193,7 +192,7 @@ async function openFiles(
   };
 }
 
-/** What the gate shows of its own: for good, or until a public authority has answered. */
+/** The gateway's own certificate: permanent, or until a public authority has issued one. */
 async function openOwn(
   settings: GateCertificateSettings,
   tools: GateCertificateTools,
@@ -201,7 +200,7 @@ async function openOwn(
 ): Promise<GateCertificates> {
   const { now, tell } = tools;
   const local = await openLocalAuthority(settings.dataDir, settings.gateName, now(), (reason) =>
-    tell('warn', { reason }, 'the gate makes another authority of its own; people have to trust it anew'),
+    tell('warn', { reason }, 'creating a new certificate authority; people have to trust it again'),
   );
   const useLocal = async (names: readonly string[]): Promise<void> => {
     const pair = await local.pairFor(names, now());
@@ -226,7 +225,7 @@ async function openSelfSigned(
   shared.said();
   const renew = async (): Promise<void> => {
     try {
-      // A machine that is given another address goes on answering by it.
+      // If the machine gets another address, the certificate includes it.
       await useLocal([...new Set([...(certificates.first?.names ?? []), ...own()])]);
       failed = {};
     } catch (error) {
@@ -270,7 +269,7 @@ async function openAcme(
         'no certificate from the authority; what is there stays',
       ),
   });
-  // Nothing waits for the authority: until it has answered callers see a certificate that they cannot trust.
+  // The start does not wait for the authority; until it answers, callers see a certificate that they cannot trust.
   if (await acme.load()) said();
   else await useLocal(settings.domains);
   return {
@@ -293,7 +292,7 @@ async function openAcme(
   };
 }
 
-/** By name: what else a pair holds is for its connections alone. */
+/** Field by field, without the private parts of a pair. */
 function tellable({ names, issuer, notBefore, notAfter, keyType, fingerprint }: Pair): CertificateFacts {
   return { names, issuer, notBefore, notAfter, keyType, fingerprint };
 }

@@ -1,5 +1,5 @@
-// The certificates of the gate by the names they are good for. Replaced while connections run; a handshake takes
-// what is there when it comes, and connections keep what they began with.
+// The certificates of the gateway by their names. They can be replaced at any time; a handshake uses the current ones, and existing
+// connections keep theirs.
 import type { SecureContext } from 'node:tls';
 import { type Pair, trustOf } from './pair.ts';
 
@@ -9,7 +9,7 @@ export class Certificates {
   readonly #listeners: ((first: Pair) => void)[] = [];
   readonly #trustListeners: (() => void)[] = [];
 
-  /** The first is for callers who name no host, or one that is unknown. */
+  /** The first is for callers who name no host, or an unknown one. */
   get first(): Pair | undefined {
     return this.#pairs[0];
   }
@@ -23,7 +23,7 @@ export class Certificates {
     this.#trustListeners.push(listener);
   }
 
-  /** An authority or a list has ended, and with it what was decided by it. */
+  /** An authority or a revocation list has expired, and with it earlier decisions. */
   endTrust(): void {
     for (const listener of this.#trustListeners) listener();
   }
@@ -32,7 +32,7 @@ export class Certificates {
     this.#listeners.push(listener);
   }
 
-  /** Never empty; those before the others win where two are good for a name. */
+  /** Never empty; if several match a name, the first is used. */
   replace(pairs: readonly [Pair, ...Pair[]]): void {
     const byName = new Map<string, Pair>();
     for (const pair of pairs) for (const name of pair.names) if (!byName.has(name)) byName.set(name, pair);
@@ -43,7 +43,7 @@ export class Certificates {
     if (before !== undefined && before !== trustOf(pairs[0])) this.endTrust();
   }
 
-  /** For the name of a ClientHello, whatever is in it. Undefined: the first will do. Never throws (CVE-2026-21637). */
+  /** For the name of a ClientHello, which may be anything. Undefined: use the first. Never throws (CVE-2026-21637). */
   contextFor(serverName: string): SecureContext | undefined {
     if (serverName.length > 253) return undefined;
     const name = serverName.toLowerCase().replace(/\.$/, '');

@@ -1,6 +1,6 @@
-// Takes PKCS#12 containers (.p12, .pfx; RFC 7292) apart. Node would hand one to OpenSSL whole, and then every further
-// certificate in it becomes an authority that client certificates are checked against: who holds any certificate of the
-// server's own authority would pass TLS_CLIENT_CERT=required. What leaves here is a chain and a key, as from PEM files.
+// Unpacks PKCS#12 containers (.p12, .pfx; RFC 7292) into a chain and a key, as in PEM files. Node would pass the whole
+// container to OpenSSL, which uses every further certificate in it as a client authority: anyone with a certificate of the
+// server's own authority would pass TLS_CLIENT_CERT=required.
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { noPassphrase, PairUnusable } from './pair.ts';
 
@@ -19,7 +19,7 @@ export async function loadContainerReader(): Promise<ContainerReader> {
   const { asn1, pki, pkcs12, util } = forge;
   const der = (value: Parameters<typeof asn1.toDer>[0]): Buffer => Buffer.from(asn1.toDer(value).getBytes(), 'latin1');
 
-  /** @throws PairUnusable where the container cannot be read or opened, or holds no certificate with its key. */
+  /** @throws PairUnusable if the container cannot be read or opened, or has no certificate with its key. */
   return (container, passphrase) => {
     let opened: ReturnType<typeof pkcs12.pkcs12FromAsn1>;
     try {
@@ -33,7 +33,7 @@ export async function loadContainerReader(): Promise<ContainerReader> {
     const certificates: X509Certificate[] = [];
     try {
       for (const { type, key, cert, asn1: raw } of bags) {
-        // The library reads RSA by itself and leaves other kinds as they are.
+        // The library parses RSA keys and leaves other types unparsed.
         if (type === pki.oids['keyBag'] || type === pki.oids['pkcs8ShroudedKeyBag'])
           keys.push(
             createPrivateKey({

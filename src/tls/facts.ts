@@ -1,5 +1,4 @@
-// What a certificate says of itself. Nothing in it is secret: every caller is shown it. What stands here is for choosing by
-// name, for watching its end, and for operators who want to know what is shown.
+// The public facts of a certificate, for choosing by name, for watching its expiry, and for operators.
 import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { CertificateFacts } from '../domain/certificate-facts.ts';
@@ -16,7 +15,7 @@ export function factsOf(certificate: X509Certificate): CertificateFacts {
   };
 }
 
-/** Every name that it is good for; the common name counts for none (RFC 9525, section 2). */
+/** Every name for which it is valid; the common name does not count (RFC 9525, section 2). */
 export function namesOf({ subjectAltName }: X509Certificate): string[] {
   const found = [...(subjectAltName ?? '').matchAll(/(?:^|, )(?:DNS|IP Address):("[^"]*"|[^,]*)/g)];
   return found.map(([, name = '']) => plainName(name));
@@ -27,7 +26,7 @@ function plainName(name: string): string {
   return isIP(name) === 6 ? new URL(`http://[${name}]`).hostname.slice(1, -1) : name.toLowerCase();
 }
 
-/** Authorities call their certificates `R11` and themselves by name: both, where both are there. */
+/** Some authorities have common names such as `R11`, so the organization is added if there is one. */
 function issuerLine(issuer: string): string | undefined {
   const parts = new Map(
     issuer.split('\n').map((line) => {
@@ -44,7 +43,7 @@ const unquoted = (value: string): string => value.replace(/^"(.*)"$/s, '$1').rep
 
 const curves: Readonly<Record<string, string>> = { prime256v1: 'P-256', secp384r1: 'P-384', secp521r1: 'P-521' };
 
-/** Undefined for a kind that this runtime cannot read: a certificate is not refused for what it cannot be called. */
+/** Undefined for a type that this runtime does not know; the certificate is still accepted. */
 function keyTypeOf(certificate: X509Certificate): string | undefined {
   try {
     const { asymmetricKeyType = '', asymmetricKeyDetails: details = {} } = certificate.publicKey;

@@ -1,5 +1,5 @@
-// Certificates from files, and from then on whatever the files become. Each pair stands for itself: a new pair is opened
-// before the old one goes, and one that cannot be used, whole or half-written, leaves all others free to change.
+// Certificates from files, reloaded when the files change. Each pair is independent: a new pair is opened before the old one is
+// dropped, and an unusable or half-written pair does not affect others.
 
 import type { WallMs } from '../domain/time.ts';
 import type { Certificates } from './certificates.ts';
@@ -16,23 +16,23 @@ export interface FileSettings {
 
 export interface FileTools {
   readonly certificates: Certificates;
-  /** Needed where one of the files is a container. */
+  /** Required if one of the files is a container. */
   readonly unpack: ContainerReader | undefined;
-  /** Whose client certificates count now. */
+  /** The current trust for client certificates. */
   readonly trust: () => Trust;
   readonly now: () => WallMs;
-  /** The pair of this certificate file is used. */
+  /** Called when the pair of this certificate file is in use. */
   readonly onLoad: (path: string) => void;
   readonly onRefuse: (sentence: string, path: string) => void;
 }
 
 export interface WatchedCertificates {
-  /** Looks now, whatever the files' times say. */
+  /** Checks now, regardless of file times. */
   readonly reload: () => void;
   readonly stop: () => void;
 }
 
-/** @throws PairUnusable where a pair that is there at the start cannot be used. */
+/** @throws PairUnusable if a pair cannot be used at the start. */
 export function watchCertificates(settings: FileSettings, tools: FileTools): WatchedCertificates {
   const { certificates, onLoad, onRefuse, trust } = tools;
   const opened: Pair[] = [];
@@ -50,7 +50,7 @@ export function watchCertificates(settings: FileSettings, tools: FileTools): Wat
               opened.push(pair);
               return;
             }
-            // At the start there is no better one to keep.
+            // At the start there is no previous pair to keep.
             refuseOutOfDate(pair, tools.now());
             certificates.replace(certificates.pairs.with(index, pair) as [Pair, ...Pair[]]);
             onLoad(cert);
@@ -72,7 +72,7 @@ export function watchCertificates(settings: FileSettings, tools: FileTools): Wat
   };
 }
 
-/** PKCS#12 holds its key itself; PEM files take theirs from the list in turn. */
+/** PKCS#12 files contain their keys; PEM files take theirs from the list, in order. */
 function pathsOf({ cert, key }: FileSettings): { cert: string; key: string | undefined }[] {
   const keys = key.values();
   return cert.map((path) => ({ cert: path, key: isContainer(path) ? undefined : keys.next().value }));

@@ -1,6 +1,6 @@
-// An authority of this gate's own, for a network without names that a public authority would vouch for. Its private key
-// is made once and never leaves the data directory; what it signs is for this gate's names alone, and made anew when they
-// change or two thirds of its time are over.
+// The gateway's own certificate authority, for networks without public names. Its private key is created once and never leaves
+// the data directory. It only signs certificates for the gateway's names, which are replaced when the names change or after two
+// thirds of their life.
 import { createPrivateKey, webcrypto, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -13,34 +13,34 @@ import { PairUnusable } from './pair.ts';
 export interface LocalAuthority {
   /** PEM; what people install on their devices. */
   readonly certificate: () => string;
-  /** A chain and a key for these names, the last ones while they will do. */
+  /** A chain and a key for these names; the previous ones while they are valid. */
   readonly pairFor: (names: readonly string[], now: WallMs) => Promise<{ cert: string; key: string }>;
 }
 
 const day = 86_400_000;
-/** What Apple's systems accept of a certificate, no more. */
+/** The longest validity that Apple's systems accept. */
 const leafDays = 397;
 const authorityDays = 3650;
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 const signing = { name: 'ECDSA', hash: 'SHA-256' } as const;
 
-/** The library is loaded where somebody needs it: few gates do. */
+/** Loads the library on demand, because few gateways need it. */
 async function loadX509() {
-  // It registers its parts by decorators' metadata, which is not in the language.
+  // It needs decorator metadata, which is not part of the language.
   await import('reflect-metadata');
   const x509 = await import('@peculiar/x509');
   return x509;
 }
 
 /**
- * Before this no gate ran: a clock that says less is wrong itself (a board without a battery starts in 1970) and says
- * nothing about an authority that seems to lie in the future.
+ * The release of the first version. A clock before this time is wrong (a board without a battery starts in 1970), so it cannot tell
+ * whether an authority is from the future.
  */
 const earliestTrueClock = Date.UTC(2026, 0, 1);
 
 /**
- * `now` in Unix milliseconds. `onRemake` is told why the authority that was there does not serve any more.
- * @throws PairUnusable where what is there cannot be used and to make another would silently replace what people trust.
+ * `now` in Unix milliseconds. `onRemake` gets the reason why the existing authority cannot be used any more.
+ * @throws PairUnusable if the existing authority is damaged, because a new one would silently replace what people trust.
  */
 export async function openLocalAuthority(
   dataDir: string,
@@ -52,7 +52,7 @@ export async function openLocalAuthority(
   const x509 = await loadX509();
 
   const make = (at: number): Promise<string> => makeAuthority(x509, place, name, at);
-  /** The authority that serves at `at`: the one that is there, or another where its time is not now. */
+  /** The authority for the time `at`: the existing one, or a new one if it is not valid then. */
   const authorityAt = async (at: number): Promise<string> => {
     const found = readIfThere(place('authority.pem'));
     if (found === undefined) return await make(at);
@@ -81,7 +81,7 @@ export async function openLocalAuthority(
 type Place = (file: string) => string;
 type X509Library = Awaited<ReturnType<typeof loadX509>>;
 
-/** Makes an authority that serves at `at`, and writes it down. Gives its certificate. */
+/** Creates and stores an authority for the time `at`. Returns its certificate. */
 async function makeAuthority(x509: X509Library, place: Place, name: string, at: number): Promise<string> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const { BasicConstraintsExtension, KeyUsagesExtension, KeyUsageFlags, SubjectKeyIdentifierExtension } = x509;
@@ -99,13 +99,13 @@ async function makeAuthority(x509: X509Library, place: Place, name: string, at: 
     ],
   });
   const text = made.toString('pem');
-  // The certificate is written last: a key without it is what an interrupted start leaves, and no caller trusts it yet.
+  // The certificate is written last. A key without a certificate comes from an interrupted start, and no caller trusts it yet.
   write(place('authority.key'), await pemOf(keys.privateKey));
   write(place('authority.pem'), text);
   return text;
 }
 
-/** Makes a certificate for these names, signed by the authority whose certificate that is, and writes it down. */
+/** Creates and stores a certificate for these names, signed by this authority. */
 async function issuePair(
   x509: X509Library,
   place: Place,
@@ -150,9 +150,9 @@ async function issuePair(
   return pair;
 }
 
-/** @throws PairUnusable where the certificate cannot be read, or the key is missing or another one's. */
+/** @throws PairUnusable if the certificate cannot be read, or the key is missing or does not match. */
 function checkedAuthority(pem: string, key: string | undefined, path: string): X509Certificate {
-  const advice = `put back the authority.key that belongs to it, or remove ${path} to have another authority made, which people have to trust anew`;
+  const advice = `put back the authority.key that belongs to it, or remove ${path} to create a new authority, which people have to trust again`;
   let certificate: X509Certificate;
   try {
     certificate = new X509Certificate(pem);
@@ -164,7 +164,7 @@ function checkedAuthority(pem: string, key: string | undefined, path: string): X
   return certificate;
 }
 
-/** Why this authority does not serve at that time; undefined where it does. */
+/** Why this authority cannot be used at that time; undefined if it can. */
 function whyNot({ validFrom, validTo }: X509Certificate, at: number): string | undefined {
   const [from, to] = [Date.parse(validFrom), Date.parse(validTo)];
   if (at >= to) return `the authority ended on ${new Date(to).toISOString()}`;
@@ -181,12 +181,12 @@ function isKeyOf(certificate: X509Certificate, key: string): boolean {
   }
 }
 
-/** Every name under which this machine can be reached from near by, and what the operator adds. */
+/** Every local name and address of this machine, and the operator's additions. */
 export function localNames(added: readonly string[]): string[] {
   const own = hostname().toLowerCase();
   const addresses = Object.values(networkInterfaces())
     .flatMap((list) => list ?? [])
-    // Link-local IPv6 addresses hold only with the interface's name, which no certificate can say.
+    // Link-local IPv6 addresses need the name of the interface, which a certificate cannot have.
     .filter(({ address }) => !/^fe80:/i.test(address))
     .map(({ address }) => address.toLowerCase());
   const names = [
@@ -201,7 +201,7 @@ export function localNames(added: readonly string[]): string[] {
   return [...new Set(names)].filter((name) => isIP(name) !== 0 || /^[a-z0-9*]([a-z0-9.-]{0,252})$/.test(name));
 }
 
-/** False also where a start was interrupted between the two files, or one of them is damaged. */
+/** Also false if a start was interrupted between the two files, or one of them is damaged. */
 function willDo(
   { cert, key }: { cert: string; key: string },
   authority: string,
@@ -225,14 +225,14 @@ function willDo(
   );
 }
 
-/** When one that is good from then to then is made anew; Unix milliseconds. */
+/** When a certificate with this validity is renewed; Unix milliseconds. */
 export const renewalOf = (from: number, to: number): number => from + (to - from) * (2 / 3);
 
 function readIfThere(file: string): string | undefined {
   return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
 }
 
-/** Whole or not at all, and for its owner alone. */
+/** Written atomically, and readable only by the owner. */
 function write(file: string, text: string): void {
   writeFileSync(`${file}.new`, text, { mode: 0o600, flush: true });
   renameSync(`${file}.new`, file);

@@ -1,6 +1,5 @@
-// One order at an ACME authority (RFC 8555): prove that the names are ours, hand in a request, take the certificate. What
-// is asked on the way is answered by every gate of the store. The client is a library that brings an HTTP client of its
-// own; it is loaded when there is something to order and never sees a caller's request.
+// One order at an ACME authority (RFC 8555): proves control of the names, submits a request, and downloads the certificate.
+// Every gateway of the store answers the challenges. The ACME library is loaded on demand and never sees a caller's request.
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,24 +16,24 @@ export interface AcmeSettings {
   readonly ca: string;
   readonly kid: string;
   readonly hmac: string;
-  /** How long one call to the authority may take; 30 seconds where absent. */
+  /** How long one call to the authority may take; 30 seconds by default. */
   readonly callMs?: number;
 }
 
 export type ChallengeKind = 'http-01' | 'tls-alpn-01';
 
-/** A question is answered that long at most. */
+/** How long a challenge is answered. */
 const challengeMs = 60 * 60_000;
-/** A whole call, from the connection to the last byte of the answer: one that trickles is given up like a silent one. */
+/** For a whole call, from the connection to the last byte, so that a slow answer is abandoned like a silent one. */
 const defaultCallMs = 30_000;
 const mostBytes = 1024 * 1024;
-/** Pebble refuses nine nonces of ten when it is asked to be difficult. */
+/** In its strict mode, Pebble rejects nine of ten nonces. */
 const nonceTries = 60;
 
-/** With the waits between them, some five minutes. */
+/** About five minutes, including the waits. */
 const orderLooks = 35;
 
-/** How one set of names at one authority is called in the store. */
+/** The key of a set of names at an authority in the store. */
 export const certificateId = ({ directory, domains }: Pick<AcmeSettings, 'directory' | 'domains'>): string =>
   `${directory} ${domains
     .map((domain) => domain.toLowerCase())
@@ -42,9 +41,9 @@ export const certificateId = ({ directory, domains }: Pick<AcmeSettings, 'direct
     .join(' ')}`;
 
 /**
- * Orders a certificate. `last`: the one it follows. The steps of RFC 8555, section 7.4, in one function, since each needs what all
- * before it have made.
- * @throws with the authority's own words; nothing was changed then.
+ * Orders a certificate. `last`: the one that it replaces. The steps of RFC 8555, section 7.4, are one function, because each
+ * needs the results of all before it.
+ * @throws with the authority's message; then nothing was changed.
  */
 // oxlint-disable-next-line eslint/max-lines-per-function -- the steps of RFC 8555 in their order, each of which needs what the ones before it made
 export async function orderCertificate(
@@ -68,7 +67,7 @@ export async function orderCertificate(
   });
   (client as unknown as { http: { maxBadNonceRetries: number } }).http.maxBadNonceRetries = nonceTries;
   const contact = email === '' ? {} : { contact: [`mailto:${email}`] };
-  // An account that is there already is only asked for: what the library would send to change it, some authorities refuse.
+  // An existing account is only looked up, because some authorities refuse the update that the library would send.
   await client
     .createAccount({ onlyReturnExisting: true })
     .catch(() => client.createAccount({ termsOfServiceAgreed: true, ...contact }));
@@ -76,7 +75,7 @@ export async function orderCertificate(
   const replaces = last && (await hasRenewalInfo(client)) ? renewalId(last.chain) : undefined;
   const order = await client
     .createOrder({ identifiers, ...(replaces === undefined ? {} : { replaces }) })
-    // Some authorities refuse to have one replaced twice; the certificate is wanted all the same.
+    // Some authorities refuse a second replacement of a certificate; then it is ordered without `replaces`.
     .catch((error: unknown) => {
       if (replaces === undefined) throw error;
       return client.createOrder({ identifiers });
@@ -101,7 +100,7 @@ export async function orderCertificate(
       await acme.crypto.createPrivateEcdsaKey('P-256'),
     );
     let finished = await client.finalizeOrder(order, csr);
-    // An order that says it is still `ready` was handed in all the same; the library would take that for the end of it.
+    // An order that still reports `ready` was submitted nevertheless; the library would treat it as failed.
     for (let look = 0; !finished.certificate && finished.status !== 'invalid' && look < orderLooks; look += 1) {
       await sleep(Math.min(250 * 2 ** look, 10_000));
       finished = await client.getOrder(order);
@@ -131,7 +130,7 @@ export async function challengeCertificate(
   return { key: key.toString(), cert: cert.toString() };
 }
 
-/** When the authority would have it renewed (RFC 9773); undefined where it does not say. Unix milliseconds. */
+/** When the authority suggests renewal (RFC 9773); undefined if it does not. Unix milliseconds. */
 export async function suggestedWindow(
   settings: AcmeSettings,
   chain: string,
@@ -160,7 +159,7 @@ export function renewalId(chain: string): string | undefined {
   const issuer = authorityKeyId(raw);
   if (!issuer) return undefined;
   const even = serialNumber.length % 2 === 0 ? serialNumber : `0${serialNumber}`;
-  // As DER writes a positive integer: a leading zero where the first bit is set.
+  // As a positive DER integer: with a leading zero if the first bit is set.
   const serial = Buffer.from(/^[89a-f]/i.test(even) ? `00${even}` : even, 'hex');
   return `${issuer.toString('base64url')}.${serial.toString('base64url')}`;
 }
@@ -177,8 +176,8 @@ function authorityKeyId(der: Buffer): Buffer | undefined {
 }
 
 /**
- * The library, with our own client below it instead of the one it brings: that one reads proxies from the environment,
- * follows redirects, sleeps for as long as it is told, and loses the reason where nothing answers.
+ * The library, with an own HTTP client: the library's client reads proxies from the environment, follows redirects, sleeps for
+ * as long as the server asks, and loses the cause of connection errors.
  */
 async function loadClient({ ca, callMs = defaultCallMs }: AcmeSettings) {
   const acme = await import('acme-client');
@@ -210,7 +209,7 @@ async function loadClient({ ca, callMs = defaultCallMs }: AcmeSettings) {
   return acme;
 }
 
-/** @throws AuthoritiesUnusable; read for every order, so that a file that was mended is used without a restart. */
+/** @throws AuthoritiesUnusable. Read for every order, so that a fixed file needs no restart. */
 function readAuthorityFile(path: string): Buffer {
   const content = readFileSync(path);
   readAuthorities(path, content, Date.now());

@@ -1,27 +1,27 @@
-// A certificate with its private key, opened and checked before anybody is shown it.
+// A certificate with its private key, opened and checked before use.
 import { constants, createHash, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import type { CertificateFacts } from '../domain/certificate-facts.ts';
 import type { WallMs } from '../domain/time.ts';
 import { factsOf } from './facts.ts';
 
-/** What stands in the files, or came from an authority. A PKCS#12 container is unpacked first (`container.ts`). */
+/** The content of the files, or from an authority. A PKCS#12 container is unpacked first (`container.ts`). */
 export interface PairText {
   readonly cert: string | Buffer;
   readonly key: string | Buffer;
   readonly passphrase?: string;
 }
 
-/** The authority of client certificates and its revocation list, which every context must know itself. */
+/** The authorities of client certificates and their revocation lists, which every TLS context needs. */
 export type Trust = Pick<SecureContextOptions, 'ca' | 'crl'>;
 
 export interface Pair extends CertificateFacts {
   readonly context: SecureContext;
-  /** The same for a server that makes its contexts by itself. It holds the private key: nothing of it is ever told. */
+  /** The same for a server that creates its own contexts. Contains the private key, so it must not be logged or shown. */
   readonly options: SecureContextOptions;
 }
 
-/** Says in a sentence what is wrong with it. */
+/** Its message is a sentence for the operator. */
 export class PairUnusable extends Error {
   override readonly name = 'PairUnusable';
 }
@@ -44,13 +44,13 @@ export const mozillaIntermediate = {
     'ECDHE-RSA-CHACHA20-POLY1305',
   ].join(':'),
   ecdhCurve: 'X25519:P-256:P-384',
-  // Mozilla leaves the choice to the client, whose processor it is; scanners ask for ours, and it costs nothing.
+  // Mozilla leaves the order to the client; scanners expect the server's order, which costs nothing.
   honorCipherOrder: true,
-  // A client that asks for it again and again would have our processor work for nothing.
+  // Renegotiation would let a client waste the server's CPU time.
   secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
 } as const satisfies SecureContextOptions & { honorCipherOrder: boolean };
 
-/** @throws PairUnusable where it is no certificate, no key, or the one is not the other's; or where `trust` is no good. */
+/** @throws PairUnusable if the certificate or key is invalid, they do not match, or `trust` is invalid. */
 export function openPair(text: PairText, trust: Trust = {}): Pair {
   const options = { ...mozillaIntermediate, ...trust, ...text };
   let context: SecureContext;
@@ -62,16 +62,16 @@ export function openPair(text: PairText, trust: Trust = {}): Pair {
   return { context, options, ...factsOf(new X509Certificate(text.cert)) };
 }
 
-/** The same pair for callers who are trusted otherwise. @throws PairUnusable where `trust` is no good. */
+/** The same pair with another trust. @throws PairUnusable if `trust` is invalid. */
 export function reopenPair({ options: { ca: _ca, crl: _crl, ...text } }: Pair, trust: Trust): Pair {
   return openPair(text as unknown as PairText, trust);
 }
 
-/** The same for the same trust. */
+/** Equal for the same trust. */
 export const trustOf = ({ options: { ca, crl } }: Pair): string =>
   createHash('sha256').update(String(ca)).update('\n').update(String(crl)).digest('hex');
 
-/** @throws PairUnusable where its time is over or has not come; `now` in Unix milliseconds. */
+/** @throws PairUnusable if it has expired or is not valid yet; `now` in Unix milliseconds. */
 export function refuseOutOfDate({ notBefore, notAfter }: Pair, now: WallMs): void {
   if (notAfter !== undefined && notAfter <= now)
     throw new PairUnusable(`it ended on ${new Date(notAfter).toISOString()}`);

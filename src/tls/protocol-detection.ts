@@ -1,5 +1,5 @@
-// The one port of a gate that encrypts. The first byte of a connection says what its caller speaks: 22 opens a TLS
-// handshake, anything else is plain HTTP, which gets a word of refusal where a TLS server would only hang up.
+// The port of a gateway that encrypts. The first byte of a connection shows its protocol: 22 starts a TLS handshake; anything
+// else is plain HTTP, which gets a refusal, while a TLS server would only disconnect.
 
 import { constants } from 'node:crypto';
 import type { Server as HttpServer } from 'node:http';
@@ -10,15 +10,15 @@ import type { Certificates } from './certificates.ts';
 
 export interface Encryption {
   readonly certificates: Certificates;
-  /** Are callers asked for a certificate, and may they have none? */
+  /** Whether callers are asked for a certificate, and whether it is required. */
   readonly clientCertificates: 'none' | 'optional' | 'required';
   /** How long a handshake may take. */
   readonly handshakeMs: number;
-  /** Answers a connection that an authority opened to validate a name (RFC 8737); undefined while none is expected. */
+  /** Answers a validation connection of an authority (RFC 8737); undefined if none is expected. */
   readonly challenged?: (firstBytes: Buffer) => TlsServer | undefined;
 }
 
-/** An HTTPS server that does not listen by itself; `options` are those of node:http. */
+/** An HTTPS server that does not listen itself; `options` are those of node:http. */
 export function openSecure(
   options: ServerOptions,
   { certificates, clientCertificates, handshakeMs }: Encryption,
@@ -26,7 +26,7 @@ export function openSecure(
   const asked = clientCertificates !== 'none';
   const first = certificates.first?.options ?? {};
   const withTickets = (given: typeof first): typeof first =>
-    // A resumed session would bring back a caller whose certificate has been revoked since.
+    // A resumed session would readmit a caller whose certificate was revoked.
     asked ? { ...given, secureOptions: Number(given.secureOptions ?? 0) | constants.SSL_OP_NO_TICKET } : given;
   const server = createHttps({
     ...options,
@@ -37,7 +37,7 @@ export function openSecure(
     rejectUnauthorized: clientCertificates === 'required',
     handshakeTimeout: handshakeMs,
   });
-  // Before node:https makes a broken request of it: a client that has not finished the handshake cannot be told anything.
+  // Before node:https treats it as a bad request; a client without a finished handshake cannot be answered.
   server.prependListener('tlsClientError', (_error, socket) => socket.destroy());
   certificates.onChange((pair) => server.setSecureContext(withTickets(pair.options)));
   return server;
@@ -50,7 +50,7 @@ export class ProtocolDetector extends Server {
   readonly #plain: HttpServer;
   readonly #firstByteMs: number;
   readonly #challenged: Encryption['challenged'];
-  /** Those who have not said a word. */
+  /** Connections that have not sent a byte. */
   readonly #silent = new Set<Socket>();
 
   constructor(secure: HttpsServer, plain: HttpServer, { handshakeMs, challenged }: Encryption) {
@@ -60,7 +60,7 @@ export class ProtocolDetector extends Server {
     this.#firstByteMs = handshakeMs;
     this.#challenged = challenged;
     this.on('connection', (socket: Socket) => this.#receive(socket));
-    // Node begins to watch over a server's connections when it listens; these never do it themselves.
+    // Node starts its timeouts when a server listens, which these servers never do.
     this.once('listening', () => {
       secure.emit('listening');
       plain.emit('listening');
@@ -96,7 +96,7 @@ export class ProtocolDetector extends Server {
     const onReadable = (): void => {
       const more = socket.read() as Buffer | null;
       if (more) bytes = bytes.length === 0 ? more : Buffer.concat([bytes, more]);
-      // Kept here until it is whole: what is put back into the socket would at once be readable again, without end.
+      // Buffered until complete, because bytes that are put back into the socket would immediately trigger another read.
       if (more && this.#challenged && !isWholeHello(bytes)) return;
       leave();
       socket.off('close', leave).off('error', onError).off('readable', onReadable);
@@ -112,7 +112,7 @@ export class ProtocolDetector extends Server {
   }
 }
 
-/** Has the first record of a handshake arrived (RFC 8446, section 5.1)? What is no handshake needs nothing more. */
+/** Whether the first record of a handshake has arrived (RFC 8446, section 5.1); true for anything that is not a handshake. */
 function isWholeHello(bytes: Buffer): boolean {
   return (
     bytes[0] !== handshakeByte || (bytes.length >= 5 && bytes.length >= 5 + Math.min(bytes.readUInt16BE(3), 16_384))

@@ -1,31 +1,31 @@
-// Reads certificate revocation lists (RFC 5280 §5) before OpenSSL gets them. OpenSSL reads the first lists of a file and
-// ignores what follows a broken one, and asks about a missing or ended list only in a handshake, where it is not logged.
+// Reads certificate revocation lists (RFC 5280 §5) before OpenSSL gets them. OpenSSL ignores everything after a broken list,
+// and only notices a missing or expired list in a handshake, without a log entry.
 import { verify, type X509Certificate } from 'node:crypto';
 import { oneLine } from '../domain/authority-certificates.ts';
 import type { WallMs } from '../domain/time.ts';
 import { PairUnusable } from './pair.ts';
 
 export interface RevocationList {
-  /** Of the authority, for sentences. */
+  /** The name of the authority, for messages. */
   readonly issuer: string;
-  /** Unix milliseconds; Infinity where the list names no end. */
+  /** Unix milliseconds; Infinity if the list has no end. */
   readonly nextUpdate: number;
 }
 
-/** Takes a file's lists apart and checks each against the authorities; `now` in Unix milliseconds. */
+/** Parses the lists of a file and checks each against the authorities; `now` in Unix milliseconds. */
 export type ListReader = (
   file: Buffer,
   authorities: readonly X509Certificate[],
   now: WallMs,
 ) => readonly RevocationList[];
 
-/** Loads the parser; only gates with a list need it. */
+/** Loads the parser; only gateways with a list need it. */
 export async function loadListReader(): Promise<ListReader> {
-  // The library registers its parts by decorators' metadata, which is not in the language.
+  // The library needs decorator metadata, which is not part of the language.
   await import('reflect-metadata');
   const { X509Certificate: Parsed, X509Crl } = await import('@peculiar/x509');
 
-  /** @throws PairUnusable where a list is unreadable, foreign, ended or not begun, or an authority has none. */
+  /** @throws PairUnusable if a list is unreadable, foreign, expired or not valid yet, or if an authority has none. */
   return (file, authorities, now) => {
     const lists = blocksOf(file).map((block) => {
       try {
@@ -53,7 +53,7 @@ export async function loadListReader(): Promise<ListReader> {
         throw new PairUnusable(`its list of ${issuer} ended on ${new Date(nextUpdate).toISOString()}`);
       return { issuer, nextUpdate };
     });
-    // OpenSSL looks for a list of every authority in a chain and turns all its clients away where there is none.
+    // OpenSSL requires a list for every authority in a chain, and refuses all clients if one is missing.
     const without = signers.find(({ covered }) => !covered);
     if (without) throw new PairUnusable(`it has no list of ${oneLine(without.name)}`);
     return found;
@@ -79,7 +79,7 @@ function isSignedBy(
 ): boolean {
   const { name: hash } = (signatureAlgorithm.hash ?? {}) as { name?: string };
   try {
-    // Ed25519 and its kin hash by themselves.
+    // Ed25519 and Ed448 have a built-in hash.
     const digest = hash === undefined ? null : hash.replace('-', '').toLowerCase();
     return verify(digest, signedPart(der), publicKey, Buffer.from(signature));
   } catch {

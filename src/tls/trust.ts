@@ -1,6 +1,6 @@
-// Whose client certificates count, and which of them were revoked: the files of TLS_CLIENT_CA and TLS_CLIENT_CRL. They are
-// checked whole before OpenSSL gets them, and every pair is opened anew when they change, because each TLS context has to
-// know both itself.
+// The trust for client certificates: the authorities and revocation lists in the files of TLS_CLIENT_CA and TLS_CLIENT_CRL.
+// They are checked completely before OpenSSL gets them. When they change, every pair is reopened, because each TLS context
+// needs both.
 import { oneLine, readAuthorities } from '../domain/authority-certificates.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { Certificates } from './certificates.ts';
@@ -8,7 +8,7 @@ import { type Pair, PairUnusable, reopenPair, type Trust } from './pair.ts';
 import type { ListReader } from './revocation.ts';
 import { type Contents, WatchedFiles } from './watch.ts';
 
-/** Paths; empty where none are asked for. */
+/** Paths; empty if client certificates are not used. */
 export interface TrustFiles {
   readonly clientCa: string;
   readonly clientCrl: string;
@@ -16,12 +16,12 @@ export interface TrustFiles {
 
 export interface TrustTools {
   readonly certificates: Certificates;
-  /** Needed where there is a list. */
+  /** Required if there is a list. */
   readonly readLists: ListReader | undefined;
   readonly now: () => WallMs;
   readonly onLoad: () => void;
   readonly onRefuse: (sentence: string) => void;
-  /** An authority or list in use has ended; its clients are turned away until there is a new one. */
+  /** An authority or list has expired; its clients are refused until there is a new one. */
   readonly onEnd: (sentence: string) => void;
 }
 
@@ -41,7 +41,7 @@ export class WatchedTrust {
   #now: Trust = {};
   #ends: readonly End[] = [];
 
-  /** @throws PairUnusable where they cannot be used at the start. */
+  /** @throws PairUnusable if they cannot be used at the start. */
   constructor(paths: TrustFiles, tools: TrustTools) {
     this.#paths = paths;
     this.#tools = tools;
@@ -106,7 +106,7 @@ export class WatchedTrust {
   }
 }
 
-/** @throws PairUnusable with the file's name before what is wrong with it. */
+/** @throws PairUnusable with the name of the file before the message. */
 function named<T>(path: string, read: () => T): T {
   try {
     return read();

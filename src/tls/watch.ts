@@ -1,5 +1,5 @@
-// Files that may change while the gate runs: looked at every few seconds and on SIGHUP. What is new in them is handed
-// over whole; where it cannot be read or used, a sentence says why, and the last usable ones stay in use.
+// Watches files that may change while the gateway runs, every few seconds and on SIGHUP. New content is applied as a whole; if
+// it cannot be read or used, the reason is reported, and the last usable content stays in use.
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { PairUnusable } from './pair.ts';
@@ -7,30 +7,30 @@ import { PairUnusable } from './pair.ts';
 export type Contents = ReadonlyMap<string, Buffer>;
 
 export interface WatchTools {
-  /** Uses what is in the files. @throws PairUnusable where it cannot be used. */
+  /** Applies the content of the files. @throws PairUnusable if it cannot be used. */
   readonly use: (contents: Contents, first: boolean) => void;
   readonly onRefuse: (sentence: string) => void;
-  /** Reads one file; the file system's own where absent. @throws PairUnusable where it cannot. */
+  /** Reads one file; from the file system by default. @throws PairUnusable if it cannot be read. */
   readonly read?: (path: string) => Buffer;
 }
 
 const lookMs = 2_000;
-/** Beyond it nothing is a certificate. */
+/** Larger than any certificate file. */
 const mostBytes = 1024 * 1024;
 
 export class WatchedFiles {
   readonly #paths: readonly string[];
   readonly #tools: WatchTools;
   readonly #timer: NodeJS.Timeout;
-  /** What was used or refused last; the same again is not news. */
+  /** The content that was last applied or refused; the same content is not applied again. */
   #seen: string;
   #stamp: string;
 
-  /** @throws PairUnusable where what is there at the start cannot be used. */
+  /** @throws PairUnusable if the content cannot be used at the start. */
   constructor(paths: readonly string[], tools: WatchTools) {
     this.#paths = paths;
     this.#tools = tools;
-    // Before the reading: what changes between the two is seen at the next look.
+    // Before reading, so that a change in between is noticed by the next check.
     this.#stamp = this.#stampOf();
     const contents = this.#read();
     this.#seen = fingerprint(contents);
@@ -38,7 +38,7 @@ export class WatchedFiles {
     this.#timer = setInterval(() => this.#look(), lookMs).unref();
   }
 
-  /** Looks now, whatever the files' times say. */
+  /** Checks now, regardless of file times. */
   reload(): void {
     this.#stamp = '';
     this.#look();
@@ -54,7 +54,7 @@ export class WatchedFiles {
       if (stamp === this.#stamp) return;
       this.#stamp = stamp;
       const last = this.#seen;
-      // Files that cannot be read now are news when they come back, also as they were.
+      // When unreadable files return, even unchanged, they are applied again.
       this.#seen = '';
       const contents = this.#read();
       const seen = fingerprint(contents);
@@ -65,7 +65,7 @@ export class WatchedFiles {
     }
   }
 
-  /** Changes where a file does, also where a link now leads elsewhere. */
+  /** Changes when a file changes, or when a link leads elsewhere. */
   #stampOf(): string {
     return this.#paths
       .map((path) => {

@@ -1,14 +1,14 @@
-// Which servers a caller may reach, where some are there for certain plans or accounts only. To everybody else such a server
-// does not exist: it is in no list, takes no call, and a model that no other server has is a missing one.
+// Which servers a caller may reach, if some are restricted to certain plans or accounts. For everyone else such a server does not
+// exist: it is in no list, gets none of their calls, and a model that no other server has is missing.
 import { mayReach } from '../domain/model-server.ts';
 import { unlimited } from '../domain/plan.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { ServerTerms } from './server.ts';
 
-/** What a caller reaches by. */
+/** What decides which servers a caller may reach. */
 export type Reaching = Pick<Principal, 'accountId' | 'plan'>;
 
-/** May the caller reach this server? */
+/** Whether the caller may reach this server. */
 export const isReachable = ({ terms }: { readonly terms: ServerTerms }, { accountId, plan }: Reaching): boolean =>
   mayReach(terms, { accountId, plan: plan === unlimited ? undefined : plan.name });
 
@@ -16,7 +16,7 @@ export const isReachable = ({ terms }: { readonly terms: ServerTerms }, { accoun
 export class Audiences<Server extends { readonly terms: ServerTerms }> {
   readonly #servers: readonly Server[];
   readonly #restricted: readonly Server[];
-  /** By caller, and by which of the restricted servers they may reach: callers who reach the same share one array. */
+  /** By caller, and by the restricted servers that they may reach; callers who may reach the same servers share one array. */
   readonly #byCaller = new WeakMap<Reaching, readonly Server[]>();
   readonly #bySet = new Map<string, readonly Server[]>();
 
@@ -25,7 +25,7 @@ export class Audiences<Server extends { readonly terms: ServerTerms }> {
     this.#restricted = servers.filter(({ terms: { plans, accounts } }) => plans !== null || accounts !== null);
   }
 
-  /** All servers, as the very array that was given, where none is out of the caller's reach. */
+  /** The given array itself if the caller may reach all servers. */
   of(caller: Reaching): readonly Server[] {
     if (this.#restricted.length === 0) return this.#servers;
     let found = this.#byCaller.get(caller);

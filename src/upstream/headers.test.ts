@@ -62,7 +62,7 @@ test('a body is forwarded under the type that the gate read it as, never the cal
   expect(upstreamHeaders(sent, via, [], 'application/json')).toEqual(['via', via, 'content-type', 'application/json']);
 });
 
-test('the gate’s own header replaces the caller’s, and lengths are set anew', () => {
+test('the gate’s own header replaces the caller’s, and lengths are recomputed', () => {
   const own = ['user-agent', 'the gate'];
   expect(upstreamHeaders({ 'user-agent': 'caller', via: '1.1 x' }, via, own)).toEqual([
     'via',

@@ -1,5 +1,5 @@
-// The keys with which authorization servers sign access tokens: found by their metadata when they are first needed, kept for an hour, and
-// read again when a token names a key that is not among them. Answers are bounded in size and time.
+// The keys with which authorization servers sign access tokens: found by their metadata when they are first needed, kept for an
+// hour, and read again when a token names a key that is not among them. Answers are bounded in size and time.
 import type { FlattenedJWSInput, JWSHeaderParameters } from 'jose';
 import { readWhole } from '../../upstream/bounded-answer.ts';
 
@@ -69,7 +69,10 @@ async function readKeys(issuer: string): Promise<FindKey> {
   return createLocalJWKSet(jwks as unknown as Parameters<typeof createLocalJWKSet>[0]);
 }
 
-/** RFC 8414 §3.1, and OpenID Connect Discovery §4 for those that have only that. The issuer must be the very one (RFC 8414 §3.3). */
+/**
+ * RFC 8414 §3.1, and OpenID Connect Discovery §4 for those that have only that. The issuer must be the very one (RFC 8414
+ * §3.3).
+ */
 async function readMetadata(issuer: string): Promise<Readonly<Record<string, unknown>>> {
   const { origin, pathname } = new URL(issuer);
   const path = pathname.replace(/\/$/, '');
@@ -102,7 +105,7 @@ async function* piecesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Buffe
   for await (const piece of body) yield Buffer.from(piece);
 }
 
-/** Keys that came unencrypted would be anybody's; only this machine is asked so, for development. */
+/** Keys from an unencrypted connection cannot be trusted, so plain HTTP is only allowed on this machine, for development. */
 function isFetchable(address: string): boolean {
   const url = URL.parse(address);
   return (

@@ -54,8 +54,8 @@ export function requestOf(
 }
 
 /**
- * The server gets its own id of the session. Without one, nothing may be resumed: the events of a server without sessions could be those
- * of another caller.
+ * The server gets its own id of the session. Without one, nothing may be resumed: the events of a server without sessions could
+ * be those of another caller.
  */
 function addSession(lines: string[], session: McpSession | undefined): void {
   if (session) lines.push('mcp-session-id', session.id);
@@ -128,7 +128,7 @@ const nominatedBy = (connection: string | undefined): ReadonlySet<string> =>
     ? none
     : new Set(connection.split(',').map((name) => name.trim().toLowerCase()));
 
-/** A proxy that is trusted says how its caller came; nobody else does. */
+/** Only a trusted proxy may state the protocol of its caller. */
 function schemeOf({ socket, headers }: IncomingMessage, proxies: AddressBlocks): 'http' | 'https' {
   if ((socket as Partial<TLSSocket>).encrypted === true) return 'https';
   const isSaid = headers['x-forwarded-proto'] === 'https' && proxies.contains(plainAddress(socket.remoteAddress ?? ''));

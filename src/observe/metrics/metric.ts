@@ -1,4 +1,4 @@
-// Metrics in memory: counters, histograms, and gauges that are read when somebody asks. A counter or histogram exists
+// Metrics in memory: counters, histograms, and gauges that are read on request. A counter or histogram exists
 // once for each combination of label values; their number is bounded, whatever the values are, so that no caller can
 // fill the memory or the monitoring system. text.ts writes them out.
 
@@ -25,7 +25,7 @@ type Description = Pick<Metric, 'name' | 'help' | 'labels'>;
 /** A combination of label values beyond this many shares the last one, whose values are all `other`. */
 const mostCombinations = 2_000;
 
-/** Makes one of something for each combination of label values. */
+/** Creates an object for each combination of label values. */
 class ByLabels<Kept> {
   readonly #labels: readonly string[];
   readonly #make: () => Kept;
@@ -75,7 +75,7 @@ export class Counters implements Metric {
     this.#counters = new ByLabels(labels, () => new Counter());
   }
 
-  /** Keep the result where the same values come again; the look-up builds a key. */
+  /** Keep the result if the same values recur; the lookup builds a key. */
   of(...values: readonly string[]): Counter {
     return this.#counters.of(values);
   }
@@ -131,7 +131,7 @@ export class Histograms implements Metric {
     this.#histograms = new ByLabels(labels, () => new Histogram(bounds));
   }
 
-  /** Keep the result where the same values come again; the look-up builds a key. */
+  /** Keep the result if the same values recur; the lookup builds a key. */
   of(...values: readonly string[]): Histogram {
     return this.#histograms.of(values);
   }
@@ -141,10 +141,10 @@ export class Histograms implements Metric {
   }
 }
 
-/** What a gauge says now: a figure for each combination of label values. */
+/** The current values of a gauge, one for each combination of label values. */
 export type Readings = Iterable<readonly [values: readonly string[], figure: number]>;
 
-/** A figure that is read when somebody asks. With the type `counter`, one that something else counts. */
+/** A figure that is read on request. With the type `counter`, it is counted elsewhere. */
 export class Gauge implements Metric {
   readonly type: 'gauge' | 'counter';
   readonly name: string;

@@ -22,7 +22,7 @@ test('an end is returned before the interrupted row of a later begin, so that th
   expect([...recovered(lines)].map(({ outcome }) => outcome)).toEqual(['completed', 'interrupted']);
 });
 
-test('an exchange that began anew with a fallback is recovered with the model that it had last', () => {
+test('an exchange that was restarted with a fallback is recovered with the model that it had last', () => {
   const lines = [`B${row('a', { model: 'm', fallbackFor: null })}`, 'P{"id":"a","model":"n","fallbackFor":"m"}'];
   expect([...recovered(lines)]).toMatchObject([{ id: 'a', model: 'n', fallbackFor: 'm' }]);
   expect([...recovered([...lines, `B${row('a', { model: 'n', fallbackFor: 'm' })}`])]).toMatchObject([{ model: 'n' }]);

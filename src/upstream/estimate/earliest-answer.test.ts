@@ -123,7 +123,7 @@ describe('hard rules', () => {
     expect(names(open().ready(servers, want('m'), 0))).toEqual(['idle', 'busy']);
   });
 
-  test('a server that lists another model, or none any more, is found anew', () => {
+  test('a server that lists another model, or none any more, is found again', () => {
     const choice = open();
     const servers = [new Seen('a', { m: 4 }), new Seen('b', { m: 4 })];
     fallTo(servers[0]!, 3);

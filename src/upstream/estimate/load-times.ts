@@ -1,5 +1,5 @@
 // How long servers take to load models: one figure for the choice of a server, for those who wait for a load, and for how long a
-// load is waited for. It is noted by whoever sees a load: the gateway's own request, or a call that caused one.
+// load is waited for. Every observed load is recorded: by the gateway's own request, or by a call that caused one.
 import { Average, type Plausible } from './average.ts';
 import { factor, learnedOr } from './figures.ts';
 

@@ -5,7 +5,7 @@ const firstRows = 16;
 
 export class Rows {
   readonly width: number;
-  /** Replaced when it grows: read it anew for each decision. */
+  /** Replaced when it grows, so read it again for each decision. */
   figures: Float64Array;
   readonly #free: number[] = [];
   #end = 0;

@@ -14,7 +14,7 @@ export interface Having<Server extends Ranked> {
   readonly others: readonly Server[];
 }
 
-/** Callers may ask for models that nobody has; those are not kept. */
+/** Models that no server has are not kept, because callers can request any name. */
 const mostModels = 2_000;
 
 export class ServersByModel<Server extends Ranked> {

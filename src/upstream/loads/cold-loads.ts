@@ -1,6 +1,6 @@
-// The guard in front of models that are not in memory. Of the calls that want one on a server, none loads it: the gateway has it
-// loaded once, by a request of its own, and the calls wait for that. So a caller who hangs up takes the load from nobody, and a
-// server never works on two loads for the gateway.
+// Loads models that are not in memory. Calls never load a model themselves: the gateway has it loaded once, with its own
+// request, and the calls wait for that. A caller who disconnects therefore does not stop the load for others, and a server
+// never works on two loads for the gateway.
 import { parseModelName } from '../../domain/model-name.ts';
 import type { LoadTimes } from '../estimate/load-times.ts';
 import type { Fields } from '../kind.ts';

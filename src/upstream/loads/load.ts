@@ -41,7 +41,7 @@ export class Load {
     this.#end(end);
   }
 
-  /** How long it will still take; undefined if nobody knows, or if it takes longer than expected. */
+  /** The remaining time; undefined if it is unknown, or if the load takes longer than expected. */
   leftMs(): number | undefined {
     if (this.expectedMs === undefined) return undefined;
     const left = this.expectedMs - performance.now();

@@ -1,6 +1,6 @@
-// Sessions of MCP servers (2025-11-25 and before). A caller gets the id of its session with a proof before it, made for the key that
-// opened it, so an id is of no use to anybody else, and the gate need not remember any. The id also says which of several servers has
-// the session.
+// Sessions of MCP servers (2025-11-25 and before). A caller gets the id of its session with a proof before it, made for the key
+// that opened it, so an id is useless to others, and the gateway does not need to store it. The id also says which of several
+// servers has the session.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { ServiceServer } from '../../../upstream/service-server.ts';
 

@@ -1,5 +1,6 @@
-// Answers with lists of tools, as far as their caller may use the tools: as JSON, which is held whole, or as events, each of which goes on
-// when it is complete. Such an answer depends on the key, so no cache may share it. What is no list passes as it is.
+// Answers with lists of tools, as far as their caller may use the tools: as JSON, which is held whole, or as events, each of
+// which goes on when it is complete. Such an answer depends on the key, so no cache may share it. What is no list passes as it
+// is.
 import { GatewayError } from '../../../domain/error.ts';
 import { Pieces } from '../../payload/chunk-buffer.ts';
 
@@ -92,7 +93,7 @@ export class ListEvents implements ToolFilter {
     return Buffer.from(shown + this.#event(text.slice(at)));
   }
 
-  /** Only an event with a list is written anew; its comments and its other fields stay. */
+  /** Only an event with a list is rewritten; its comments and other fields stay. */
   #event(text: string): string {
     const lines = text.split(/\r\n|\n|\r/);
     const data = lines.filter(isData).map((line) => line.slice(5).replace(/^ /, ''));

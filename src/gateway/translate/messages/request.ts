@@ -65,7 +65,7 @@ function endWithoutEffect(given: RequestFields): void {
   const metadata = given.fields('metadata');
   metadata?.ignore('user_id');
   metadata?.end();
-  // Neither asks for more than what everybody gets.
+  // Neither requests more than the default.
   given.oneOf('service_tier', ['auto', 'standard_only']);
   given.oneOf('speed', ['standard']);
   endContextManagement(given);

@@ -1,4 +1,4 @@
-// /api/show and /api/version for a server of another kind: what its list says of the model, and nothing that nobody has said.
+// /api/show and /api/version for a server of another kind: only what its list reports about the model.
 
 import { ModelNotFound } from '../../model-access.ts';
 import { type Outline, scanObject } from '../../payload/strict-json.ts';

@@ -12,7 +12,7 @@ export async function sayUnlimited(db: Kysely<unknown>): Promise<void> {
   );
   // Operators who became members or auditors had kept "no plan"; accounts without the role get limits.
   await sql`update accounts set plan = 'default' where plan is null and unlimited = 0`.execute(db);
-  // Looking up one account's events must not read everybody's.
+  // Looking up the events of one account must not read those of all accounts.
   await db.schema.createIndex('audit_events_by_subject').on('audit_events').columns(['subject', 'id']).execute();
 }
 

@@ -73,7 +73,7 @@ export const llamaServer: UpstreamKind = {
       'speculative.n_min',
       'speculative.p_min',
       'ignore_eos',
-      // It lets anybody who knows the id of an answer steer it.
+      // It lets anyone who knows the id of an answer control it.
       'reasoning_control',
     ],
   },

@@ -23,7 +23,7 @@ export const llamaLoads: ModelLoads = {
     });
     const bytes = await readWhole(answer.body, mostAnswerBytes);
     if (answer.statusCode >= 500) throw new LoadFailed(answer.statusCode, bytes);
-    // 400: it loads already, for somebody else. Any other refusal says that it cannot be asked.
+    // 400: another client already has it loaded. Any other refusal means that it does not support loading.
     if (answer.statusCode !== 200 && answer.statusCode !== 400) return false;
     for (;;) {
       const status = await statusOf(server, model, signal);

@@ -11,7 +11,7 @@ const keepAlive = '5m';
 const mostAnswerBytes = 64 * 1024;
 /** /api/generate refuses to load a model that only embeds. */
 const embeddings = new Set(['/api/embed', '/api/embeddings', '/v1/embeddings']);
-/** Ollama loads a model anew for a call that has other values than the ones it was loaded with. */
+/** Ollama reloads a model for a call whose values differ from those it was loaded with. */
 const loadedWith = ['num_ctx', ...reloadOptions];
 
 export const ollamaLoads: ModelLoads = {
