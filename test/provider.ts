@@ -74,7 +74,7 @@ export async function startProvider(): Promise<Provider> {
         server.close(() => resolve());
       }),
   };
-  /** Core §3.1.2.1: asks anew when it must, and returns auth_time when requested. */
+  /** Core §3.1.2.1: asks again when it must, and returns auth_time when requested. */
   const authenticatedAt = (query: URLSearchParams): number | undefined => {
     const now = Math.floor(Date.now() / 1000);
     const [at, most] = [provider.signedInAt ?? now, query.get('max_age')];

@@ -226,7 +226,7 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
     open: boolean;
   }
 
-  /** The store beside a model of it, which keeps every call and adds up anew. */
+  /** The store beside a model of it, which keeps every call and adds up again. */
   async function compare(
     list: readonly Step[],
     terms: Partial<Terms>,

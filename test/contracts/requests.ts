@@ -188,7 +188,7 @@ export function requestsContract(name: string, create: () => Promise<Database>):
       return (await store.latency({ step, from, before, ...extra }))[by];
     };
     test(
-      'counts a row once in every step, whoever writes it and however often',
+      'counts a row once in every step, whichever process writes it and however often',
       withStores(async (mine, other) => {
         const rows = manyRows(300);
         await mine.appendUsage(rows.slice(0, 200));

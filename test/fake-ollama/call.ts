@@ -67,7 +67,7 @@ export function familyOf(path: string): Family {
 }
 
 /**
- * An error of the handler behind the middleware: /v1 spells it anew, on top of the headers that the handler had set.
+ * An error of the handler behind the middleware: /v1 rewrites it, on top of the headers that the handler had set.
  */
 export function fail(call: Call, status: number, message: string): Promise<void> {
   const family = familyOf(call.path);

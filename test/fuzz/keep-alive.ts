@@ -1,5 +1,5 @@
 // How long Ollama keeps a model loaded for a `keep_alive`, written from its api.Duration and from Go's time package: a
-// number of seconds or a duration in words; a negative one means for ever.
+// number of seconds or a duration in words; a negative one means forever.
 
 const unitNs: Record<string, number> = {
   ns: 1,
@@ -12,7 +12,7 @@ const unitNs: Record<string, number> = {
   h: 3.6e12,
 };
 
-/** Infinity: for ever. Undefined: Ollama's default, or a value that it refuses. */
+/** Infinity: forever. Undefined: Ollama's default, or a value that it refuses. */
 export function keepAliveSeconds(value: unknown): number | undefined {
   if (typeof value === 'number') return value < 0 ? Infinity : Math.trunc(value * 1e9) / 1e9;
   if (typeof value !== 'string') return undefined;

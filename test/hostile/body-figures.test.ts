@@ -56,7 +56,7 @@ test.each(['"-0.1ns"', '"-0.9ns"', '1e11', '"0.0000000001s"'])(
 );
 
 test.each(['-1e-7', '-1e-300', '-0.0000001', '"-1ns"', '"-0.000001ms"', '"-0.9ns0.2ns"'])(
-  'keep_alive %s, which Go reads as "for ever", does not pin a model',
+  'keep_alive %s, which Go reads as "forever", does not pin a model',
   async (figure) => {
     const { secret } = await gate.member({ maxKeepAliveSeconds: 600 });
     const got = await sent(

@@ -54,7 +54,7 @@ function goInt(value: unknown): number | undefined {
 
 const unitSeconds: Record<string, number> = { ns: 1e-9, us: 1e-6, µs: 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600 };
 
-/** Seconds, as Ollama's Duration reads them: below zero means for ever. */
+/** Seconds, as Ollama's Duration reads them: below zero means forever. */
 function goKeepAlive(value: unknown): number | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'number') return value < 0 ? Infinity : value;

@@ -87,7 +87,7 @@ test.each(wrongs)('usage still counts, and the ledger has the right date, after 
   expect((await post(`${gate.url}/api/generate`, late.secret, whole)).status).toBe(429);
 });
 
-test('a session opened under a clock ahead does not stay fresh for ever, and ends', async () => {
+test('a session opened under a clock ahead does not stay fresh forever, and ends', async () => {
   setClock(Date.now() + 10 * yearMs);
   gate = await openGate(fake.url);
   const early = await operatorOf(gate);

@@ -80,6 +80,26 @@ test('comments, texts and test names use “they” for people', () => {
   ).toEqual([]);
 });
 
+/** Words of translated or archaic English, and where each is a name in code, a quotation or a fixture. */
+const forbidden: readonly (readonly [word: RegExp, allowed: RegExp])[] = [
+  [/\bwhoever\b/i, /^bench\/(?:upstream|measure)\.ts/],
+  [/\banew\b/i, /\banew[,:)]|\(anew\b|const anew|\? anew|`anew`|\banew\.ts|-anew'|anew [?}]/],
+  [/\bthis once\b/i, /^$/],
+  [/\be-mails?\b/i, /glossary\.ja\.md/],
+  [/\bfor ever\b/i, /^$/],
+  [/\bletters? (?:is|are) (?:sent|delivered|on)\b|\bin (?:that|a) letter\b/i, /^$/],
+  [/\b(?:hands?|handed) on\b/i, /^$/],
+];
+
+test('texts, comments and documents avoid words that read as translated', () => {
+  const names = globSync(
+    ['{src,portal/src,test,bench,scripts}/**/*.{ts,tsx,mjs,sh}', 'docs/**/*.md', '*.md', 'bench/README.md'],
+    { cwd: root, exclude: ['**/node_modules/**', 'bench/work/**', 'test/house/**'] },
+  );
+  for (const [word, allowed] of forbidden)
+    expect(linesThat(word, names).filter((line) => !allowed.test(line))).toEqual([]);
+});
+
 test('the documents name only existing npm scripts and files', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   for (const name of [...readmes, 'CONTRIBUTING.md', 'SECURITY.md', ...globSync('docs/**/*.md', { cwd: root })]) {

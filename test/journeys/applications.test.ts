@@ -212,7 +212,7 @@ test.each([
   'a@b..org',
   '@b.org',
   'a@-b.org',
-])('A9: %j is not an e-mail address', async (email) => {
+])('A9: %j is not an email address', async (email) => {
   await mode('open');
   expect((await apply({ email })).status).toBe(400);
 });

@@ -34,7 +34,7 @@ function left(response: Response, label: string): number {
 
 const count = <T>(values: readonly T[], value: T): number => values.filter((each) => each === value).length;
 
-/** Repeats it when a clock minute began meanwhile, because a limit per minute then starts anew. */
+/** Repeats it when a clock minute began meanwhile, because a limit per minute then resets. */
 async function withinOneMinute(use: () => Promise<void>): Promise<void> {
   const minute = (): number => Math.floor(Date.now() / 60_000);
   const before = minute();

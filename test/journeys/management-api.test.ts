@@ -258,7 +258,7 @@ test('applications, invitations and registration answer in their shapes', async 
   await call('POST', `/applications/${first.id as string}/approve`, { body: {} });
   const turnedDown = `/applications/${second.id as string}`;
   await call('POST', `${turnedDown}/reject`, { body: { decision: 'no' } });
-  // A slip is taken back, once; what was decided anew stands.
+  // A slip is taken back, once; a new decision stands.
   expect((await call('POST', `${turnedDown}/reconsider`, { body: {} })).body).toMatchObject({
     status: 'pending',
     decision: null,

@@ -203,7 +203,7 @@ test('backup codes can be copied and kept, and other sessions ended at once', as
   expect((await other.get('/session')).body.person).toBeNull();
   expect((await member.get('/session')).body.person).not.toBeNull();
   await reader.page.getByLabel('Your password *').fill(goodPassword);
-  await reader.press('Set it up');
+  await reader.press('Set up');
   await reader.press('Copy the codes');
   const codes = (await reader.page.evaluate<string>('navigator.clipboard.readText()')).split('\n');
   expect(codes).toHaveLength(10);

@@ -517,7 +517,7 @@ describe('a member', () => {
     await first.press('Rename Reading room');
     await first.page.getByRole('dialog').getByLabel('Name').fill('図書館のノート');
     await first.page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
-    await first.sees('The passkey is renamed.');
+    await first.sees('Passkey renamed.');
     await first.sees('図書館のノート');
     await first.page.getByRole('button', { name: /Signed in as/ }).click();
     await first.page.getByRole('menuitem', { name: 'Sign out' }).click();
@@ -548,7 +548,7 @@ describe('a member', () => {
     const reader = await readerOf(await memberOf(gate, mail));
     await reader.open('/portal/me');
     await reader.page.getByLabel('Your password *').fill(goodPassword);
-    await reader.press('Set it up');
+    await reader.press('Set up');
     const address = await reader.page.getByRole('link', { name: 'Open in the app' }).getAttribute('href');
     const secret = new URL(address ?? '').searchParams.get('secret') ?? '';
     await reader.page.getByRole('button', { name: 'Copy: Key for your authenticator app' }).click();
@@ -559,8 +559,8 @@ describe('a member', () => {
     expect(dark).toEqual(expected.flatMap((row, y) => row.flatMap((is, x) => (is ? [`M${x} ${y}`] : []))));
     await reader.isSound();
     const [backup = '', another = ''] = await reader.page.locator('code', { hasText: /^\w+-\w+$/ }).allInnerTexts();
-    await reader.fill('Six digits that it shows *', totp(secret));
-    await reader.press('Switch it on');
+    await reader.fill('Six-digit code *', totp(secret));
+    await reader.press('Turn on');
     await reader.sees('The second step is on.');
     const enter = async (): Promise<void> => {
       await reader.page.getByRole('button', { name: /Signed in as/ }).click();
@@ -586,11 +586,11 @@ describe('a member', () => {
     await reader.sees(/^Hello, /);
     // Changes as sensitive as a sign-in ask for a code again.
     await reader.open('/portal/me');
-    const form = reader.page.locator('form', { has: reader.page.getByRole('button', { name: 'Switch it off' }) });
+    const form = reader.page.locator('form', { has: reader.page.getByRole('button', { name: 'Turn off' }) });
     const end = async (code: string): Promise<void> => {
       await form.getByLabel('Your password *').fill(goodPassword);
       await form.getByLabel(/or a backup code/).fill(code);
-      await form.getByRole('button', { name: 'Switch it off' }).click();
+      await form.getByRole('button', { name: 'Turn off' }).click();
     };
     await reader.press('New backup codes');
     await reader.page.getByRole('dialog').getByRole('button', { name: 'New backup codes' }).click();

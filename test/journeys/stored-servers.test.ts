@@ -339,7 +339,7 @@ describe('a secret', () => {
     expect(JSON.parse((await reseal()).out)).toEqual({ resealed: ['second'], kept: [] });
     expect(await sealedOf()).not.toBe(before);
     await eventually(async () => expect(await shown(body.id)).toMatchObject({ version: 2, state: 'up' }));
-    // Once the gateway has read the row that was sealed anew.
+    // Once the gateway has read the row that was encrypted again.
     writeFileSync(keyFile(), next);
     await eventually(async () => {
       gate.reload();
