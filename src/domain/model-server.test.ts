@@ -17,11 +17,11 @@ test('every spelling of a server’s address becomes one text', () => {
 
 test('an impossible address of a model server is refused in one sentence', () => {
   for (const text of ['', 'box:8000', 'ftp://box', 'file:///etc/passwd', 'http://', 'unix:/run/x'])
-    expect(() => readServerAddress(text)).toThrow(/begins with http/);
+    expect(() => readServerAddress(text)).toThrow(/starts with http/);
   for (const text of ['http://user@box', 'http://:pw@box', 'https://u:p@box/v1'])
-    expect(() => readServerAddress(text)).toThrow(/a user or a password/);
+    expect(() => readServerAddress(text)).toThrow(/a user or password/);
   for (const text of ['http://box/?key=1', 'http://box/#x', 'http://box?', 'http://box#'])
-    expect(() => readServerAddress(text)).toThrow(/ends with its path/);
+    expect(() => readServerAddress(text)).toThrow(/anything after its path/);
 });
 
 test('slots are read by canonical name, and a star stands for every other model', () => {

@@ -37,7 +37,7 @@ test.each(emails)(
 );
 
 test('an email without a language is English', () => {
-  expect(render({ to: 'x', language: null, about: emails[0]! }, 'Gate').text).toMatch(/^Somebody/);
+  expect(render({ to: 'x', language: null, about: emails[0]! }, 'Gate').text).toMatch(/^Someone/);
 });
 
 test('user input adds no link and no line to an email', () => {
