@@ -102,7 +102,7 @@ test('exit codes say what a command met, and docs/operating.md lists them', asyn
     sekisho(['plan', 'list'], { DATA_DIR: missing }),
   ]);
   expect(codes.map(({ code }) => code)).toEqual([0, 2, 3, 4, 5, 6, 5]);
-  expect(codes[6].err).toMatch(/^There is no database in .*\. Start the gateway once, .*\n$/);
+  expect(codes[6].err).toMatch(/^There is no database in .*\. Start the gateway once to create it, .*\n$/);
   expect(readdirSync(missing)).toEqual([]);
   for (const directory of [missing, damaged]) rmSync(directory, { recursive: true });
   const documented = readFileSync(join(root, 'docs/operating.md'), 'utf8');
