@@ -1,5 +1,5 @@
 // The figure that changes with every change of who may do what: one row, which triggers count up in the transaction of the change.
-// Concurrent changes wait for the row, so the figure has no gaps: whoever reads it sees every change up to it. A sequence would
+// Concurrent changes wait for the row, so the figure has no gaps: a reader sees every change up to it. A sequence would
 // not do, because 11 can be visible before 10.
 
 /** Tables whose changes nobody has to notice: the ledger, and what belongs to a single call, sign-in or gate. */
