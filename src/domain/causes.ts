@@ -56,11 +56,11 @@ export const causes = {
   file_unreadable: 'it cannot be read ({code})',
   file_large: 'it is too large for a certificate',
   authority_unreadable:
-    'it cannot be read; put back the authority.key that belongs to it, or remove {file} to have another authority made, which people have to trust anew',
+    'it cannot be read; put back the authority.key that belongs to it, or remove {file} to create a new authority, which people have to trust again',
   authority_keyless:
-    'its private key authority.key is missing; put back the authority.key that belongs to it, or remove {file} to have another authority made, which people have to trust anew',
+    'its private key authority.key is missing; put back the authority.key that belongs to it, or remove {file} to create a new authority, which people have to trust again',
   authority_other_key:
-    'authority.key is not its private key; put back the authority.key that belongs to it, or remove {file} to have another authority made, which people have to trust anew',
+    'authority.key is not its private key; put back the authority.key that belongs to it, or remove {file} to create a new authority, which people have to trust again',
   no_container: 'it is no PKCS#12 container',
   container_here: 'PKCS#12 containers cannot be read here',
   container_part: 'a certificate or key in it cannot be read',
