@@ -5,7 +5,7 @@ import type { KeyStore } from './keys.ts';
 export interface LedgerWriter extends Pick<KeyStore, 'touchKeys'> {
   /**
    * Adds the records that are missing, and only those to the sums, all or none. `lines`: ends of exchanges as the journal holds
-   * them. Resolves when they are committed: whoever reads then sees them.
+   * them. Resolves when they are committed, so that later reads see them.
    */
   appendLines(lines: readonly string[]): Promise<void>;
 }
