@@ -13,7 +13,7 @@ import { cpuUs, freePort, loadCore, moveTo, pinSelf, residentBytes, start, stopA
 
 const usage = `node bench/tail.ts [--against DIR,…] [--rounds <n>] [--slices <n>] [--calls <n>] [--rate <n>] [--warm-up <n>] [--cores <list>]
   --against  other checkouts, which have their packages installed, measured in turn with this one
-  --rounds   how often all gates are started anew; default 3
+  --rounds   how often all gates are restarted; default 3
   --slices   measurements of each gate in a round, alone and beside others; default 10
   --calls    calls of the caller in a slice; default 4000
   --rate     calls of the others in a second, over 16 connections; default 1000
