@@ -11,7 +11,7 @@ import { askGate, Unhealthy } from './commands/health.ts';
 import { programOf } from './commands/program.ts';
 import { Refusal } from './domain/refusal.ts';
 import { ConfigErrors, loadConfig } from './settings/config.ts';
-import { openStore } from './store/open-store.ts';
+import { moveStore, openStore } from './store/open-store.ts';
 import { readServerStates } from './store/server-states.ts';
 import { databaseIn } from './store/sqlite/open.ts';
 import { StoreUnusable } from './store/unusable.ts';
@@ -44,6 +44,7 @@ const program = programOf({
   kindNames: async () => (await import('./upstream/kinds.ts')).kinds.map(({ name }) => name),
   askGate,
   callGate: gateCaller(process.env),
+  moveStore,
   environment: process.env,
 });
 

@@ -16,6 +16,7 @@ import { type AskGate, healthCommand } from './health.ts';
 import { keyCommand } from './key.ts';
 import { latencyCommand } from './latency.ts';
 import { maintenanceCommand } from './maintenance.ts';
+import { type MoveStore, migrateCommand } from './migrate.ts';
 import { modelCommand } from './model.ts';
 import { planCommand } from './plan.ts';
 import { requestCommand } from './request.ts';
@@ -33,11 +34,20 @@ export interface ProgramParts {
   readonly kindNames: () => Promise<readonly string[]>;
   readonly askGate: AskGate;
   readonly callGate: CallGate;
+  readonly moveStore: MoveStore;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
 /** Faults of usage are thrown as CommanderError, after one line on standard error. */
-export function programOf({ withContext, serve, kindNames, askGate, callGate, environment }: ProgramParts): Command {
+export function programOf({
+  withContext,
+  serve,
+  kindNames,
+  askGate,
+  callGate,
+  moveStore,
+  environment,
+}: ProgramParts): Command {
   const program = new Command('sekisho')
     .description('A gateway for Ollama and other model servers.')
     .version(version, '-V, --version', 'print the version')
@@ -63,6 +73,7 @@ export function programOf({ withContext, serve, kindNames, askGate, callGate, en
   maintenanceCommand(program, withContext);
   announcementCommand(program, withContext);
   auditCommand(program, withContext);
+  migrateCommand(program, environment, moveStore);
   completionCommand(program);
   addExamples(program);
   return program;

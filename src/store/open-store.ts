@@ -1,7 +1,13 @@
 // Opens the store that the settings name: SQLite in the data directory, or a PostgreSQL database. The client of PostgreSQL is
 // loaded only for one.
+import { openDirectory } from './data-directory.ts';
+import { type MovedTable, moveRows } from './move.ts';
+import type { RawRows } from './ports/raw-rows.ts';
 import type { Store } from './ports/store.ts';
-import { openSqlite } from './sqlite/open.ts';
+import { isHeld } from './sqlite/directory-lock.ts';
+import { databaseIn, openSqlite } from './sqlite/open.ts';
+import { sqliteRows } from './sqlite/raw-rows.ts';
+import { StoreUnusable } from './unusable.ts';
 
 export interface StorePlace {
   readonly dataDir: string;
@@ -18,10 +24,59 @@ export interface Host {
   readonly id: string;
 }
 
+/** Adding up the rows of a large ledger takes minutes. */
+const movingAnswerMs = 3_600_000;
+
 /** @throws StoreUnusable. */
 export async function openStore(place: StorePlace, host?: Host): Promise<Store> {
   const { dataDir, databaseUrl, databaseConnections } = place;
   if (databaseUrl === '') return openSqlite(dataDir, host?.patienceMs, host !== undefined);
   const { openPostgres } = await import('./postgres/open.ts');
   return openPostgres({ url: databaseUrl, connections: databaseConnections }, host?.id);
+}
+
+/**
+ * Moves everything from the store of the settings to another database; returns what to set so that the gate uses that one.
+ * `address`: `postgres://…`, or `sqlite:` and a data directory. No gate may use either.
+ * @throws StoreUnusable.
+ */
+export async function moveStore(
+  place: StorePlace,
+  address: string,
+  tell: (moved: MovedTable) => void,
+): Promise<string> {
+  const directory = /^sqlite:(.+)$/.exec(address)?.[1];
+  if ((directory === undefined) === (place.databaseUrl !== ''))
+    throw new StoreUnusable(
+      place.databaseUrl === ''
+        ? 'The data is in a file. Give the address of a PostgreSQL database: postgres://user:password@host/database'
+        : 'The data is in PostgreSQL. Give a data directory for the file: sqlite:./data',
+    );
+  const { postgresRows } = await import('./postgres/raw-rows.ts');
+  const postgres = await postgresRows({
+    url: directory === undefined ? address : place.databaseUrl,
+    connections: 2,
+    answerMs: movingAnswerMs,
+  });
+  try {
+    const sqlite = await fileRows(directory ?? place.dataDir, directory === undefined);
+    try {
+      await (directory === undefined
+        ? moveRows(sqlite, postgres, sqlite, tell)
+        : moveRows(postgres, sqlite, sqlite, tell));
+    } finally {
+      await sqlite.close();
+    }
+  } finally {
+    await postgres.close();
+  }
+  return directory === undefined ? `DATABASE_URL=${address}` : `DATA_DIR=${directory}`;
+}
+
+/** Brings the file to this version's tables first. */
+async function fileRows(dataDir: string, readonly: boolean): Promise<RawRows> {
+  if (isHeld(openDirectory(dataDir)))
+    throw new StoreUnusable(`A gate uses ${dataDir}. Stop it first; its journal is then in the database, too.`);
+  await (await openSqlite(dataDir)).close();
+  return sqliteRows(databaseIn(dataDir), readonly);
 }

@@ -33,6 +33,7 @@ const program = programOf({
   kindNames: () => Promise.resolve([]),
   askGate: () => Promise.resolve({ status: 200, text: '{}' }),
   callGate: () => saysNothing(),
+  moveStore: () => Promise.resolve(''),
   environment: {},
 });
 const leaves = leavesOf(program);
@@ -66,6 +67,7 @@ describe('help', () => {
         kindNames: () => Promise.resolve([]),
         askGate: () => Promise.resolve({ status: 200, text: '{}' }),
         callGate: () => saysNothing(),
+        moveStore: () => Promise.resolve(''),
         environment: {},
       })
         .configureOutput({ writeErr: () => undefined })

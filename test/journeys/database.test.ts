@@ -1,5 +1,6 @@
 // A gate on PostgreSQL: the same as on its own file, and what happens when the server goes away and comes back.
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { moveStore } from '../../src/store/open-store.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
 import { type PostgresServer, startPostgres } from '../postgres.ts';
@@ -74,4 +75,47 @@ test('commands work on the same database, and say when it cannot be used', async
   expect([missing.code, missing.err]).toEqual([5, expect.stringContaining('does not exist. Create it: createdb')]);
   const away = await sekisho(['key', 'list'], { DATABASE_URL: 'postgres://sekisho@127.0.0.1:9/away' });
   expect([away.code, away.err]).toEqual([5, expect.stringContaining('PostgreSQL cannot be reached')]);
+});
+
+test('an installation moves to PostgreSQL and back with every row, and goes on where a move was interrupted', async () => {
+  const DATA_DIR = temporaryDirectory();
+  const before = await spawnGate({ DATA_DIR, UPSTREAM: ollama.url });
+  const { secret } = await before.key();
+  for (let calls = 0; calls < 3; calls++) expect((await send(before.url, secret)).status).toBe(200);
+  const rows = await before.ledger(3);
+  const DATABASE_URL = await server.database();
+  const held = await sekisho(['migrate', '--to', DATABASE_URL], { DATA_DIR });
+  expect([held.code, held.err]).toEqual([5, expect.stringContaining('A gate uses')]);
+  before.process.kill('SIGTERM');
+  expect(await before.ended).toBe(0);
+
+  // The first attempt ends in the middle of the ledger's tables.
+  const place = { dataDir: DATA_DIR, databaseUrl: '', databaseConnections: 2 };
+  await expect(
+    moveStore(place, DATABASE_URL, ({ table }) => {
+      if (table === 'usage') throw new Error('interrupted');
+    }),
+  ).rejects.toThrow('interrupted');
+  await expect(openGate(ollama.url, { DATABASE_URL })).rejects.toThrow(/the move is not finished/);
+  const moved = await sekisho(['migrate', '--json', '--to', DATABASE_URL], { DATA_DIR });
+  expect(moved.code).toBe(0);
+  const again = await sekisho(['migrate', '--to', DATABASE_URL], { DATA_DIR });
+  expect([again.code, again.err]).toEqual([5, expect.stringContaining('already has rows of its own')]);
+
+  const after = await spawnGate({ DATA_DIR, DATABASE_URL, UPSTREAM: ollama.url });
+  expect((await send(after.url, secret)).status).toBe(200);
+  const four = await after.ledger(4);
+  expect(four.slice(0, 3)).toEqual(rows);
+  after.process.kill('SIGTERM');
+  expect(await after.ended).toBe(0);
+
+  const back = temporaryDirectory();
+  const returned = await sekisho(['migrate', '--to', `sqlite:${back}`], { DATA_DIR, DATABASE_URL });
+  expect([returned.code, returned.err]).toEqual([0, '']);
+  expect(returned.out).toContain(`DATA_DIR=${back}`);
+  const home = await spawnGate({ DATA_DIR: back, UPSTREAM: ollama.url });
+  expect((await send(home.url, secret)).status).toBe(200);
+  expect((await home.ledger(5)).slice(0, 4)).toEqual(four);
+  home.process.kill('SIGTERM');
+  expect(await home.ended).toBe(0);
 });

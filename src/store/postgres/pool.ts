@@ -8,10 +8,12 @@ import { translated } from './errors.ts';
 export interface PoolSettings {
   readonly url: string;
   readonly connections: number;
+  /** How long an answer may take; ten seconds if it is not given. */
+  readonly answerMs?: number;
 }
 
 /** Much longer than any report takes; a server that does not answer for so long is given up. */
-const answerMs = 10_000;
+const usualAnswerMs = 10_000;
 /** After a failure nobody waits for the server before this time is over, but is told at once that it is away. */
 const awayMs = 500;
 const connectMs = 5_000;
@@ -38,7 +40,7 @@ export class Pool {
   #awayUntil = 0;
   #away: unknown;
 
-  constructor({ url, connections }: PoolSettings) {
+  constructor({ url, connections, answerMs = usualAnswerMs }: PoolSettings) {
     this.#pool = new pg.Pool({
       connectionString: url,
       max: connections,

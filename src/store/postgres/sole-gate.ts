@@ -1,10 +1,29 @@
 // Keeps a database to one gate: each gate counts limits in its own memory, so two on one database would admit twice as much. The
 // gate holds a lease in the database and renews it; times are the database's, so no gate's clock matters.
+import { movingLease } from '../ports/raw-rows.ts';
 import { StoreBusy, StoreUnusable } from '../unusable.ts';
 import type { Pool } from './pool.ts';
 
 const lifeMs = 20_000;
 const renewMs = 5_000;
+
+/** The time of the database in Unix milliseconds. */
+const now = 'floor(extract(epoch from clock_timestamp()) * 1000)::bigint';
+
+/** @throws StoreUnusable while a gate uses the database. */
+export async function refuseRunningGate(pool: Pool): Promise<void> {
+  const { rows } = await pool.ask(`select 1 from leases where name = 'gate' and until > ${now}`, []);
+  if (rows.length > 0) throw new StoreUnusable('A gate uses this database. Stop it first.');
+}
+
+/** @throws StoreUnusable after a move that was not finished. */
+async function refuseHalf(pool: Pool): Promise<void> {
+  const { rows } = await pool.ask('select 1 from leases where name = $1', [movingLease]);
+  if (rows.length > 0)
+    throw new StoreUnusable(
+      'An installation was being moved into this database and the move is not finished. Run `sekisho migrate` again.',
+    );
+}
 
 export class SoleGate {
   readonly #pool: Pool;
@@ -23,6 +42,7 @@ export class SoleGate {
    * @throws StoreUnusable if another gate uses the database; StoreBusy while that is not certain.
    */
   static async open(pool: Pool, id: string): Promise<SoleGate> {
+    await refuseHalf(pool);
     const gate = new SoleGate(pool, id);
     const held = await gate.#take();
     if (held !== undefined) {
@@ -63,7 +83,6 @@ export class SoleGate {
 
   /** Takes or renews the lease; returns who has it instead, and whether they renewed it lately. */
   async #take(): Promise<{ readonly renewed: boolean } | undefined> {
-    const now = 'floor(extract(epoch from clock_timestamp()) * 1000)::bigint';
     const taken = await this.#pool.ask(
       `insert into leases (name, owner, until) values ('gate', $1, ${now} + ${lifeMs})
        on conflict (name) do update set owner = excluded.owner, until = excluded.until

@@ -1,0 +1,64 @@
+// Moves an installation from one database to another: every row of every table, in parts. A move that was interrupted goes on where
+// it stopped. The database that it comes from is only read.
+import type { RawRows, RawTable } from './ports/raw-rows.ts';
+import { StoreUnusable } from './unusable.ts';
+
+export interface MovedTable {
+  readonly table: string;
+  readonly rows: number;
+}
+
+const rowsPerPart = 2_000;
+
+/** Tables in which every database has rows from the beginning. */
+const givenRows = ['plans', 'rules', 'registration', 'maintenance'];
+
+/**
+ * `catalogue`: the one of the two that is SQLite, which says what tables there are.
+ * @throws StoreUnusable if the target holds something else, or afterwards not the same.
+ */
+export async function moveRows(
+  from: RawRows,
+  to: RawRows,
+  catalogue: RawRows,
+  tell: (moved: MovedTable) => void,
+): Promise<void> {
+  const tables = await catalogue.tables();
+  if (!(await to.isMarked())) {
+    for (const table of tables)
+      if (!givenRows.includes(table.name) && (await to.last(table)) !== undefined)
+        throw new StoreUnusable(
+          `The target already has rows of its own (${table.name}). Give an empty database; nothing was changed.`,
+        );
+    await to.mark(true);
+    await to.clear(givenRows);
+  }
+  for (const table of tables) tell({ table: table.name, rows: await moveTable(from, to, table) });
+  for (const table of tables) await compare(from, to, table);
+  await to.mark(false);
+}
+
+async function moveTable(from: RawRows, to: RawRows, table: RawTable): Promise<number> {
+  let count = 0;
+  for (let after = await to.last(table); ; ) {
+    const rows = await from.rows(table, after, rowsPerPart);
+    if (rows.length === 0) return count;
+    await to.add(table, rows);
+    count += rows.length;
+    after = rows.at(-1);
+  }
+}
+
+/** Sums of large figures are rounded, each in another order. */
+const roundingError = 1e-9;
+
+async function compare(from: RawRows, to: RawRows, table: RawTable): Promise<void> {
+  const [ours, theirs] = [await from.sums(table), await to.sums(table)];
+  for (const [column, sum] of Object.entries(ours)) {
+    const found = theirs[column] ?? 0;
+    if (Math.abs(found - sum) > Math.abs(sum) * roundingError)
+      throw new StoreUnusable(
+        `The table ${table.name} is not the same in both databases: ${column} adds up to ${sum} and ${found}. Empty the target and start again.`,
+      );
+  }
+}
