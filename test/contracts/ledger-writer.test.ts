@@ -22,7 +22,9 @@ async function openStore(): Promise<OpenWriter> {
   return { writer: store, store, hold: holding(dataDir), close: () => store.close() };
 }
 
-async function openThread(patienceMs = 0): Promise<OpenWriter & { readonly dataDir: string }> {
+async function openThread(
+  patienceMs = 0,
+): Promise<Omit<OpenWriter, 'hold'> & { readonly dataDir: string; readonly hold: () => () => void }> {
   const dataDir = temporaryDirectory();
   const store = await openSqlite(dataDir, patienceMs, true);
   return { writer: store, store, hold: holding(dataDir), close: () => store.close(), dataDir };

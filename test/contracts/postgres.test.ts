@@ -9,6 +9,7 @@ import { migrations } from '../../src/store/sqlite/migrations/list.ts';
 import { type PostgresServer, startPostgres } from '../postgres.ts';
 import { changesContract } from './changes.ts';
 import { decisionsContract } from './decisions.ts';
+import { ledgerWriterContract } from './ledger-writer.ts';
 import { namesContract } from './names.ts';
 import { noticesContract } from './notices.ts';
 import { peopleContract } from './people.ts';
@@ -56,6 +57,17 @@ namesContract('PostgreSQL', create);
 noticesContract('PostgreSQL', create);
 requestsContract('PostgreSQL', create);
 reportsContract('PostgreSQL', create);
+ledgerWriterContract('PostgreSQL', async () => {
+  const url = await server.database(made);
+  const store = await openPostgres({ url, connections: 4 });
+  const hold = async (): Promise<() => Promise<void>> => {
+    const other = new pg.Client(url);
+    await other.connect();
+    await other.query('begin; lock table usage, keys in exclusive mode');
+    return () => other.end();
+  };
+  return { writer: store, store, hold, close: () => store.close() };
+});
 
 async function asking<Row extends pg.QueryResultRow>(url: string, text: string): Promise<Row[]> {
   const client = new pg.Client(url);
