@@ -7,12 +7,18 @@ import process from 'node:process';
 const root = join(import.meta.dirname, '..');
 const stamp = join(root, 'portal/dist/.made-from');
 
-/** Everything that the build reads; types shared with the API leave nothing in the output. */
+const filesIn = (folder: string, isOne: (name: string) => boolean): string[] =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter(isOne)
+    .map((name) => join(folder, name));
+
+/** Everything that the build reads: the pages, the sentences that they share with the gateway, and the documents they link to. */
 const sources = [
   'package-lock.json',
-  ...readdirSync(join(root, 'portal'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => !name.startsWith('dist') && /\.\w+$/.test(name))
-    .map((name) => join('portal', name)),
+  'src/management/http/problem-codes.ts',
+  ...filesIn('src/domain', (name) => name.endsWith('.ts') && !name.endsWith('.test.ts')),
+  ...filesIn('docs', (name) => name.endsWith('.md')),
+  ...filesIn('portal', (name) => !name.startsWith('dist') && /\.\w+$/.test(name)),
 ].toSorted();
 const hash = createHash('sha256');
 for (const name of sources) hash.update(`${name}\n`).update(readFileSync(join(root, name)));

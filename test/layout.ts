@@ -3,15 +3,16 @@
 import type { Page } from 'playwright-core';
 
 /** Faults in words; none on a page that shows everything that is on it. */
-export const layoutFaults = (page: Page): Promise<string[]> => page.evaluate<string[]>(measure);
+export const layoutFaults = (page: Page, within = 'header, nav, main'): Promise<string[]> =>
+  page.evaluate<string[]>(`${measure}(${JSON.stringify(within)})`);
 
 /** Runs in the browser. */
-const measure = `(() => {
+const measure = `((within) => {
   const faults = new Set();
   const screen = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth > screen) faults.add('the page is wider than the screen');
   const meant = 'pre, [role=log], [aria-hidden=true], svg, .skip, thead:not(:has(button)), .mantine-VisuallyHidden-root';
-  for (const element of document.querySelectorAll('header *, nav *, main *')) {
+  for (const element of [...document.querySelectorAll(within)].flatMap((part) => [...part.querySelectorAll('*')])) {
     const area = element.getBoundingClientRect();
     const style = getComputedStyle(element);
     // The menu of a phone waits beside the screen.
@@ -35,4 +36,4 @@ const measure = `(() => {
     }
   }
   return [...faults];
-})()`;
+})`;

@@ -7,6 +7,7 @@ import {
   type CSSVariablesResolver,
   createTheme,
   MantineProvider,
+  Menu,
   mergeThemeOverrides,
   Notification,
 } from '@mantine/core';
@@ -36,6 +37,8 @@ const theme = createTheme({
   components: {
     Anchor: Anchor.extend({ defaultProps: { underline: 'always' } }),
     Badge: Badge.extend({ defaultProps: { tt: 'none', fw: 600 } }),
+    // An empty element that takes the focus is no item of a menu.
+    Menu: Menu.extend({ defaultProps: { withInitialFocusPlaceholder: false } }),
   },
   headings: { fontWeight: '650' },
   colors: {

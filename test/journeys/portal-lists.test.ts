@@ -168,6 +168,11 @@ test('charts have every hour, day and month, in the time zone that is chosen, an
   await boss.open('/portal/operate/usage');
   await boss.sees(/Times in (?:Etc\/)?UTC/);
   await boss.sees(/^\d{1,2} \w{3,4} 20\d\d, \d{2}:\d{2}:\d{2} UTC/);
+  // On paper the page is there, without what is only for pressing.
+  await boss.page.emulateMedia({ media: 'print' });
+  expect(await boss.page.getByRole('heading', { level: 1 }).isVisible()).toBe(true);
+  for (const part of ['header', 'nav', 'main button:not(th button)'])
+    expect([part, await boss.page.locator(part).locator('visible=true').count()]).toEqual([part, 0]);
   await boss.close();
 });
 

@@ -216,7 +216,12 @@ describe('an operator', () => {
   });
 
   test('previews a call, changes the plan, and the preview changes', async () => {
-    await operator.post('/plans', { name: `narrow-${++people}`, like: 'default', models: ['gemma3:*'] });
+    await operator.post('/plans', {
+      name: `narrow-${++people}`,
+      like: 'default',
+      models: ['gemma3:*'],
+      tokensPerMinute: 10_000,
+    });
     const operatorReader = await readerOf(operator);
     await operatorReader.open(`/portal/operate/plans/narrow-${people}`);
     await operatorReader.fill('Model *', 'llama3');
@@ -227,11 +232,13 @@ describe('an operator', () => {
     await operatorReader.press('Check');
     await operatorReader.sees('Allowed');
     await operatorReader.sees(/options\.num_predict=16384/);
+    await operatorReader.sees(/16,884 of 10,000\. It is allowed only because/);
     await operatorReader.fill('Maximum answer, in tokens', '100');
     await operatorReader.press('Save');
     await operatorReader.sees('Plan saved.');
     await operatorReader.press('Check');
     await operatorReader.sees(/options\.num_predict=100/);
+    await operatorReader.sees(/600 of 10,000, of which 0/);
     // Another operator was quicker.
     await operator.patch(`/plans/narrow-${people}`, { maxImages: 3 });
     await operatorReader.fill('Maximum answer, in tokens', '200');

@@ -169,7 +169,7 @@ export const log = {
       csv: 'CSV',
       json: 'JSON Lines形式',
       exportCsv: 'この一覧をCSVでダウンロード',
-      exportJson: 'この一覧をJSON Linesでダウンロード',
+      exportJson: 'この一覧をJSON Lines形式でダウンロード',
       time: '日時',
       tokens: 'トークン',
       queued: '待ち時間',
