@@ -66,7 +66,8 @@ export function AskProvider({ children }: { readonly children: ReactNode }): Rea
               {t('cancel')}
             </Button>
             <Button
-              {...(question?.harmless === true ? {} : { color: 'red' })}
+              // White on a lighter red would be too faint (WCAG 2.2, 1.4.3).
+              {...(question?.harmless === true ? {} : { color: 'red.9' })}
               disabled={question?.type !== undefined && typed !== question.type}
               onClick={() => end(true)}
             >

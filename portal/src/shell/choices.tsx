@@ -63,8 +63,8 @@ export function Choices(): ReactNode {
               <IconUserCircle size={22} stroke={1.6} />
             </ActionIcon>
           </Menu.Target>
-          <Menu.Dropdown>
-            <Menu.Label>{person.email}</Menu.Label>
+          <Menu.Dropdown maw="calc(100vw - 1rem)">
+            <Menu.Label style={{ overflowWrap: 'anywhere' }}>{person.email}</Menu.Label>
             <Menu.Item leftSection={<IconUser size={16} />} component={Link} href="/me">
               {t('nav.me')}
             </Menu.Item>
