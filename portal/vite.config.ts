@@ -13,8 +13,11 @@ const documents = (): Plugin => ({
   closeBundle() {
     const from = join(import.meta.dirname, '../docs');
     const out = join(import.meta.dirname, 'dist/docs');
-    mkdirSync(out, { recursive: true });
-    for (const name of readdirSync(from)) if (name.endsWith('.md')) copyFileSync(join(from, name), join(out, name));
+    for (const place of ['', 'ja']) {
+      mkdirSync(join(out, place), { recursive: true });
+      for (const name of readdirSync(join(from, place)))
+        if (name.endsWith('.md')) copyFileSync(join(from, place, name), join(out, place, name));
+    }
   },
 });
 

@@ -39,6 +39,7 @@ function textsOf(document: string): string[] {
       .replaceAll(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
       // After bold text, Markdown needs a space.
       .replaceAll(/\*\* ?/g, '')
+      .replaceAll(typed, '「」')
       .replaceAll(/\n *(?![\n|#]| *[-*\d])/g, '')
       .split(/\n|(?<!\\)\|/)
       .map((text) => text.replace(/^[#\s>]*(?:[-*]|\d+\.)?\s+/, '').trim())
@@ -114,7 +115,10 @@ test('there is no space between Japanese and Latin letters or figures', () => {
 });
 
 test('sentences are polite', () => {
-  const plain = texts.flatMap(([place, text]) =>
+  // A cell of a table may have a clause.
+  const cells = new Set(documents.flatMap((name) => textsOf(read(name).replaceAll(/^(?!\|).*$/gm, ''))));
+  const prose = texts.filter(([place, text]) => !place.endsWith('.md') || !cells.has(text));
+  const plain = prose.flatMap(([place, text]) =>
     (text.match(/[^。]+。/g) ?? [])
       // A list, or a clause that is filled in, may end one.
       .filter(
@@ -141,4 +145,22 @@ test('README.md and README.ja.md have the same sections, commands, settings and 
   const others = (paths: unknown): string[] =>
     (paths as string[]).filter((path) => !/^README(?:\.ja)?\.md$/.test(path));
   expect(others(japanese?.[2])).toEqual(others(english?.[2]));
+});
+
+test('every document that a page links to is there in Japanese, with the same chapters and no command of its own', () => {
+  const [, union = ''] = /export type Document =([^;]+);/.exec(read('portal/src/shell/help.tsx')) ?? [];
+  const linked = Array.from(union.matchAll(/'([\w-]+)'/g), ([, name = '']) => name);
+  expect(linked.length).toBeGreaterThan(5);
+  expect(listed('docs/ja', '.md').toSorted()).toEqual(linked.map((name) => `docs/ja/${name}.md`).toSorted());
+  const commandsOf = (text: string): string[] =>
+    Array.from(text.matchAll(/```\w*\n([^]*?)```/g), ([, block = '']) => block.split('\n')).flat();
+  for (const name of linked) {
+    const [english, japanese] = [read(`docs/${name}.md`), read(`docs/ja/${name}.md`)];
+    expect(japanese.match(/^## /gm)?.length, name).toBe(english.match(/^## /gm)?.length);
+    const known = new Set(commandsOf(english));
+    expect(
+      commandsOf(japanese).filter((line) => !known.has(line)),
+      name,
+    ).toEqual([]);
+  }
 });

@@ -172,6 +172,18 @@ test('a rule is written in minutes, hours and days, and help opens a document th
   await reader.page.getByRole('heading', { level: 1 }).filter({ hasText: 'Rules and suspensions' }).waitFor();
   await reader.isSound();
   await reader.close();
+
+  // The same document in the language of the page; one that is in English only says so.
+  const japanese = await readerOf(operator, 390, 'ja');
+  await japanese.open('/portal/operate/rules');
+  await japanese.page.getByRole('link', { name: 'ヘルプ' }).click();
+  await japanese.page.getByRole('heading', { level: 1, name: 'ルールと利用制限' }).waitFor();
+  expect(await japanese.page.locator('.document').getAttribute('lang')).toBe('ja');
+  await japanese.isSound();
+  await japanese.open('/portal/help/routes');
+  await japanese.sees('このドキュメントは英語版のみです。');
+  await japanese.isSound();
+  await japanese.close();
 });
 
 test('what was typed and begun is not lost: plan edits ask, a chat survives a reload, a rejection is undone, a pull goes on', async () => {

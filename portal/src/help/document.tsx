@@ -1,4 +1,4 @@
-// Shows a document of the product, which ships with this gateway.
+// Shows a document of the product, which ships with this gateway, in the language of the page where there is one.
 import { Anchor, Code, List, ScrollArea, Skeleton, Table, Text, Title, Typography } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Fragment, type ReactNode } from 'react';
@@ -12,23 +12,21 @@ import { type Block, readBlocks, readInline } from './markdown.ts';
 export default function Document(): ReactNode {
   const { name = '' } = useParams();
   const { t, i18n } = useTranslation('shell');
+  const { language } = i18n;
   const document = useQuery({
-    queryKey: ['document', name],
-    queryFn: async () => {
-      const response = await fetch(`/portal/docs/${encodeURIComponent(name)}.md`);
-      return response.ok ? readBlocks(await response.text()) : null;
-    },
+    queryKey: ['document', name, language],
+    queryFn: () => readDocument(name, language),
     staleTime: Number.POSITIVE_INFINITY,
   });
   if (document.isPending) return <Skeleton height={240} />;
   if (!document.data) return <Missing />;
-  const [first, ...rest] = document.data;
+  const [first, ...rest] = document.data.blocks;
   return (
     <Page
       title={first?.kind === 'heading' ? first.text : name}
-      {...(i18n.language === 'en' ? {} : { lead: t('englishOnly') })}
+      {...(document.data.language === language ? {} : { lead: t('englishOnly') })}
     >
-      <Typography className="document" lang="en" maw={860}>
+      <Typography className="document" lang={document.data.language} maw={860}>
         {rest.map((block, i) => (
           // oxlint-disable-next-line react/no-array-index-key -- a document does not change
           <Drawn key={i} block={block} />
@@ -36,6 +34,22 @@ export default function Document(): ReactNode {
       </Typography>
     </Page>
   );
+}
+
+interface Read {
+  readonly blocks: readonly Block[];
+  readonly language: string;
+}
+
+/** In the language of the page where there is such a text, else in English. Null: there is no such document. */
+async function readDocument(name: string, language: string): Promise<Read | null> {
+  const file = `${encodeURIComponent(name)}.md`;
+  if (language !== 'en') {
+    const translated = await fetch(`/portal/docs/${language}/${file}`);
+    if (translated.ok) return { blocks: readBlocks(await translated.text()), language };
+  }
+  const response = await fetch(`/portal/docs/${file}`);
+  return response.ok ? { blocks: readBlocks(await response.text()), language: 'en' } : null;
 }
 
 function Drawn({ block }: { readonly block: Block }): ReactNode {
@@ -118,7 +132,7 @@ function Line({ text }: { readonly text: string }): ReactNode {
     const key = i;
     if (piece.kind === 'code') return <Code key={key}>{piece.text}</Code>;
     if (piece.kind === 'strong') return <b key={key}>{piece.text}</b>;
-    const to = piece.kind === 'link' ? /^([\w-]+)\.md(?:#.*)?$/.exec(piece.to)?.[1] : undefined;
+    const to = piece.kind === 'link' ? /^(?:\.\.\/)?([\w-]+)\.md(?:#.*)?$/.exec(piece.to)?.[1] : undefined;
     if (to === undefined) return <Fragment key={key}>{piece.text}</Fragment>;
     return (
       <Anchor key={key} component={Link} href={`/help/${to}`}>
