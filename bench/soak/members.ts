@@ -157,7 +157,8 @@ export class Used {
           promptTokens: prompt,
           completionTokens: completion,
         })) {
-          const name = `${whose} ${measure} ${ends}`;
+          // The last hour of a day ends with it.
+          const name = `${whose} ${measure} ${window} ${ends}`;
           this.#figures.set(name, (this.#figures.get(name) ?? 0) + figure);
         }
     }
@@ -175,7 +176,8 @@ export class Used {
         if (limit.window === 'minute') continue;
         looked++;
         const whose = limit.per === 'account' ? account : keyId;
-        const wanted = this.#figures.get(`${whose} ${limit.measure} ${Date.parse(limit.resetsAt)}`) ?? 0;
+        const wanted =
+          this.#figures.get(`${whose} ${limit.measure} ${limit.window} ${Date.parse(limit.resetsAt)}`) ?? 0;
         if (limit.used !== wanted)
           audit.fault(`${limit.name} of ${name} stands at ${limit.used}, and the ledger has ${wanted}.`);
       }
