@@ -446,9 +446,9 @@ test('what cannot be a model server is refused with a sentence, and stored nowhe
   const { body } = await added({ name: 'second', address: two.url });
   const refusals: [fields: object, status: number, detail: RegExp][] = [
     [{ name: 'x', address: 'box:8000' }, 400, /starts with http/],
-    [{ name: 'x', address: 'ftp://box' }, 400, /begins with http/],
-    [{ name: 'x', address: 'http://user:pw@box' }, 400, /a user or a password/],
-    [{ name: 'x', address: 'http://box?key=1' }, 400, /ends with its path/],
+    [{ name: 'x', address: 'ftp://box' }, 400, /starts with http/],
+    [{ name: 'x', address: 'http://user:pw@box' }, 400, /a user or password/],
+    [{ name: 'x', address: 'http://box?key=1' }, 400, /anything after its path/],
     [{ name: 'x', address: gate.url }, 400, /this gateway itself/],
     [{ name: 'x', address: `http://localhost:${gate.port}/v1` }, 400, /this gateway itself/],
     [{ name: 'x', address: `http://[::ffff:127.0.0.1]:${gate.port}` }, 400, /this gateway itself/],
@@ -459,7 +459,7 @@ test('what cannot be a model server is refused with a sentence, and stored nowhe
     [{ name: 'x', address: 'http://box', slots: { 'a b': 1 } }, 400, /not the name of a model/],
     [{ name: 'x', address: 'http://box', secret: 'a: b', secretFile: 'c' }, 400, /not both/],
     [{ name: 'x', address: 'http://box', secret: 'Host: b' }, 400, /cannot be set/],
-    [{ name: 'x', address: 'http://box', certificateFile: 'c.pem' }, 400, /belong together/],
+    [{ name: 'x', address: 'http://box', certificateFile: 'c.pem' }, 400, /certificateFile and keyFile together/],
     [{ name: 'X', address: 'http://box' }, 400, /name/],
     [{ name: 'x', address: 'http://box', weight: 0 }, 400, /weight/],
     [{ name: 'x', address: 'http://box', unknown: 1 }, 400, /unknown/],
