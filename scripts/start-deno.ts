@@ -9,7 +9,8 @@ import { loadConfig } from '../src/settings/config.ts';
 
 const config = loadConfig(process.env);
 const root = join(import.meta.dirname, '..');
-const addresses = [...config.upstream, config.smtpUrl, config.oidcIssuer, config.databaseUrl].filter(
+const { smtpUrl, oidcIssuer } = config.live.now;
+const addresses = [...config.upstream, smtpUrl, oidcIssuer, config.databaseUrl].filter(
   (address) => address !== '',
 );
 // A provider whose token endpoint is on another host than its issuer needs that one added by hand.

@@ -178,8 +178,10 @@ export function publicKeyText(fileOrText: string): string {
 /** Larger than any key or certificate. */
 const mostFileBytes = 1024 * 1024;
 
+export const fileText = (path: string): string => fileBytes(path).toString('utf8');
+
 /** Reads in chunks, because a device or a pipe does not tell its length and may be endless. */
-export function fileText(path: string): string {
+export function fileBytes(path: string): Buffer {
   try {
     const file = openSync(path, 'r');
     try {
@@ -188,7 +190,7 @@ export function fileText(path: string): string {
       for (let count = -1; count !== 0 && length < bytes.length; length += count)
         count = readSync(file, bytes, length, bytes.length - length, null);
       if (length > mostFileBytes) throw new Error(`${path} is too large for a key or a certificate.`);
-      return bytes.toString('utf8', 0, length);
+      return bytes.subarray(0, length);
     } finally {
       closeSync(file);
     }

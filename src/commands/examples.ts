@@ -108,6 +108,15 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   'announcement set': ['announcement set ann_zvlVMaolT9WJ --until 2d', 'announcement set ann_zvlVMaolT9WJ --no-header'],
   'announcement delete': ['announcement delete ann_zvlVMaolT9WJ --yes'],
+  'setting list': ['setting list', 'setting list --group mail --json'],
+  'setting set': [
+    'setting set gate_name=Campus appeal_contact=help@example.org',
+    'setting set smtp_url=smtps://gate@mail.example.org smtp_password=- mail_from=gate@example.org < password.txt',
+    'setting set logo=@logo.svg',
+  ],
+  'setting reset': ['setting reset gate_name'],
+  'setting changes': ['setting changes', 'setting changes --limit 200 --json'],
+  'setting undo': ['setting undo chg_zvlVMaolT9WJ'],
   'maintenance on': [
     "maintenance on --message 'New disks; back by noon.' --for 90m",
     'maintenance on --until 2027-01-31T12:00:00Z',

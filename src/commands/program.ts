@@ -23,6 +23,7 @@ import { requestCommand } from './request.ts';
 import { routeCommand } from './route.ts';
 import { ruleCommand } from './rule.ts';
 import { serverCommand } from './server.ts';
+import { settingCommand } from './setting.ts';
 import { suspensionCommand } from './suspension.ts';
 import { usageCommand } from './usage.ts';
 
@@ -70,6 +71,7 @@ export function programOf({
   latencyCommand(program, withContext);
   serverCommand(program, withContext, kindNames);
   routeCommand(program, withContext);
+  settingCommand(program, withContext);
   maintenanceCommand(program, withContext);
   announcementCommand(program, withContext);
   auditCommand(program, withContext);

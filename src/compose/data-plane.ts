@@ -26,6 +26,7 @@ import type { BodyLimits } from '../gateway/payload/body.ts';
 import { BodyBudget } from '../gateway/payload/body-budget.ts';
 import type { Gate } from '../gateway/pipeline.ts';
 import type { Recorder } from '../gateway/record.ts';
+import type { RelaySettings } from '../gateway/relay.ts';
 import { relaySettingsOf } from '../gateway/relay-settings.ts';
 import { RequestMetrics } from '../gateway/request-metrics.ts';
 import { isPublished } from '../gateway/services/published.ts';
@@ -37,6 +38,7 @@ import type { StoredRoutes } from '../jobs/stored-routes.ts';
 import type { StoredServers } from '../jobs/stored-servers.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { type Config, staticDigests, tlsMode } from '../settings/config.ts';
+import type { Derived, LiveSettings } from '../settings/live.ts';
 import type { ChangeFeed } from '../store/ports/change-feed.ts';
 import type { Store } from '../store/ports/store.ts';
 import type { TicketStore } from '../store/ports/tickets.ts';
@@ -149,10 +151,19 @@ function openLadder({ store, changes }: Storage, { clock }: GateClocks, { logger
   });
 }
 
-const bodyLimitsOf = (config: Config): BodyLimits => ({
-  bodyBytes: config.bodyLimitBytes,
-  bodyTimeoutMs: config.bodySeconds * 1000,
-  budget: new BodyBudget(config.bodyMemoryBytes),
+function relayingOf(live: LiveSettings): Derived<RelaySettings> {
+  const answers = new BodyBudget(() => live.now.answerMemoryBytes);
+  return live.derive((values) => relaySettingsOf(values, answers));
+}
+
+const bodyLimitsOf = ({ live }: Config): BodyLimits => ({
+  get bodyBytes() {
+    return live.now.bodyLimitBytes;
+  },
+  get bodyTimeoutMs() {
+    return live.now.bodySeconds * 1000;
+  },
+  budget: new BodyBudget(() => live.now.bodyMemoryBytes),
 });
 
 function keyCacheOf(config: Config, { clock }: GateClocks, { store, operator }: Storage): KeyCache {
@@ -163,31 +174,26 @@ function keyCacheOf(config: Config, { clock }: GateClocks, { store, operator }: 
 function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, shared: Shared): Gate {
   const { clock, nowMs } = clocks;
   const { registry, ladder, accountUsages } = shared;
+  const { live } = config;
+  const relaying = relayingOf(live);
+  const cors = live.derive(({ corsOrigins }) => corsPolicy(corsOrigins));
   const skewMs = config.signatureSkewSeconds * 1000;
   const keyCache = keyCacheOf(config, clocks, storage);
   const shownBlobs = new ShownBlobs();
-  const isRemote = (name: string, caller: Principal): boolean => registry.isRemote(name, caller);
-  const names = new ModelNames({
-    isServed: (model, operation, caller) =>
-      registry.reachableBy(caller).some((server) => canServe(server, model, operation, caller)),
-    isRemote,
-  });
-  const modelRules: ModelRules = {
-    names,
-    registryHosts: new Set(config.registryHosts),
-    isRemote,
-    reachesServer: (caller) => registry.servers.length === 0 || registry.reachableBy(caller).length > 0,
-    hasShown: (account, digest) => shownBlobs.has(account, digest),
-  };
+  const modelRules = modelRulesOf(live, registry, shownBlobs);
   const facts = new RegistryFacts(registry, nowMs);
-  const decisions = new Decisions({ keyCache, modelRules, wallNow: clock.wall, appealContact: config.appealContact });
+  const decisions = decisionsOf(live, keyCache, modelRules, clock.wall);
   return {
     limits: bodyLimitsOf(config),
-    relaySettings: relaySettingsOf(config),
-    cors: corsPolicy(config.corsOrigins),
+    get relaySettings() {
+      return relaying.now;
+    },
+    get cors() {
+      return cors.now;
+    },
     trustedProxies: new AddressBlocks(config.trustedProxies),
     modelRules,
-    names,
+    names: modelRules.names,
     shownBlobs,
     get modelFacts() {
       return facts.now;
@@ -199,23 +205,63 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     registry,
     running: new ActiveRequests(decisions),
     recorder: recorderOf(log, clocks, storage, shared),
-    throttle: new AuthThrottle(config.authFailuresPerMinute, nowMs),
+    throttle: new AuthThrottle(() => live.now.authFailuresPerMinute, nowMs),
     rules: { accountUsages, clocks: clock },
-    lines: new AccountLines(config.queueSeconds * 1000),
+    lines: new AccountLines(() => live.now.queueSeconds * 1000),
     services: shared.services,
     ...turnsOf(shared),
     openSockets: new OpenSockets(),
     tickets: shared.tickets,
     tokens: new AccessTokens(storage.store, new IssuerKeys(nowMs), clock.wall, clock.steady),
-    loads: new ColdLoads(config.firstByteSeconds * 1000, registry.loadTimes),
+    loads: new ColdLoads(() => live.now.firstByteSeconds * 1000, registry.loadTimes),
     ladder,
     decisions,
-    appealContact: config.appealContact,
+    get appealContact() {
+      return live.now.appealContact;
+    },
     wallNow: clock.wall,
     tlsOnly: tlsMode(config) !== 'off',
     draining: false,
     maintenance: null,
     announced: new Announced(),
+  };
+}
+
+const decisionsOf = (
+  live: LiveSettings,
+  keyCache: KeyCache,
+  modelRules: ModelRules,
+  wallNow: () => number,
+): Decisions =>
+  new Decisions({
+    keyCache,
+    modelRules,
+    wallNow,
+    get appealContact() {
+      return live.now.appealContact;
+    },
+  });
+
+function modelRulesOf(
+  live: LiveSettings,
+  registry: UpstreamRegistry,
+  shownBlobs: ShownBlobs,
+): ModelRules & Pick<Gate, 'names'> {
+  const registryHosts = live.derive((values) => new Set(values.registryHosts));
+  const isRemote = (name: string, caller: Principal): boolean => registry.isRemote(name, caller);
+  const names = new ModelNames({
+    isServed: (model, operation, caller) =>
+      registry.reachableBy(caller).some((server) => canServe(server, model, operation, caller)),
+    isRemote,
+  });
+  return {
+    names,
+    get registryHosts() {
+      return registryHosts.now;
+    },
+    isRemote,
+    reachesServer: (caller) => registry.servers.length === 0 || registry.reachableBy(caller).length > 0,
+    hasShown: (account, digest) => shownBlobs.has(account, digest),
   };
 }
 
@@ -248,12 +294,16 @@ function recorderOf(log: Log, { nowMs }: GateClocks, { ledger, refusals }: Stora
   };
 }
 
-function queueSettings(config: Config, registry: UpstreamRegistry): QueueSettings<Upstream> {
+function queueSettings({ live }: Config, registry: UpstreamRegistry): QueueSettings<Upstream> {
   return {
     serversFor: (_, { demand, reach }, ahead) => registry.serving(demand, reach, ahead),
-    slotsFor: slotsOf(config),
-    maxWaiting: config.queueLength,
-    maxWaitMs: config.queueSeconds * 1000,
+    slotsFor: slotsOf(live),
+    get maxWaiting() {
+      return live.now.queueLength;
+    },
+    get maxWaitMs() {
+      return live.now.queueSeconds * 1000;
+    },
     trials: { take: ({ health }) => health.take(), giveBack: ({ health }, hold) => health.giveBack(hold) },
   };
 }

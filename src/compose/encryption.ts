@@ -38,7 +38,7 @@ export async function gateCertificatesOf(
       names: config.tlsNames,
       clientCertificates: config.tlsClientCa === '' ? 'none' : config.tlsClientCert,
       dataDir: config.dataDir,
-      gateName: config.gateName,
+      gateName: config.live.now.gateName,
     },
     { ...tools, tell: (level, fields, sentence) => logger[level](fields, sentence) },
   );

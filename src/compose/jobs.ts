@@ -73,15 +73,18 @@ export function startJobs(
 
 /** Ends calls that have waited or stalled for too long, and samples running calls. */
 function sweepOf(
-  config: Config,
+  { live }: Config,
   { gate: { running, lines, queue, serviceTurns, announced, wallNow }, liveStats }: DataPlane,
   { refusals }: Storage,
   nowMs: GateClocks['nowMs'],
 ): () => void {
-  const stalls = { readerMs: config.readerStallSeconds * 1000, uploadMs: config.transferSilenceSeconds * 1000 };
-  const comments = new Comments(config.sseCommentSeconds * 1000, answerHeaders);
+  const stalls = live.derive(({ readerStallSeconds, transferSilenceSeconds }) => ({
+    readerMs: readerStallSeconds * 1000,
+    uploadMs: transferSilenceSeconds * 1000,
+  }));
+  const comments = live.derive(({ sseCommentSeconds }) => new Comments(sseCommentSeconds * 1000, answerHeaders));
   return () => {
-    running.sweep(nowMs(), stalls, comments);
+    running.sweep(nowMs(), stalls.now, comments.now);
     lines.sweep(nowMs());
     queue.sweep(nowMs());
     serviceTurns.queue.sweep(nowMs());

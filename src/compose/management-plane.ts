@@ -5,7 +5,6 @@ import { openIntrospection } from '../gateway/introspection.ts';
 import { type ManagementApp, openManagementApp } from '../management/management-app.ts';
 import { routeRulesOf } from '../management/routes/route-rules.ts';
 import { serverRulesOf } from '../management/servers/server-rules.ts';
-import type { Provider } from '../management/sign-in/provider.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { type Config, isExposed, plainPort } from '../settings/config.ts';
 import { ownHostsOf } from '../settings/routes-file.ts';
@@ -39,7 +38,6 @@ export function openManagementPlane(
       ...config,
       portal: config.publicUrl === '' ? url : new URL(config.publicUrl),
       exposed: isExposed(config),
-      providers: providersOf(config),
       pages: join(import.meta.dirname, '../../portal/dist'),
     },
     {
@@ -58,7 +56,7 @@ export function openManagementPlane(
           ownHostsOf(config),
         ),
       failures: gate.throttle,
-      applications: new AuthThrottle(config.applicationsPerMinute, clocks.nowMs),
+      applications: new AuthThrottle(() => config.live.now.applicationsPerMinute, clocks.nowMs),
       trustedProxies: gate.trustedProxies,
       now: clocks.clock.wall,
       nowMs: clocks.nowMs,
@@ -72,22 +70,4 @@ export function openManagementPlane(
       onError: (message, error, id) => logger.error({ id, cause: describeCause(error) }, message),
     },
   );
-}
-
-function providersOf(config: Config): Provider[] {
-  const { oidcIssuer: issuer, oidcClientId, oidcClientSecret, oidcName } = config;
-  if (issuer === '') return [];
-  return [
-    {
-      id: 'oidc',
-      name: oidcName === '' ? new URL(issuer).hostname : oidcName,
-      issuer,
-      clientId: oidcClientId,
-      clientSecret: oidcClientSecret,
-      passesSecondStep: config.oidcTwoFactorIssuer === issuer,
-      confirmsSilently: config.oidcConfirmedIssuer === issuer,
-      signsOut: config.oidcSignOut === 'provider',
-      seconds: config.oidcSeconds,
-    },
-  ];
 }

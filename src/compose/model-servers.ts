@@ -23,7 +23,7 @@ export function openModelServers(config: Config, { logger }: Log): UpstreamRegis
   refuseStray(urls, credentialFilesOf(config));
   const registry = new UpstreamRegistry(
     { connectTimeoutMs: config.connectSeconds * 1000, probeIntervalMs: config.probeSeconds * 1000 },
-    new EarliestAnswer({ slotsFor: slotsOf(config), nowMs: () => performance.now() }),
+    new EarliestAnswer({ slotsFor: slotsOf(config.live), nowMs: () => performance.now() }),
     (upstream, state, reason, changes) => reportTurn(logger, upstream.name, state, reason, changes),
   );
   for (const url of urls) registry.add(entryOf(url, config));

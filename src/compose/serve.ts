@@ -14,6 +14,7 @@ import { type DataPlane, followChanges, openDataPlane } from './data-plane.ts';
 import { bothWays, gateCertificatesOf, oneWay, unencryptedOf } from './encryption.ts';
 import { startJobs } from './jobs.ts';
 import { closeListener, openListener, openPlainPort } from './listening.ts';
+import { followSettings } from './live-settings.ts';
 import { openManagementPlane } from './management-plane.ts';
 import { openMetrics } from './metrics.ts';
 import { type ServerControl, serverControl } from './model-servers.ts';
@@ -67,6 +68,7 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
   const clocks = openClocks(asked);
   const storage = await openStorage(asked, log, clocks, start);
   const config: Config = { ...asked, dataDir: storage.dataDir };
+  await start.step('settings', () => followSettings(config, storage, log));
   const data = await openDataPlane(config, log, clocks, storage, start, adapters);
   const { gate } = data;
   const certificates = await start.step(

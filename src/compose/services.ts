@@ -97,12 +97,16 @@ function entryOf(
 }
 
 /** The queue in front of services: a lane for each route, with slots on each of its servers. */
-export function serviceQueue(config: Config, services: PublishedServices): QueueSettings<ServiceServer> {
+export function serviceQueue({ live }: Config, services: PublishedServices): QueueSettings<ServiceServer> {
   const routeOf = (lane: string) => services.table.routes.find(({ route }) => operationNameOf(route) === lane);
   return {
     serversFor: (lane, { reach }) => rankServers(reach ?? routeOf(lane)?.servers ?? []),
     slotsFor: (lane) => routeOf(lane)?.route.slots ?? 1,
-    maxWaiting: config.queueLength,
-    maxWaitMs: config.queueSeconds * 1000,
+    get maxWaiting() {
+      return live.now.queueLength;
+    },
+    get maxWaitMs() {
+      return live.now.queueSeconds * 1000;
+    },
   };
 }

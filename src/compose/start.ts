@@ -8,6 +8,7 @@ export const startSteps = [
   'store',
   'ledger',
   'operator account',
+  'settings',
   'model servers',
   'usage',
   'data plane',

@@ -61,7 +61,7 @@ export async function openStorage(
     () => patiently(() => Ledger.start(store, dataDir, onError)),
     (opened) => opened.close(),
   );
-  const refusals = new Refusals(ledger, config.refusedRowsPerMinute, clock.steady);
+  const refusals = new Refusals(ledger, () => config.live.now.refusedRowsPerMinute, clock.steady);
   start.closes(() => refusals.flush());
   const operator = await start.step('operator account', () =>
     patiently(() => openAccount(store, operatorName, unlimited, { actor: 'gate', at: clock.wall() })),

@@ -13,6 +13,7 @@ export type AuditId = string & { readonly __kind: 'audit' };
 export type ServerId = string & { readonly __kind: 'server' };
 export type RouteId = string & { readonly __kind: 'route' };
 export type AnnouncementId = string & { readonly __kind: 'announcement' };
+export type SettingChangeId = string & { readonly __kind: 'settingChange' };
 export type NameId = string & { readonly __kind: 'name' };
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
@@ -68,6 +69,9 @@ export const newApplicationId = (now: WallMs): ApplicationId =>
   `app_${toBase62(now, 8)}${randomBase62(6)}` as ApplicationId;
 export const newInviteId = (now: WallMs): InviteId => `inv_${toBase62(now, 8)}${randomBase62(6)}` as InviteId;
 export const newAuditId = (now: WallMs): AuditId => `aud_${toBase62(now, 8)}${randomBase62(8)}` as AuditId;
+
+export const newSettingChangeId = (now: WallMs): SettingChangeId =>
+  `chg_${toBase62(now, 8)}${randomBase62(6)}` as SettingChangeId;
 
 /** The smallest request id of that time, for finding rows by their start time. */
 export const firstRequestId = (at: WallMs): RequestId => `req_${toBase62(at, 8)}` as RequestId;

@@ -22,7 +22,7 @@ test('a sealed secret opens with its key for its server, and never has the same 
 test('it opens neither with another key nor for another server, nor after any change', () => {
   const sealed = seal(keys, server, secret);
   expect(() => unseal([randomBytes(32), randomBytes(32)], server, sealed)).toThrow(/another key/);
-  expect(() => unseal(keys, newServerId(), sealed)).toThrow(/another server/);
+  expect(() => unseal(keys, newServerId(), sealed)).toThrow(/something else/);
   const [form, name, text = ''] = sealed.split('.');
   const bytes = Buffer.from(text, 'base64url');
   for (let at = 0; at < bytes.length; at++) {

@@ -1,8 +1,7 @@
-// Secrets of model servers, encrypted for the database with AES-256-GCM. The key is in a file outside the database, so
-// a copy of the database alone reveals nothing. A sealed secret is bound to one server and cannot be opened in another
-// row.
+// Secrets of model servers and settings, encrypted for the database with AES-256-GCM. The key is in a file outside the
+// database, so a copy of the database alone reveals nothing. A sealed secret is bound to one owner and cannot be opened
+// in another row.
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import type { ServerId } from './id.ts';
 import { Secret } from './secret.ts';
 
 /** The message is one sentence for the operator, and reveals nothing about the secret or the key. */
@@ -45,11 +44,11 @@ function readSealingKey(path: string, line: string): Buffer {
 const nameOf = (key: Buffer): string =>
   createHash('sha256').update('sekisho server secrets ').update(key).digest('hex').slice(0, 16);
 
-/** With the newest key. */
-export function seal([key]: SealingKeys, server: ServerId, secret: Secret): string {
+/** With the newest key. `owner`: the id of a server, or `setting:` and a name. */
+export function seal([key]: SealingKeys, owner: string, secret: Secret): string {
   // Random 96-bit nonces are safe for up to 2^32 messages per key (NIST SP 800-38D §8.3); there are a few hundred.
   const nonce = randomBytes(nonceBytes);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(server));
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(owner));
   const sealed = Buffer.concat([nonce, cipher.update(secret.reveal(), 'utf8'), cipher.final(), cipher.getAuthTag()]);
   return `${version}.${nameOf(key)}.${sealed.toString('base64url')}`;
 }
@@ -57,8 +56,8 @@ export function seal([key]: SealingKeys, server: ServerId, secret: Secret): stri
 /** Whether it was sealed with the newest key. */
 export const isNewlySealed = ([key]: SealingKeys, sealed: string): boolean => sealed.split('.')[1] === nameOf(key);
 
-/** @throws SealUnusable if it was sealed with another key or for another server, or was changed. */
-export function unseal(keys: SealingKeys, server: ServerId, sealed: string): Secret {
+/** @throws SealUnusable if it was sealed with another key or for another owner, or was changed. */
+export function unseal(keys: SealingKeys, owner: string, sealed: string): Secret {
   const [form, keyName, text = ''] = sealed.split('.');
   if (form !== version) throw new SealUnusable('its secret is stored in a form that this version cannot read');
   const key = keys.find((each) => nameOf(each) === keyName);
@@ -66,11 +65,11 @@ export function unseal(keys: SealingKeys, server: ServerId, sealed: string): Sec
   const bytes = Buffer.from(text, 'base64url');
   try {
     const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, nonceBytes), { authTagLength: tagBytes })
-      .setAAD(Buffer.from(server))
+      .setAAD(Buffer.from(owner))
       .setAuthTag(bytes.subarray(-tagBytes));
     const opened = Buffer.concat([decipher.update(bytes.subarray(nonceBytes, -tagBytes)), decipher.final()]);
     return new Secret(opened.toString('utf8'));
   } catch {
-    throw new SealUnusable('its stored secret was changed, or belongs to another server');
+    throw new SealUnusable('its stored secret was changed, or belongs to something else');
   }
 }

@@ -61,7 +61,10 @@ async function ask(headers: Record<string, string>, path = '/api/tags'): Promise
     challenge: '',
     scopeChallenge: undefined,
   };
-  const throttle = new AuthThrottle(9, () => 1);
+  const throttle = new AuthThrottle(
+    () => 9,
+    () => 1,
+  );
   const tokens = { find: () => Promise.resolve(undefined), holds: () => false };
   const tickets = { keep: () => false, take: () => undefined };
   try {

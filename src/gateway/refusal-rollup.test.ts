@@ -10,7 +10,11 @@ function gate(rowsPerMinute = 2) {
   const time = { now: start };
   const written: UsageRecord[] = [];
   const journal = { end: (row: UsageRecord) => void written.push(row), isStuck: false };
-  const refusals = new Refusals(journal, rowsPerMinute, () => time.now);
+  const refusals = new Refusals(
+    journal,
+    () => rowsPerMinute,
+    () => time.now,
+  );
   let count = 0;
   const row = (extra: Partial<UsageRecord> = {}): UsageRecord => ({
     id: `req_${++count}` as RequestId,

@@ -23,13 +23,13 @@ interface Minute {
 
 export class Refusals implements Pick<UsageJournal, 'end'> {
   readonly #journal: Pick<UsageJournal, 'end' | 'isStuck'>;
-  readonly #rowsPerMinute: number;
+  readonly #rowsPerMinute: () => number;
   readonly #now: () => SteadyMs;
   /** Keys with refused calls in this minute. */
   readonly #keys = new Map<KeyId, Minute>();
   #minute = 0;
 
-  constructor(journal: Pick<UsageJournal, 'end' | 'isStuck'>, rowsPerMinute: number, now: () => SteadyMs) {
+  constructor(journal: Pick<UsageJournal, 'end' | 'isStuck'>, rowsPerMinute: () => number, now: () => SteadyMs) {
     this.#journal = journal;
     this.#rowsPerMinute = rowsPerMinute;
     this.#now = now;
@@ -44,7 +44,7 @@ export class Refusals implements Pick<UsageJournal, 'end'> {
     let minute = this.#keys.get(record.keyId);
     if (!minute) this.#keys.set(record.keyId, (minute = { rows: 0, held: new Map() }));
     if (this.#journal.isStuck) hold(minute.held, record, quarterMs);
-    else if (minute.rows++ < this.#rowsPerMinute) this.#journal.end(record, undefined);
+    else if (minute.rows++ < this.#rowsPerMinute()) this.#journal.end(record, undefined);
     else hold(minute.held, record, minuteMs);
   }
 

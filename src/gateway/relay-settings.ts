@@ -1,7 +1,7 @@
 // Converts the operator's settings to those of relaying.
 
 import { answerHeaders } from './browser.ts';
-import { BodyBudget } from './payload/body-budget.ts';
+import type { BodyBudget } from './payload/body-budget.ts';
 import type { RelaySettings } from './relay.ts';
 
 type Seconds =
@@ -11,9 +11,10 @@ type Seconds =
   | 'metadataSeconds'
   | 'transferSilenceSeconds'
   | 'readerStallSeconds';
-type Figures = Readonly<Record<Seconds | 'readerBufferBytes' | 'answerMemoryBytes', number>>;
+type Figures = Readonly<Record<Seconds | 'readerBufferBytes', number>>;
 
-export function relaySettingsOf(figures: Figures): RelaySettings {
+/** `answers`: the budget that the backlogs of all answers share, also those of earlier settings. */
+export function relaySettingsOf(figures: Figures, answers: BodyBudget): RelaySettings {
   return {
     times: {
       firstByteMs: figures.firstByteSeconds * 1000,
@@ -23,7 +24,7 @@ export function relaySettingsOf(figures: Figures): RelaySettings {
       transferSilenceMs: figures.transferSilenceSeconds * 1000,
     },
     readerBufferBytes: figures.readerBufferBytes,
-    answers: new BodyBudget(figures.answerMemoryBytes),
+    answers,
     readerStallMs: figures.readerStallSeconds * 1000,
     ownHeaders: answerHeaders,
   };

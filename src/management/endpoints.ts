@@ -15,6 +15,7 @@ import { routeEndpoints } from './routes/endpoints.ts';
 import { ruleEndpoints } from './rules/endpoints.ts';
 import { selfServiceEndpoints } from './self-service/endpoints.ts';
 import { serverEndpoints } from './servers/endpoints.ts';
+import { settingEndpoints } from './settings/endpoints.ts';
 import { signInEndpoints } from './sign-in/endpoints.ts';
 import { statusPageEndpoints } from './status-page/endpoints.ts';
 import { suspensionEndpoints } from './suspensions/endpoints.ts';
@@ -25,6 +26,7 @@ export const endpoints: readonly Endpoint[] = [
   ...selfServiceEndpoints,
   ...overviewEndpoints,
   ...latencyEndpoints,
+  ...settingEndpoints,
   ...statusPageEndpoints,
   ...maintenanceEndpoints,
   ...announcementEndpoints,

@@ -10,6 +10,7 @@ import type { RouteIntrospection } from '../domain/route-status.ts';
 import type { ServerIntrospection } from '../domain/server-status.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import { cookieSecretIn } from '../secret-file.ts';
+import type { LiveSettings } from '../settings/live.ts';
 import type { Store } from '../store/ports/store.ts';
 import { RefusedAttempts } from './audit/refused-attempts.ts';
 import { endpoints } from './endpoints.ts';
@@ -19,7 +20,8 @@ import { Origins } from './http/origin.ts';
 import { Paces } from './http/pace.ts';
 import { managementApi } from './http/router.ts';
 import { SharedAnswers } from './http/send.ts';
-import { type Mailer, noMailer } from './mail/mailer.ts';
+import { mailServerOf } from './mail/mail-server.ts';
+import type { Mailer } from './mail/mailer.ts';
 import { Outbox } from './mail/outbox.ts';
 import { openSmtpMailer } from './mail/smtp.ts';
 import { managementRoutes } from './management-routes.ts';
@@ -32,7 +34,9 @@ import { portalPages } from './portal/portal.ts';
 import type { RouteRules } from './routes/route-rules.ts';
 import type { ServerRules } from './servers/server-rules.ts';
 import { authRoutes } from './sign-in/auth-routes.ts';
-import type { Provider } from './sign-in/provider.ts';
+import { signInPath } from './sign-in/library.ts';
+import { providerId } from './sign-in/provider.ts';
+import { providersOf } from './sign-in/providers.ts';
 import { openSignIn, type SignIn } from './sign-in/sign-in.ts';
 import { SignInThrottle } from './sign-in/throttle.ts';
 
@@ -42,13 +46,11 @@ export interface ManagementAppSettings {
   readonly publicUrl: string;
   /** Where links point. */
   readonly portal: URL;
-  readonly gateName: string;
-  readonly statusPage: 'off' | 'on';
+  readonly live: LiveSettings;
+  /** File with the keys that encrypt stored secrets; empty: none can be stored. */
+  readonly serverSecretKey: string;
   /** Others reach it over an unencrypted network. */
   readonly exposed: boolean;
-  readonly smtpUrl: string;
-  readonly mailFrom: string;
-  readonly providers: readonly Provider[];
   readonly timeZone: string;
   /** Directory of the built pages. */
   readonly pages: string;
@@ -88,10 +90,11 @@ export interface ManagementApp {
 
 export function openManagementApp(settings: ManagementAppSettings, tools: ManagementAppTools): ManagementApp {
   const { store, now, nowMs, onError, trustedProxies } = tools;
-  const { portal } = settings;
+  const { portal, live } = settings;
   const origins = new Origins(portal, settings.publicUrl !== '', tools.tls?.names);
   const connections = new Connections(now);
-  const mailer = mailerOf(settings, tools, connections);
+  const mailer = mailerOf(live, tools, connections);
+  const providers = live.deriveData(providersOf, () => connections.forget(`provider:${providerId}`));
   const secret = cookieSecretIn(settings.dataDir);
   const codes = linkCodes(secret);
   const outbox = new Outbox({ store, mailer, portal, codes, now }, (error) =>
@@ -100,7 +103,7 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
   const signIn = openSignIn(store, {
     publicUrl: portal,
     secret,
-    providers: settings.providers,
+    providers: () => providers.now,
     admits: async () => (await store.readRegistration()).mode !== 'closed',
     now,
     onProvider: (id, error) => connections.note(`provider:${id}`, error),
@@ -119,8 +122,8 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
     routes: tools.routes,
     routeRules: tools.routeRules,
     timeZone: settings.timeZone,
-    gateName: settings.gateName,
-    hasStatusPage: settings.statusPage === 'on',
+    live,
+    settingTools: { keyFile: settings.serverSecretKey, signInAt: portal.origin + signInPath },
     connections,
     encryption: encryptionOf(settings, tools),
     now,
@@ -140,11 +143,15 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
     setUpLink: () => setUpLink(store, portal, now()),
     stop: async (emailsMs) => {
       await refused.stop();
-      await outbox.stop();
-      await mailer.settle(emailsMs);
-      await outbox.settle();
+      await stopMail(mailer, outbox, emailsMs);
     },
   };
+}
+
+async function stopMail(mailer: Mailer, outbox: Outbox, withinMs: number): Promise<void> {
+  await outbox.stop();
+  await mailer.settle(withinMs);
+  await outbox.settle();
 }
 
 function authRoutesOf(
@@ -165,20 +172,18 @@ function authRoutesOf(
   });
 }
 
-function mailerOf(
-  { smtpUrl, mailFrom: from, gateName: gate }: ManagementAppSettings,
-  { nowMs, onError }: ManagementAppTools,
-  connections: Connections,
-): Mailer {
-  if (smtpUrl === '') return noMailer;
-  return openSmtpMailer({
-    smtpUrl,
-    from,
-    gate,
+function mailerOf(live: LiveSettings, { nowMs, onError }: ManagementAppTools, connections: Connections): Mailer {
+  const server = live.deriveData(mailServerOf, () => {
+    connections.forget('mail');
+    mailer.renew();
+  });
+  const mailer: Mailer = openSmtpMailer({
+    server: () => server.now,
     nowMs,
     onTry: (error) => connections.note('mail', error),
     onError: (cause) => onError('an email could not be sent', cause),
   });
+  return mailer;
 }
 
 function encryptionOf(

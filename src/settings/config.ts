@@ -6,12 +6,20 @@ import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
 import { digestOf } from '../domain/api-key.ts';
 import { Secret } from '../domain/secret.ts';
+import { fill } from '../domain/sentences.ts';
+import { type GivenSettings, LiveSettings } from './live.ts';
+import { type LiveKey, liveKeys } from './live-table.ts';
 import { ownHostsOf, readRoutesFile } from './routes-file.ts';
 import { settings } from './settings.ts';
+import { withoutPassword } from './smtp.ts';
+import { faultsTogether } from './together.ts';
 
 type Values = { -readonly [Name in keyof typeof settings]: z.output<(typeof settings)[Name]['schema']> };
-export type Config = Readonly<Omit<Values, 'apiKeys'>> & {
+type StartValues = Omit<Values, LiveKey>;
+export type Config = Readonly<Omit<StartValues, 'apiKeys'>> & {
   readonly apiKeys: readonly Secret[];
+  /** The settings that can change while the gate runs; only here, so that nothing keeps what the start has read. */
+  readonly live: LiveSettings;
   /** Things worth saying at the start that do not stop it. */
   readonly warnings: readonly string[];
 };
@@ -57,13 +65,28 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
   const warnings: string[] = [];
   if (faults.length === 0) config.apiKeys = [...config.apiKeys, ...readKeysFile(config.apiKeysFile, faults, warnings)];
   checkStaticKeys(config, faults, warnings);
-  checkDoor(config, faults);
+  if (faults.length === 0)
+    faults.push(...faultsTogether(config).map((said) => lowerFirst(fill(said)).replace(/\.$/, '')));
   if (faults.length === 0) checkTls(config, faults, warnings);
   if (faults.length === 0) checkServerFiles(config, faults);
   if (faults.length === 0) checkRoutes(config, faults);
   if (faults.length > 0) throw new ConfigErrors(faults);
-  return { ...config, apiKeys: config.apiKeys.map((key) => new Secret(key)), warnings };
+  const start = Object.fromEntries(
+    Object.entries(config).filter(([key]) => !liveNames.has(key)),
+  ) as unknown as StartValues;
+  const live = new LiveSettings(givenOf(given, config));
+  return { ...start, apiKeys: config.apiKeys.map((key) => new Secret(key)), live, warnings };
 }
+
+const liveNames: ReadonlySet<string> = new Set(liveKeys);
+
+const givenOf = (given: Given, values: Values): GivenSettings =>
+  new Map(
+    liveKeys.flatMap((key) => {
+      const from = given.get(key)?.from;
+      return from === undefined ? [] : [[key, { value: values[key], from }] as const];
+    }),
+  );
 
 /** The digests under which static keys are found; an entry sha256:<hex> is one already. */
 export function staticDigests(config: Config): string[] {
@@ -104,10 +127,12 @@ export const plainPort = (config: Pick<Config, TlsSetting | 'httpPort'>): number
 /** The effective values for people: secrets hidden, the unit beside each figure. */
 export function describeConfig(config: Config): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
+  const values: Readonly<Record<string, unknown>> = { ...config, ...config.live.now };
   for (const [name, key] of names) {
-    const value = config[key];
+    const value = values[key];
     shown[name] = settings[key].secret && typeof value === 'string' && value !== '' ? '[secret]' : value;
   }
+  shown['smtp_url'] = withoutPassword(config.live.now.smtpUrl);
   return JSON.parse(JSON.stringify(shown)) as Record<string, unknown>;
 }
 
@@ -265,19 +290,4 @@ function checkServerFiles({ serverFiles, serverSecretKey, dataDir }: Values, fau
 function isIn(directory: string, path: string): boolean {
   const way = relative(resolve(directory), resolve(path));
   return !way.startsWith('..') && !isAbsolute(way);
-}
-
-/** What only makes sense together. */
-function checkDoor(values: Values, faults: string[]): void {
-  const { smtpUrl, mailFrom, oidcIssuer, oidcClientId, oidcClientSecret } = values;
-  if (smtpUrl !== '' && mailFrom === '') faults.push('smtp_url is set and mail_from is not: emails need a sender');
-  const given = [oidcIssuer, oidcClientId, oidcClientSecret].filter((value) => value !== '').length;
-  if (given > 0 && given < 3)
-    faults.push('oidc_issuer, oidc_client_id and oidc_client_secret belong together; set all of them');
-  // Trust that was given to another issuer is looked at again, not carried over.
-  for (const [name, trusted] of [
-    ['oidc_two_factor_issuer', values.oidcTwoFactorIssuer],
-    ['oidc_confirmed_issuer', values.oidcConfirmedIssuer],
-  ] as const)
-    if (trusted !== '' && trusted !== oidcIssuer) faults.push(`${name} is not the same as oidc_issuer`);
 }

@@ -15,7 +15,7 @@ export const serverSettings = {
     z.string(),
     '',
     'path',
-    'File with the key that encrypts stored secrets of servers, made with openssl rand -hex 32. Not in data_dir or server_files.',
+    'File with the key that encrypts stored secrets of servers and settings, made with openssl rand -hex 32. Not in data_dir or server_files.',
   ),
   serverDrainSeconds: setting(
     'server_drain_seconds',

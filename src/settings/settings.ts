@@ -1,26 +1,21 @@
 // Every setting once: name, type, default, unit and meaning. Nothing is read here; config.ts does that.
 // docs/configuration.md is held against this table by a house test.
 import { z } from 'zod';
-import { isIssuer } from '../domain/issuer.ts';
 import {
   blocks,
-  bytes,
   host,
   isOrigin,
   isTimeZone,
   list,
   noUpstreams,
-  origins,
   positiveSeconds,
   type Setting,
   seconds,
   setting,
-  slotList,
   upstreams,
 } from './kinds.ts';
-import { providerSettings } from './provider.ts';
+import { liveSettings } from './live-table.ts';
 import { serverSettings } from './servers.ts';
-import { smtpAddress } from './smtp.ts';
 import { tlsSettings } from './tls.ts';
 
 export const settings = {
@@ -54,52 +49,7 @@ export const settings = {
     'address',
     'Where browsers reach the gateway. Pages and sign-in then only answer under this name, and links in emails point to it.',
   ),
-  gateName: setting(
-    'gate_name',
-    z.string().min(1).max(60),
-    'Sekisho',
-    'text',
-    'Name of this gateway on pages and in emails.',
-  ),
-  statusPage: setting(
-    'status_page',
-    z.enum(['off', 'on']),
-    'off',
-    '',
-    'Whether everybody may see at /portal/status which models work now and worked in the last 30 days.',
-  ),
-  smtpUrl: setting(
-    'smtp_url',
-    z
-      .string()
-      .refine(
-        (text) => text === '' || smtpAddress(text) !== undefined,
-        'must be smtp:// or smtps://, user:password@ where they are needed, a host, and perhaps :port',
-      )
-      .transform((text) => (text === '' ? text : (smtpAddress(text) as string))),
-    '',
-    'address',
-    'Mail server, as smtps://user:password@host:465. Without one, operators pass links on themselves.',
-    true,
-  ),
-  mailFrom: setting(
-    'mail_from',
-    z.string().max(300),
-    '',
-    'address',
-    'Sender of emails, as Sekisho <gate@example.org>.',
-  ),
-  oidcIssuer: setting(
-    'oidc_issuer',
-    z.string().refine((text) => text === '' || isIssuer(text), 'must be an https:// address without query or fragment'),
-    '',
-    'address',
-    'Issuer of the OpenID Connect provider that people may sign in with.',
-  ),
-  oidcClientId: setting('oidc_client_id', z.string(), '', 'text', 'Client id at that provider.'),
-  oidcClientSecret: setting('oidc_client_secret', z.string(), '', 'text', 'Client secret at that provider.', true),
-  oidcName: setting('oidc_name', z.string().max(60), '', 'text', "Label of its button; the issuer's host if empty."),
-  ...providerSettings,
+  ...liveSettings,
   upstream: setting(
     'upstream',
     upstreams,
@@ -157,26 +107,12 @@ export const settings = {
     'path',
     'File with static keys, one per line; # starts a comment.',
   ),
-  corsOrigins: setting(
-    'cors_origins',
-    origins,
-    [],
-    'list of origins',
-    'Origins of web pages that may call the gateway from a browser, such as http://localhost:5173; * allows any.',
-  ),
   trustedProxies: setting(
     'trusted_proxies',
     blocks,
     [],
     'list of CIDR blocks',
     'Proxies whose X-Forwarded-For is trusted.',
-  ),
-  registryHosts: setting(
-    'registry_hosts',
-    list,
-    ['registry.ollama.ai', 'hf.co', 'huggingface.co'],
-    'list of hosts',
-    'Registries that models may be pulled from or pushed to, by keys with the scope for it.',
   ),
   logLevel: setting(
     'log_level',
@@ -199,21 +135,6 @@ export const settings = {
     's',
     'How long running answers may continue after a stop signal.',
   ),
-  bodyLimitBytes: setting(
-    'body_limit_bytes',
-    bytes,
-    64 * 1024 * 1024,
-    'bytes',
-    'Largest request body; blobs are streamed and not limited.',
-  ),
-  bodyMemoryBytes: setting(
-    'body_memory_bytes',
-    bytes,
-    512 * 1024 * 1024,
-    'bytes',
-    'Memory for the request bodies of all running calls; an account gets half of what others leave, an address three quarters.',
-  ),
-  bodySeconds: setting('body_seconds', positiveSeconds, 120, 's', 'How long a request body may take to arrive.'),
   headSeconds: setting('head_seconds', positiveSeconds, 15, 's', 'How long a request head may take to arrive.'),
   idleSeconds: setting(
     'idle_seconds',
@@ -236,69 +157,6 @@ export const settings = {
     's',
     'How long connecting to a model server may take.',
   ),
-  firstByteSeconds: setting(
-    'first_byte_seconds',
-    positiveSeconds,
-    900,
-    's',
-    'How long a model server may take to begin an answer; loading a large model takes minutes.',
-  ),
-  silenceSeconds: setting(
-    'silence_seconds',
-    positiveSeconds,
-    300,
-    's',
-    'How long an answer may pause between two chunks.',
-  ),
-  totalSeconds: setting(
-    'total_seconds',
-    positiveSeconds,
-    3600,
-    's',
-    'How long one inference may take in total. Transfers of models have no such limit.',
-  ),
-  metadataSeconds: setting(
-    'metadata_seconds',
-    positiveSeconds,
-    60,
-    's',
-    'How long a request for versions, lists and details may take.',
-  ),
-  transferSilenceSeconds: setting(
-    'transfer_silence_seconds',
-    positiveSeconds,
-    600,
-    's',
-    'How long a pull, push or create may pause.',
-  ),
-  readerBufferBytes: setting(
-    'reader_buffer_bytes',
-    bytes,
-    64 * 1024 * 1024,
-    'bytes',
-    'How much of an answer may wait for a slow reader before the reader is dropped.',
-  ),
-  answerMemoryBytes: setting(
-    'answer_memory_bytes',
-    bytes,
-    512 * 1024 * 1024,
-    'bytes',
-    'How much of all answers together may wait for slow readers; one account gets at most half of what others leave.',
-  ),
-  readerStallSeconds: setting(
-    'reader_stall_seconds',
-    positiveSeconds,
-    60,
-    's',
-    'How long a reader may take nothing before it is dropped.',
-  ),
-  sseCommentSeconds: setting(
-    'sse_comment_seconds',
-    seconds,
-    15,
-    's',
-    'How often a waiting stream under /v1 sends a comment, so that proxies keep the connection; 0 is never.',
-  ),
   noStreamOptions: setting(
     'no_stream_options',
     noUpstreams,
@@ -307,28 +165,6 @@ export const settings = {
     'Model servers that refuse stream_options; usage of streams there is estimated. The gateway also finds out by itself.',
   ),
   probeSeconds: setting('probe_seconds', positiveSeconds, 5, 's', 'How often a model server is probed.'),
-  slots: setting(
-    'slots',
-    z.coerce.number().int().min(1).max(100_000),
-    1,
-    'calls',
-    "Calls that a model server works on at once for one model. Set it to the server's OLLAMA_NUM_PARALLEL; Ollama's own default is 1.",
-  ),
-  modelSlots: setting(
-    'model_slots',
-    slotList,
-    [],
-    'list of model=calls',
-    'Models with a different number of slots, such as gemma3:4b=8.',
-  ),
-  queueLength: setting(
-    'queue_length',
-    z.coerce.number().int().min(0).max(100_000),
-    256,
-    'calls',
-    'Calls that may wait for one model; beyond that, the account with the most waiting calls is refused.',
-  ),
-  queueSeconds: setting('queue_seconds', positiveSeconds, 300, 's', 'How long a call may wait for its turn.'),
   timeZone: setting(
     'time_zone',
     z.string().refine(isTimeZone, 'must be a time zone such as UTC or Asia/Tokyo'),
@@ -336,43 +172,12 @@ export const settings = {
     '',
     'Time zone in which hours, days, weeks and months of limits begin.',
   ),
-  appealContact: setting(
-    'appeal_contact',
-    z
-      .string()
-      .max(200)
-      .regex(/^[\x20-\x7e]*$/, 'must be plain text'),
-    '',
-    '',
-    'Where suspended callers may appeal: an address or a page, shown in the refusal.',
-  ),
-  authFailuresPerMinute: setting(
-    'auth_failures_per_minute',
-    z.coerce.number().int().min(1).max(1_000_000),
-    30,
-    'failures',
-    'Wrong keys from one address (IPv6: one /64) in a minute before further unknown keys are refused.',
-  ),
-  applicationsPerMinute: setting(
-    'applications_per_minute',
-    z.coerce.number().int().min(1).max(1_000_000),
-    5,
-    'applications',
-    'Applications that one address (IPv6: one /64) may send in a minute.',
-  ),
   retentionDays: setting(
     'retention_days',
     z.coerce.number().int().min(1).max(36_500),
     90,
     'days',
     'How long single usage records are kept; sums per quarter of an hour are kept forever.',
-  ),
-  refusedRowsPerMinute: setting(
-    'refused_rows_per_minute',
-    z.coerce.number().int().min(1).max(1_000_000_000),
-    300,
-    'rows',
-    'Records of refused calls that one key may fill in a minute; further ones share one record with their number.',
   ),
   signatureSkewSeconds: setting(
     'signature_skew_seconds',

@@ -24,3 +24,18 @@ function decoded(text: string): string {
     return text;
   }
 }
+
+/** For people: with its user and without its password. */
+export const withoutPassword = (address: string): string =>
+  address.replace(/^(smtps?:\/\/[^:@/]*):[^@/]*@/, '$1:[secret]@');
+
+export const hasPassword = (address: string): boolean => withoutPassword(address) !== address;
+
+/** The address with a password that is kept apart from it. */
+export const withPassword = (address: string, password: string): string =>
+  password === ''
+    ? address
+    : address.replace(
+        /^(smtps?:\/\/)([^:@/]+)@/,
+        (_, scheme: string, user: string) => `${scheme}${user}:${encodeURIComponent(password)}@`,
+      );

@@ -11,7 +11,7 @@ import { changeAccount, createAccount, openAccount, setPlan, setRole } from '../
 import { claimKey, decide, setRegistration } from '../../src/management/applications/applications.ts';
 import { apply } from '../../src/management/applications/apply.ts';
 import { changeKey, createKey, createKeyFor, rotateKey } from '../../src/management/keys/keys.ts';
-import { noMailer } from '../../src/management/mail/mailer.ts';
+import { openSmtpMailer } from '../../src/management/mail/smtp.ts';
 import { linkCodes } from '../../src/management/people/link-codes.ts';
 import { draftLink } from '../../src/management/people/one-time-links.ts';
 import { closeAccount, confirmAddress, setUp } from '../../src/management/people/people.ts';
@@ -154,7 +154,11 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
           apply(
             {
               store,
-              mailer: noMailer,
+              mailer: openSmtpMailer({
+                server: () => ({ smtpUrl: '', from: '', gate: 'Gate' }),
+                nowMs: () => 0,
+                onError: () => undefined,
+              }),
               portal: new URL('http://x'),
               codes: linkCodes('s'),
               wake: () => undefined,

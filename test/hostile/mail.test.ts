@@ -70,9 +70,7 @@ function post(smtpUrl: string): Mailer & { readonly errors: unknown[] } {
   const errors: unknown[] = [];
   const nowMs = (): number => performance.now();
   const mail = openSmtpMailer({
-    smtpUrl,
-    from: 'gate@example.org',
-    gate: 'Gate',
+    server: () => ({ smtpUrl, from: 'gate@example.org', gate: 'Gate' }),
     nowMs,
     onError: (error) => errors.push(error),
   });
@@ -154,7 +152,7 @@ test('a password with URL delimiters reaches the mail server whole', async () =>
   });
   const written = url.replace('smtp://', 'smtp://me@example.org:pa#s/s?w@rd%@');
   const config = loadConfig({ UPSTREAM: 'http://127.0.0.1:9', SMTP_URL: written, MAIL_FROM: 'x@example.org' });
-  const mail = post(config.smtpUrl);
+  const mail = post(config.live.now.smtpUrl);
   mail.send(emailTo('somebody@example.org'));
   await mail.settle(10_000);
   expect(taken).toEqual(['somebody@example.org']);

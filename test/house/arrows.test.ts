@@ -27,7 +27,7 @@ const arrows: Record<string, readonly string[]> = {
   observe: ['domain'],
   upstream: ['domain'],
   gateway: ['domain', 'upstream', 'store', 'observe'],
-  management: ['domain', 'store', 'observe', 'secret-file.ts'],
+  management: ['domain', 'settings', 'store', 'observe', 'secret-file.ts'],
   jobs: ['domain', 'upstream', 'store', 'observe'],
   tls: ['domain', 'store'],
   'secret-file.ts': [],

@@ -67,16 +67,23 @@ test('every error code and every problem of the management API has a sentence in
   }
 });
 
-test('docs/configuration.md lists exactly the settings, with their defaults and units', () => {
+test('docs/configuration.md lists exactly the settings, with their defaults and units, and which can change at run time', () => {
   const shown = (value: unknown): string => (Array.isArray(value) ? value.join(',') : String(value));
-  const listed = rows('docs/configuration.md').map(([name = '', fallback = '', unit, meaning]) => [
+  const listed = rows('docs/configuration.md').map(([name = '', fallback = '', unit, meaning, atRunTime]) => [
     code(name),
     code(fallback),
     unit,
     meaning,
+    atRunTime === 'yes',
   ]);
   expect(listed).toEqual(
-    Object.values(settings).map((setting) => [setting.name, shown(setting.fallback), setting.unit, setting.meaning]),
+    Object.values(settings).map((setting) => [
+      setting.name,
+      shown(setting.fallback),
+      setting.unit,
+      setting.meaning,
+      'group' in setting,
+    ]),
   );
 });
 

@@ -3,7 +3,13 @@ import { AuthThrottle } from './auth-throttle.ts';
 
 function throttle(perMinute: number) {
   const time = { now: 0 };
-  return { time, throttle: new AuthThrottle(perMinute, () => time.now) };
+  return {
+    time,
+    throttle: new AuthThrottle(
+      () => perMinute,
+      () => time.now,
+    ),
+  };
 }
 
 test('an address has a number of failures per minute, waits for its end, and starts again', () => {

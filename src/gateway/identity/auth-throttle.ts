@@ -8,12 +8,13 @@ const windowMs = 60_000;
 const maxAddresses = 100_000;
 
 export class AuthThrottle {
-  readonly #perMinute: number;
+  readonly #perMinute: () => number;
   readonly #nowMs: () => MonotonicMs;
   #failures = new Map<string, number>();
   #endsMs = 0;
 
-  constructor(perMinute: number, nowMs: () => MonotonicMs) {
+  /** `perMinute`: as it is now; it may change. */
+  constructor(perMinute: () => number, nowMs: () => MonotonicMs) {
     this.#perMinute = perMinute;
     this.#nowMs = nowMs;
   }
@@ -23,7 +24,7 @@ export class AuthThrottle {
     if (this.#failures.size === 0) return 0;
     const nowMs = this.#roll();
     const failures = this.#failures.get(networkOf(address)) ?? (this.#failures.size < maxAddresses ? 0 : Infinity);
-    return failures < this.#perMinute ? 0 : Math.max(1, Math.ceil((this.#endsMs - nowMs) / 1000));
+    return failures < this.#perMinute() ? 0 : Math.max(1, Math.ceil((this.#endsMs - nowMs) / 1000));
   }
 
   note(address: string): void {

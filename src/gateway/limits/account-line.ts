@@ -96,9 +96,10 @@ export class AccountLine {
 /** All lines with waiting calls. */
 export class AccountLines {
   readonly #busy = new Set<AccountLine>();
-  readonly #maxWaitMs: number;
+  readonly #maxWaitMs: () => number;
 
-  constructor(maxWaitMs: number) {
+  /** `maxWaitMs`: as it is now; it may change. */
+  constructor(maxWaitMs: () => number) {
     this.#maxWaitMs = maxWaitMs;
   }
 
@@ -116,7 +117,7 @@ export class AccountLines {
   /** Call periodically. */
   sweep(nowMs: MonotonicMs): void {
     for (const line of this.#busy) {
-      line.sweep(nowMs - this.#maxWaitMs);
+      line.sweep(nowMs - this.#maxWaitMs());
       if (line.length === 0) this.#busy.delete(line);
     }
   }

@@ -11,23 +11,25 @@ export interface Holder {
 const sourceShare = 0.75;
 
 export class BodyBudget {
-  readonly #limitBytes: number;
+  readonly #limitBytes: () => number;
   readonly #bySource = new Map<string, number>();
   #heldBytes = 0;
 
-  constructor(limitBytes: number) {
+  /** `limitBytes`: as it is now; it may change. */
+  constructor(limitBytes: () => number) {
     this.#limitBytes = limitBytes;
   }
 
   /** Reserves this many more bytes, or reserves nothing and returns false. `source`: the network they come from. */
   take(bytes: number, holder: Holder | undefined, source = ''): boolean {
-    const left = this.#limitBytes - this.#heldBytes;
+    const limitBytes = this.#limitBytes();
+    const left = limitBytes - this.#heldBytes;
     if (bytes > left) return false;
     // The holder's own bytes are on both sides, so the share is half of what the others leave.
     if (holder && holder.heldBytes + bytes > (left + holder.heldBytes) / 2) return false;
     if (source !== '') {
       const held = (this.#bySource.get(source) ?? 0) + bytes;
-      if (held > this.#limitBytes * sourceShare) return false;
+      if (held > limitBytes * sourceShare) return false;
       this.#bySource.set(source, held);
     }
     if (holder) holder.heldBytes += bytes;

@@ -13,10 +13,17 @@ import {
   registrationModes,
 } from '../../domain/application.ts';
 import { type Author, auditEvent, leadingTo } from '../../domain/audit.ts';
-import { type ApplicationId, newInviteId, randomBase62 } from '../../domain/id.ts';
+import {
+  type ApplicationId,
+  newInviteId,
+  newSettingChangeId,
+  randomBase62,
+  type SettingChangeId,
+} from '../../domain/id.ts';
 import { mailboxOf } from '../../domain/mailbox.ts';
 import { decisionEmail, reconsiderMs } from '../../domain/outbox.ts';
 import { Secret } from '../../domain/secret.ts';
+import type { SettingChange } from '../../domain/setting-change.ts';
 import { iso } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { isAccountName, openAccount } from '../accounts/accounts.ts';
@@ -185,18 +192,39 @@ export function setRegistration(
   store: Store,
   pairs: Readonly<Record<string, unknown>>,
   author: Author,
+  undoes: SettingChangeId | null = null,
 ): Promise<Registration> {
   return store.atomically(async (within) => {
     const before = await within.readRegistration();
     const after = { ...before };
     for (const [name, value] of Object.entries(pairs)) Object.assign(after, readRegistrationField(name, value));
     await requirePlan(within, after.plan);
-    await within.writeRegistration(
-      after,
-      auditEvent(author, 'registration.set', 'registration', { ...before }, { ...after }),
+    const event = auditEvent(
+      author,
+      undoes === null ? 'registration.set' : 'registration.undo',
+      'registration',
+      { ...before },
+      { ...after },
     );
+    await within.writeRegistration(after, event, changeOf(before, after, undoes, author));
     return after;
   });
+}
+
+/** What can be taken back; undefined where nothing differs. */
+function changeOf(
+  before: Registration,
+  after: Registration,
+  undoes: SettingChangeId | null,
+  { actor, at }: Author,
+): SettingChange | undefined {
+  const names = (Object.keys(after) as (keyof Registration)[]).filter(
+    (name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]),
+  );
+  if (names.length === 0 && undoes === null) return undefined;
+  const side = (registration: Registration) => Object.fromEntries(names.map((name) => [name, registration[name]]));
+  const id = newSettingChangeId(at);
+  return { id, at, actor, group: 'registration', from: side(before), to: side(after), undoes, undoneBy: null };
 }
 
 export interface NewInvite {

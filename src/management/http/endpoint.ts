@@ -8,11 +8,13 @@ import type { Language } from '../../domain/person.ts';
 import type { RouteIntrospection } from '../../domain/route-status.ts';
 import type { ServerIntrospection } from '../../domain/server-status.ts';
 import type { MonotonicMs, WallMs } from '../../domain/time.ts';
+import type { LiveSettings } from '../../settings/live.ts';
 import type { Connections } from '../overview/connections.ts';
 import type { EncryptionNow } from '../overview/encryption.ts';
 import type { OnboardingContext } from '../people/onboarding.ts';
 import type { RouteRules } from '../routes/route-rules.ts';
 import type { ServerRules } from '../servers/server-rules.ts';
+import type { SettingTools } from '../settings/setting-tools.ts';
 import type { Caller, FailureBudget, Needs } from './authenticate.ts';
 import type { PaceName } from './pace.ts';
 
@@ -28,10 +30,9 @@ export interface RequestContext extends OnboardingContext {
   };
   /** The last results of contacting the mail server and the providers. */
   readonly connections: Pick<Connections, 'look'>;
-  /** The name of the gateway. */
-  readonly gateName: string;
-  /** Whether the public status page is on. */
-  readonly hasStatusPage: boolean;
+  /** The current settings that can be changed at run time. */
+  readonly live: LiveSettings;
+  readonly settingTools: SettingTools;
   /** The current state of the data plane. */
   readonly introspection: Introspection;
   /** The current model servers, and the settings for added ones. */

@@ -14,7 +14,8 @@ export function readInput<T>(schema: z.ZodType<T>, value: unknown, where: 'query
   throw new Problem('invalid', { said: errors[0]?.said ?? say('field_refused', { at: where }), errors });
 }
 
-function saidOf(issue: z.core.$ZodIssue, at: string): Said {
+/** The sentence for one fault, which begins with its place. */
+export function saidOf(issue: z.core.$ZodIssue, at: string): Said {
   switch (issue.code) {
     case 'invalid_type':
       return issue.input === undefined ? say('field_missing', { at }) : say('field_type', { at });
@@ -28,6 +29,10 @@ function saidOf(issue: z.core.$ZodIssue, at: string): Said {
       return say('field_choice', { at, words: issue.values.map(String).join(', ') });
     case 'unrecognized_keys':
       return say('field_unknown', { at, names: issue.keys.map((key) => `"${key.slice(0, 80)}"`).join(', ') });
+    case 'custom':
+      return issue.params?.['said'] === undefined
+        ? say('field_refused', { at })
+        : say('field_fault', { at, fault: issue.params['said'] as Said });
     default:
       return say('field_refused', { at });
   }

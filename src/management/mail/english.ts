@@ -62,4 +62,8 @@ export const english: Templates = {
       `Create a new one before then: ${about.url}`,
     ],
   }),
+  test: (_about, gate) => ({
+    subject: 'Test email',
+    lines: [`An operator of ${gate} sent this to see whether emails arrive. They do.`],
+  }),
 };

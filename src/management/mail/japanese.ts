@@ -63,4 +63,8 @@ export const japanese: Templates = {
       about.url,
     ],
   }),
+  test: (_about, gate) => ({
+    subject: 'テストメール',
+    lines: [`${gate}の管理者が、メールの送信を確認するために送信しました。正常に届いています。`],
+  }),
 };

@@ -1,5 +1,5 @@
-// The interface of a mailer, and the contents of emails. A gateway without mail has a mailer that sends nothing; operators then
-// pass on links themselves.
+// The interface of a mailer, and the contents of emails. Without a mail server it sends nothing; operators then pass on links
+// themselves.
 import type { Language } from '../../domain/person.ts';
 
 export interface Email {
@@ -26,7 +26,9 @@ export type EmailContent =
   | { readonly kind: 'approved' | 'rejected'; readonly url: string; readonly word: string | null }
   | { readonly kind: 'suspended'; readonly url: string; readonly reason: string; readonly endsAt: number | null }
   | { readonly kind: 'answered'; readonly url: string; readonly word: string; readonly lifted: boolean }
-  | { readonly kind: 'expiring'; readonly url: string; readonly key: string; readonly endsAt: number };
+  | { readonly kind: 'expiring'; readonly url: string; readonly key: string; readonly endsAt: number }
+  /** An operator tries the mail server out. */
+  | { readonly kind: 'test' };
 
 /**
  * The result for an email: a server has accepted it; it can never be sent; or it was not sent and may be retried.
@@ -34,7 +36,7 @@ export type EmailContent =
 export type Delivery = 'sent' | 'refused' | 'unsent';
 
 export interface Mailer {
-  /** False: there is no mail, and emails are discarded. */
+  /** False: there is no mail server now, and emails are discarded. */
   readonly delivers: boolean;
   /** Whether another email of that kind may be sent to that mailbox now. */
   hasRoom(kind: EmailContent['kind'], to: string): boolean;
@@ -42,11 +44,6 @@ export interface Mailer {
   send(email: Email, onEnd?: (how: Delivery) => void): void;
   /** Resolves when all emails were sent or abandoned, at the latest after this time. */
   settle(withinMs: number): Promise<void>;
+  /** The settings of mail have changed: what waits for another try is tried now. */
+  renew(): void;
 }
-
-export const noMailer: Mailer = {
-  delivers: false,
-  hasRoom: () => true,
-  send: (_letter, onEnd) => onEnd?.('refused'),
-  settle: () => Promise.resolve(),
-};

@@ -54,7 +54,6 @@ export class Outbox {
   constructor(tools: OutboxTools, onError: (error: unknown) => void) {
     this.#tools = tools;
     this.#onError = onError;
-    if (!tools.mailer.delivers) return;
     this.#timer = setInterval(() => void this.look(), everyMs);
     this.#timer.unref();
     // Rows that an earlier process left are already late.

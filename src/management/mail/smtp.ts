@@ -3,16 +3,22 @@
 import { createHash } from 'node:crypto';
 import { createTransport, type Transporter } from 'nodemailer';
 import { mailboxOf } from '../../domain/mailbox.ts';
+import type { Language } from '../../domain/person.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 import { type Delivery, type Email, type EmailContent, type Mailer } from './mailer.ts';
 import { render } from './render.ts';
 
-export interface MailSettings {
-  /** smtp:// or smtps://, with user and password where they are needed, percent-encoded. */
+/** How emails are sent now; it may change while some wait. */
+export interface MailServer {
+  /** smtp:// or smtps://, with user and password where they are needed, percent-encoded; empty: there is no mail. */
   readonly smtpUrl: string;
   readonly from: string;
   /** The name of the gateway in emails. */
   readonly gate: string;
+}
+
+export interface MailSettings {
+  readonly server: () => MailServer;
   readonly nowMs: () => MonotonicMs;
   /** Called after each attempt; undefined: a server accepted the email. */
   readonly onTry?: (error?: unknown) => void;
@@ -43,10 +49,8 @@ interface Sending {
 
 /** Sends a few emails at a time; the rest, and those to be retried, wait in memory. */
 class SmtpMailer implements Mailer {
-  readonly delivers = true;
   readonly #settings: MailSettings;
-  readonly #transport: Transporter;
-  readonly #domain: string;
+  #transport: Transport | undefined;
   readonly #sent = new Map<string, { count: number; sinceMs: MonotonicMs }>();
   /** Queued emails, those being sent, and those that wait for their next attempt. */
   readonly #ready: { readonly sending: Sending; readonly round: number }[] = [];
@@ -57,10 +61,20 @@ class SmtpMailer implements Mailer {
   #idle = (): void => undefined;
 
   constructor(settings: MailSettings) {
-    const { smtpUrl, from } = settings;
     this.#settings = settings;
-    this.#transport = createTransport({ url: smtpUrl, ...patience, socketCloseTimeout: 0 }, { from });
-    this.#domain = /@([^\s@>]+)>?\s*$/.exec(from)?.[1] ?? 'localhost';
+  }
+
+  get delivers(): boolean {
+    return this.#settings.server().smtpUrl !== '';
+  }
+
+  renew(): void {
+    for (const [timer, sending] of this.#later) {
+      clearTimeout(timer);
+      this.#ready.push({ sending, round: 0 });
+    }
+    this.#later.clear();
+    this.#more();
   }
 
   hasRoom(kind: EmailContent['kind'], to: string): boolean {
@@ -72,8 +86,8 @@ class SmtpMailer implements Mailer {
   send(email: Email, onEnd: (how: Delivery) => void = () => undefined): void {
     const { nowMs, onError } = this.#settings;
     const { to, about } = email;
-    if (this.#stopped || !this.hasRoom(about.kind, to)) {
-      onEnd('unsent');
+    if (this.#stopped || !this.delivers || !this.hasRoom(about.kind, to)) {
+      onEnd(this.delivers ? 'unsent' : 'refused');
       return;
     }
     if (this.#ready.length + this.#running + this.#later.size >= maxWaiting) {
@@ -104,7 +118,7 @@ class SmtpMailer implements Mailer {
     const lost = [...this.#ready.map(({ sending }) => sending), ...this.#later.values()];
     if (lost.length > 0) this.#settings.onError(new Error(`the gate stops; emails that are not sent: ${lost.length}`));
     for (const { onEnd } of lost) onEnd('unsent');
-    this.#transport.close();
+    this.#transport?.sender.close();
   }
 
   #more(): void {
@@ -123,13 +137,18 @@ class SmtpMailer implements Mailer {
 
   async #deliver(sending: Sending, round: number): Promise<void> {
     const { email, onEnd } = sending;
-    const { subject, text } = render(email, this.#settings.gate);
+    const transport = this.#transportNow();
+    if (!transport) {
+      onEnd('unsent');
+      return;
+    }
+    const { subject, text } = render(email, this.#settings.server().gate);
     const headers = {
       'Auto-Submitted': 'auto-generated',
-      ...(email.id === undefined ? {} : { 'Message-ID': this.#messageId(email.id) }),
+      ...(email.id === undefined ? {} : { 'Message-ID': messageId(email.id, transport.server) }),
     };
     try {
-      await this.#transport.sendMail({ to: email.to, subject, text, headers, signal: this.#stop.signal });
+      await transport.sender.sendMail({ to: email.to, subject, text, headers, signal: this.#stop.signal });
       this.#settings.onTry?.();
       onEnd('sent');
     } catch (error) {
@@ -152,15 +171,48 @@ class SmtpMailer implements Mailer {
     this.#later.set(timer.unref(), sending);
   }
 
-  /** RFC 5322, section 3.6.4: the same if a message is sent again. Hashed, because the id of a row can identify a person. */
-  #messageId(id: string): string {
-    return `<${createHash('sha256').update(id).digest('hex').slice(0, 32)}@${this.#domain}>`;
+  /** For the mail server of the current settings; undefined without one. */
+  #transportNow(): Transport | undefined {
+    const server = this.#settings.server();
+    const { smtpUrl, from } = server;
+    if (this.#transport?.server.smtpUrl === smtpUrl && this.#transport.server.from === from) return this.#transport;
+    // Emails that are being sent over the old connection still finish.
+    this.#transport?.sender.close();
+    this.#transport = smtpUrl === '' ? undefined : openTransport(server);
+    return this.#transport;
   }
+}
+
+interface Transport {
+  readonly server: MailServer;
+  readonly sender: Transporter;
+}
+
+const openTransport = (server: MailServer): Transport => ({
+  server,
+  sender: createTransport({ url: server.smtpUrl, ...patience, socketCloseTimeout: 0 }, { from: server.from }),
+});
+
+/** RFC 5322, section 3.6.4: the same for a message that is sent again. The id of a row may say whom it is about. */
+function messageId(id: string, { from }: MailServer): string {
+  const domain = /@([^\s@>]+)>?\s*$/.exec(from)?.[1] ?? 'localhost';
+  return `<${createHash('sha256').update(id).digest('hex').slice(0, 32)}@${domain}>`;
 }
 
 const keyOf = (kind: EmailContent['kind'], to: string): string => `${budgetOf(kind)} ${mailboxOf(to)}`;
 
 export const openSmtpMailer = (settings: MailSettings): Mailer => new SmtpMailer(settings);
+
+/** Sends one email immediately, without retries. Rejects with the error of the server or of the connection. */
+export async function sendTestEmail(server: MailServer, to: string, language: Language): Promise<void> {
+  const { sender } = openTransport(server);
+  try {
+    const { subject, text } = render({ to, language, about: { kind: 'test' } }, server.gate);
+    await sender.sendMail({ to, subject, text, headers: { 'Auto-Submitted': 'auto-generated' } });
+  } finally {
+    sender.close();
+  }
+}
 
 /** The server rejected the email permanently (5yz, RFC 5321, section 4.2.1), so it is not retried. */
 function isFinal(error: unknown): boolean {

@@ -28,13 +28,18 @@ export class Connections {
     this.#states.set(name, { works: problem === null, at: this.#now(), problem });
   }
 
+  /** Its settings have changed: what was seen says nothing about it any more. */
+  forget(name: string): void {
+    this.#states.delete(name);
+  }
+
   look(name: string): ConnectionState {
     return this.#states.get(name) ?? unused;
   }
 }
 
 /** One line, without control characters. */
-function problemOf(error: unknown): string {
+export function problemOf(error: unknown): string {
   const { message = '', code, cause } = error as { message?: string; code?: string; cause?: unknown };
   const deeper = cause instanceof Error ? `: ${cause.message}` : '';
   const text = `${message}${deeper}`.replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ').trim();

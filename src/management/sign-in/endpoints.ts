@@ -42,7 +42,7 @@ export const signInEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     answer: sessionSchema,
-    run: async ({ store, caller, signIn, mailer, portal, gateName, encryption, timeZone, introspection, now }) => {
+    run: async ({ store, caller, signIn, mailer, portal, live, encryption, timeZone, introspection, now }) => {
       const { exposed, authority } = encryption;
       const { person, account } = caller;
       const application = person ? await store.findApplicationOf(person.id) : undefined;
@@ -61,7 +61,7 @@ export const signInEndpoints: readonly Endpoint[] = [
           plans: decided.has(mode) ? (await store.listPlans()).map((plan) => plan.name) : [],
         },
         gate: {
-          name: gateName,
+          name: live.now.gateName,
           isOperated: (await store.countAccounts('operator')) > 0,
           serves: servesNow(introspection),
           url: portal.origin,

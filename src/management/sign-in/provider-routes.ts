@@ -11,7 +11,7 @@ import type { Store } from '../../store/ports/store.ts';
 import { requireText } from '../fault.ts';
 import { Problem } from '../http/problem.ts';
 import type { CookieNames, OpenSession, OwnRoute, OwnRouteAnswer, OwnRouteRequest } from './own-route.ts';
-import { type Claims, type Provider, ProviderClient, ProviderFailed } from './provider.ts';
+import { type Claims, type Provider, ProviderClient, ProviderFailed, providerId } from './provider.ts';
 import type { Seal } from './sealed.ts';
 
 /** How long a person may take at the provider. */
@@ -36,7 +36,8 @@ type Refusal = 'provider' | 'address' | 'taken' | 'closed';
 
 export interface ProviderTools {
   readonly store: Pick<Store, 'findPersonOfIdentity' | 'insertVouched'>;
-  readonly providers: readonly Provider[];
+  /** The current ones; after a change it is another array. */
+  readonly providers: () => readonly Provider[];
   /** The address of sign-in, as browsers reach it. */
   readonly base: string;
   readonly seal: Seal;
@@ -54,21 +55,17 @@ export interface ProviderTools {
 }
 
 export function providerRoutes(tools: ProviderTools): Readonly<Record<string, OwnRoute>> {
-  const { providers, base, seal, cookies } = tools;
-  const clients = new Map(
-    providers.map((provider) => [
-      provider.id,
-      { provider, client: new ProviderClient(provider, `${base}/callback/${provider.id}`) },
-    ]),
-  );
+  const { base, seal, cookies } = tools;
+  const clients = clientsOf(tools);
   const begin: OwnRoute = async ({ body }) => {
     const { provider: id, next, anew } = body as z.output<typeof providerBody>;
-    const found = clients.get(id);
+    const found = clients().get(id);
     if (!found) throw new Problem('not_found');
     try {
       const { url, begun } = await found.client.begin(anew);
       tools.onProvider(id);
-      const sealed = await seal.close(`provider.${id}`, { ...begun, next }, journeySeconds);
+      const { issuer } = found.provider;
+      const sealed = await seal.close(`provider.${id}`, { ...begun, next, issuer }, journeySeconds);
       return { json: { url }, cookies: [cookies.line('provider', sealed, journeySeconds)] };
     } catch (error) {
       noteFailure(tools, id, error);
@@ -79,7 +76,7 @@ export function providerRoutes(tools: ProviderTools): Readonly<Record<string, Ow
   const signOut: OwnRoute = async ({ cookie, session }) => {
     const token = cookie('session_token');
     if (session && token !== undefined) await tools.endSession(token);
-    const came = clients.get(cookie('by') ?? '');
+    const came = clients().get(cookie('by') ?? '');
     const url =
       session && came?.provider.signsOut === true
         ? await came.client.signOutUrl(new URL('/portal/', base).href)
@@ -93,14 +90,35 @@ export function providerRoutes(tools: ProviderTools): Readonly<Record<string, Ow
   return {
     '/sign-in/provider': begin,
     '/sign-out': signOut,
-    ...Object.fromEntries(
-      [...clients].map(([id, found]): [string, OwnRoute] => [
-        `/callback/${id}`,
-        (asked) => comeBack(tools, found, asked),
-      ]),
-    ),
+    [`/callback/${providerId}`]: (asked) => {
+      const found = clients().get(providerId);
+      if (!found) throw new Problem('not_found');
+      return comeBack(tools, found, asked);
+    },
   };
 }
+
+/** The clients of the providers as they are now: one knows what its provider has said, so that it is kept until the list changes. */
+function clientsOf({ providers, base }: ProviderTools): () => ReadonlyMap<string, ProviderAt> {
+  let known: readonly Provider[] | undefined;
+  let clients: ReadonlyMap<string, ProviderAt> = new Map();
+  return () => {
+    const now = providers();
+    if (now !== known) {
+      known = now;
+      clients = new Map(
+        now.map((provider) => [
+          provider.id,
+          { provider, client: new ProviderClient(provider, callbackAt(base, provider)) },
+        ]),
+      );
+    }
+    return clients;
+  };
+}
+
+/** Where a provider sends people back. */
+export const callbackAt = (base: string, { id }: Pick<Provider, 'id'>): string => `${base}/callback/${id}`;
 
 interface ProviderAt {
   readonly provider: Provider;
@@ -123,7 +141,8 @@ async function comeBack(
   const ended = [cookies.end('provider')];
   const refuse = (why: Refusal): OwnRouteAnswer => ({ location: `/portal/sign-in?error=${why}`, cookies: ended });
   const begun = await seal.open(`provider.${provider.id}`, cookie('provider'));
-  if (!begun) return refuse('provider');
+  // It was begun at another provider, before the settings changed: its answer is nothing to this one.
+  if (begun?.['issuer'] !== provider.issuer) return refuse('provider');
   const { state = '', nonce = '', verifier = '', next = '/portal/' } = begun;
   let claims: Claims;
   try {

@@ -2,8 +2,11 @@
 // Only an ID token counts that the provider has signed for this gateway, now, and for this sign-in.
 import type * as openid from 'openid-client';
 
+/** There is one at most. */
+export const providerId = 'oidc';
+
 export interface Provider {
-  readonly id: string;
+  readonly id: typeof providerId;
   readonly name: string;
   readonly issuer: string;
   readonly clientId: string;
@@ -108,6 +111,26 @@ export class ProviderClient {
       if (claims['azp'] !== undefined && claims['azp'] !== this.#provider.clientId)
         throw new Error('the ID token was made for another client');
       return claims;
+    });
+  }
+
+  /**
+   * Requests the discovery document, and then a token with an invalid code: a provider that knows the client rejects the code,
+   * otherwise it rejects the client (RFC 6749 §5.2). `found` is called in between. @throws ProviderFailed.
+   */
+  tryOut(found: () => void): Promise<void> {
+    return this.#talk(async ({ library, config }) => {
+      found();
+      try {
+        await library.genericGrantRequest(config, 'authorization_code', {
+          code: 'sekisho-tries-the-client',
+          redirect_uri: this.#redirectUri,
+          code_verifier: library.randomPKCECodeVerifier(),
+        });
+      } catch (error) {
+        const { error: said } = error as { error?: unknown };
+        if (said === undefined || said === 'invalid_client' || said === 'unauthorized_client') throw error;
+      }
     });
   }
 

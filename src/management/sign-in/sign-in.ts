@@ -23,7 +23,8 @@ export interface SignInSettings {
   /** Where the portal is reached, without a path. */
   readonly publicUrl: URL;
   readonly secret: string;
-  readonly providers: readonly Provider[];
+  /** The current ones. */
+  readonly providers: () => readonly Provider[];
   /** Whether a new person with an identity at a provider may sign in to apply. */
   readonly admits: () => Promise<boolean>;
   readonly now: () => WallMs;
@@ -54,7 +55,9 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
   const guarded = new GuardedLibrary(library, sessions, cookies, store, publicUrl, now);
   const { open: openSession } = sessions;
   return {
-    providers: providers.map(({ id, name }) => ({ id, name })),
+    get providers() {
+      return providers().map(({ id, name }) => ({ id, name }));
+    },
     cookies,
     own: {
       '/change-password': changePasswordRoute({ store, checkSecondStep: guarded.checkSecondStep, openSession }),

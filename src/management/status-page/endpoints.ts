@@ -13,7 +13,7 @@ export const statusPageEndpoints: readonly Endpoint[] = [
     pace: 'look',
     answer: statusPageSchema,
     run: (context) => {
-      if (!context.hasStatusPage) throw new Fault('status_page_off', {}, 'not_found');
+      if (context.live.now.statusPage === 'off') throw new Fault('status_page_off', {}, 'not_found');
       return recentStatus(context);
     },
   }),

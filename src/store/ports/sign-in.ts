@@ -66,6 +66,8 @@ export interface SignInStore {
   /** Ends every session of the person except that one. */
   endOtherSessions(personId: PersonId, kept: string): Promise<void>;
   deleteIdentities(personId: PersonId): Promise<void>;
+  /** Operators who can sign in with a password or passkey, and those who can through an identity at this issuer. */
+  countOperatorSignIns(issuer: string): Promise<{ readonly own: number; readonly byIssuer: number }>;
 }
 
 export interface StoredVisit {

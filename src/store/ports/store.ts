@@ -27,6 +27,7 @@ import type { RegistrationStore } from './registration.ts';
 import type { RouteStore } from './routes.ts';
 import type { RuleStore } from './rules.ts';
 import type { ServerStore } from './servers.ts';
+import type { SettingStore } from './settings.ts';
 import type { SignInStore } from './sign-in.ts';
 import type { SuspensionStore } from './suspensions.ts';
 import type { UsageStore } from './usage.ts';
@@ -64,6 +65,7 @@ export interface Store
     LeaseStore,
     ServerStore,
     RouteStore,
+    SettingStore,
     NameStore,
     DisplayNameStore {
   readonly signIn: SignInTables;

@@ -4,6 +4,7 @@ import { mailboxOf } from '../../domain/mailbox.ts';
 import type { RegistrationStore } from '../ports/registration.ts';
 import { writeAudit } from './audit.ts';
 import type { Connection } from './connection.ts';
+import { writeSettingChange } from './settings.ts';
 
 export function registrationQueries({ db, transact }: Connection): RegistrationStore {
   return {
@@ -11,7 +12,7 @@ export function registrationQueries({ db, transact }: Connection): RegistrationS
       const { definition } = await db.selectFrom('registration').select('definition').executeTakeFirstOrThrow();
       return { ...firstRegistration, ...(JSON.parse(definition) as Partial<Registration>) };
     },
-    writeRegistration: (registration, event) =>
+    writeRegistration: (registration, event, change) =>
       transact(async (transaction) => {
         await transaction
           .updateTable('registration')
@@ -30,6 +31,7 @@ export function registrationQueries({ db, transact }: Connection): RegistrationS
               .where('id', '=', id)
               .execute();
         }
+        if (change) await writeSettingChange(transaction, change);
         await writeAudit(transaction, event);
       }),
   };

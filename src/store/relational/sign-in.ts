@@ -146,6 +146,40 @@ export function signInQueries({ db, transact }: Connection): SignInStore {
     deleteIdentities: async (personId: PersonId) => {
       await db.deleteFrom('provider_identities').where('person_id', '=', personId).execute();
     },
+    countOperatorSignIns: async (issuer) => {
+      const operators = () =>
+        db
+          .selectFrom('accounts')
+          .innerJoin('people', 'people.accountId', 'accounts.id')
+          .where('role', '=', 'operator')
+          .where('closed_at', 'is', null)
+          .select(({ fn }) => fn.countAll<number>().as('count'));
+      const own = operators().where((where) =>
+        where.or([
+          where.exists(
+            where
+              .selectFrom('credentials')
+              .select('credentials.id')
+              .whereRef('credentials.userId', '=', 'people.id')
+              .where('password', 'is not', null),
+          ),
+          where.exists(
+            where.selectFrom('passkeys').select('passkeys.id').whereRef('passkeys.userId', '=', 'people.id'),
+          ),
+        ]),
+      );
+      const byIssuer = operators().where((where) =>
+        where.exists(
+          where
+            .selectFrom('provider_identities')
+            .select('subject')
+            .whereRef('person_id', '=', 'people.id')
+            .where('issuer', '=', issuer),
+        ),
+      );
+      const count = async (query: typeof own): Promise<number> => Number((await query.executeTakeFirstOrThrow()).count);
+      return { own: await count(own), byIssuer: await count(byIssuer) };
+    },
   };
 }
 

@@ -29,6 +29,7 @@ import { registrationQueries } from './registration.ts';
 import { routeQueries } from './routes.ts';
 import { ruleQueries } from './rules.ts';
 import { serverQueries } from './servers.ts';
+import { settingQueries } from './settings.ts';
 import { signInQueries } from './sign-in.ts';
 import { suspensionQueries } from './suspensions.ts';
 import type { Tables } from './tables.ts';
@@ -51,6 +52,7 @@ export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
     ...leaseQueries(connection),
     ...serverQueries(connection),
     ...routeQueries(connection),
+    ...settingQueries(connection),
     ...nameQueries(connection),
     ...displayNameQueries(connection),
     ...usageQueries(connection),

@@ -14,6 +14,7 @@ import type {
   PersonId,
   RouteId,
   ServerId,
+  SettingChangeId,
   SuspensionId,
 } from '../../domain/id.ts';
 import type { Language, LinkPurpose } from '../../domain/person.ts';
@@ -102,6 +103,8 @@ export interface Tables extends CertificateTables, PeopleTables, UsageTables {
   servers: ServerTable;
   routes: RouteTable;
   announcements: AnnouncementTable;
+  settings: SettingTable;
+  setting_changes: SettingChangeTable;
   dismissals: { person_id: PersonId; announcement_id: AnnouncementId };
   model_names: NameTable;
   suspensions: {
@@ -180,6 +183,27 @@ interface AnnouncementTable {
   changed_at: number;
   /** Everything else, as JSON. */
   definition: string;
+}
+
+/** A group of settings that were changed at run time. */
+interface SettingTable {
+  id: string;
+  version: number;
+  created_at: number;
+  changed_at: number;
+  /** The stored values, as JSON; a secret is encrypted. */
+  definition: string;
+}
+
+interface SettingChangeTable {
+  id: SettingChangeId;
+  at: number;
+  actor: string;
+  group_name: string;
+  from_values: string;
+  to_values: string;
+  undoes: SettingChangeId | null;
+  undone_by: SettingChangeId | null;
 }
 
 interface RouteTable {

@@ -6,14 +6,14 @@ import { writeAudit } from './audit.ts';
 import type { Connection } from './connection.ts';
 import type { Tables } from './tables.ts';
 
-type Name = 'announcements' | 'model_names' | 'routes' | 'servers';
+type Name = 'announcements' | 'model_names' | 'routes' | 'servers' | 'settings';
 
 /** Kysely types a statement for one table. These have the same columns where the statements below name one. */
 const asOne = (table: Name): 'routes' => table as 'routes';
 
 /**
  * Stores a new row (version 1), or the next version of one. `taken` says what another row already has of it. `gone`: the row is
- * missing, or was changed meanwhile.
+ * missing, or was changed meanwhile. `also`: what else is written with it.
  */
 export const putVersioned = <Table extends Name, Taken>(
   { transact }: Connection,
@@ -21,6 +21,7 @@ export const putVersioned = <Table extends Name, Taken>(
   row: Tables[Table],
   taken: (transaction: Transaction<Tables>) => Promise<Taken | undefined>,
   event: AuditEvent,
+  also: (transaction: Transaction<Tables>) => Promise<void> = () => Promise.resolve(),
 ): Promise<Taken | 'gone' | undefined> =>
   transact(async (transaction) => {
     const other = await taken(transaction);
@@ -39,6 +40,7 @@ export const putVersioned = <Table extends Name, Taken>(
         .executeTakeFirst();
       if (Number(changed.numUpdatedRows) === 0) return 'gone';
     }
+    await also(transaction);
     await writeAudit(transaction, event);
     return undefined;
   });

@@ -29,12 +29,12 @@ export interface ServerLoad {
 }
 
 export class ColdLoads {
-  readonly #mostMs: number;
+  readonly #mostMs: () => number;
   readonly #times: LoadTimes<Upstream>;
   readonly #servers = new Map<Upstream, ServerLoads>();
 
-  /** `mostMs`: how long a load may take of which nothing is known. */
-  constructor(mostMs: number, times: LoadTimes<Upstream>) {
+  /** `mostMs`: how long a load may take of which nothing is known, as it is now. */
+  constructor(mostMs: () => number, times: LoadTimes<Upstream>) {
     this.#mostMs = mostMs;
     this.#times = times;
   }

@@ -19,7 +19,7 @@ const mostModels = 1_000;
 
 export class ServerLoads {
   readonly #server: Upstream;
-  readonly #mostMs: number;
+  readonly #mostMs: () => number;
   readonly #times: LoadTimes<Upstream>;
   /** By model, the running one first. */
   readonly #loads = new Map<string, Load>();
@@ -28,7 +28,7 @@ export class ServerLoads {
   readonly #failed = new Map<string, { readonly untilMs: number; readonly key: string; readonly end: LoadEnd }>();
   #runs = false;
 
-  constructor(server: Upstream, mostMs: number, times: LoadTimes<Upstream>) {
+  constructor(server: Upstream, mostMs: () => number, times: LoadTimes<Upstream>) {
     this.#server = server;
     this.#mostMs = mostMs;
     this.#times = times;
@@ -88,7 +88,7 @@ export class ServerLoads {
   async #ask(load: Load, loads: NonNullable<UpstreamKind['loads']>): Promise<LoadEnd> {
     const { model } = load;
     const from = performance.now();
-    const signal = AbortSignal.timeout(this.#times.boundMs(this.#server, model, this.#mostMs));
+    const signal = AbortSignal.timeout(this.#times.boundMs(this.#server, model, this.#mostMs()));
     const ask = (): Promise<boolean> => loads.load(this.#server, load.spelled, load.wants, load.via, signal);
     try {
       const isLoaded = await ask().catch((error: unknown) => {

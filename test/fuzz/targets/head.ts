@@ -150,7 +150,10 @@ async function checkCaller(asked: Addressed, lines: readonly { name: string; val
   };
   let principal: Principal | undefined;
   try {
-    const throttle = new AuthThrottle(10, () => 1);
+    const throttle = new AuthThrottle(
+      () => 10,
+      () => 1,
+    );
     const tickets = new MemoryTickets(() => 1);
     const tokens = { find: () => Promise.resolve(undefined), holds: () => false };
     if (guessing) for (let wrong = 0; wrong < 100; wrong++) throttle.note(exchange.address);

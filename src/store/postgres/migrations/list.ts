@@ -6,6 +6,7 @@ import { firstRules } from '../../../domain/rule.ts';
 import type { Taken } from '../pool.ts';
 import { accessTables } from './access-tables.ts';
 import { ledgerTables } from './ledger-tables.ts';
+import { settingTables } from './setting-tables.ts';
 import { noticing, versionTable } from './version.ts';
 
 export interface Migration {
@@ -16,7 +17,10 @@ export interface Migration {
 }
 
 /** A published one is never changed. */
-export const migrations: readonly Migration[] = [{ name: '0001-tables', expands: false, up: openTables }];
+export const migrations: readonly Migration[] = [
+  { name: '0001-tables', expands: false, up: openTables },
+  { name: '0002-settings', expands: true, up: openSettings },
+];
 
 async function openTables(connection: Taken): Promise<void> {
   const run = (text: string, values: readonly unknown[] = []) => connection.query(text, values);
@@ -30,6 +34,14 @@ async function openTables(connection: Taken): Promise<void> {
   for (const rule of firstRules) await run('insert into rules values ($1, $2)', [rule.name, JSON.stringify(rule)]);
   await run('insert into registration values (1, $1)', [JSON.stringify(firstRegistration)]);
   await run('insert into maintenance values (1, null)');
+}
+
+async function openSettings(connection: Taken): Promise<void> {
+  for (const statement of settingTables) {
+    await connection.query(sorted(statement), []);
+    const table = /^create table (\w+)/.exec(statement)?.[1];
+    for (const trigger of table === undefined ? [] : noticing(table)) await connection.query(trigger, []);
+  }
 }
 
 /** Texts compare by their bytes, as in SQLite, whatever language the database was made for. */

@@ -18,6 +18,7 @@ import { bindPeople, openPeople } from './people.ts';
 import { openRequestLog } from './request-log.ts';
 import { openRoutes } from './routes.ts';
 import { openServers } from './servers.ts';
+import { openSettings } from './settings.ts';
 import { addPasskeyUse, openIdentities, openUsedOnce } from './sign-in.ts';
 import { openStoreVersion } from './store-version.ts';
 import { addCacheTokens, addOwnRefusals, addReasoningTokens, addRepeats, addUnits, splitHours } from './usage.ts';
@@ -316,5 +317,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0036-coarse-sums': {
     up: openCoarseSums,
+  },
+  '0037-settings': {
+    up: openSettings,
   },
 };
