@@ -10,9 +10,7 @@ import { loadConfig } from '../src/settings/config.ts';
 const config = loadConfig(process.env);
 const root = join(import.meta.dirname, '..');
 const { smtpUrl, oidcIssuer } = config.live.now;
-const addresses = [...config.upstream, smtpUrl, oidcIssuer, config.databaseUrl].filter(
-  (address) => address !== '',
-);
+const addresses = [...config.upstream, smtpUrl, oidcIssuer, config.databaseUrl].filter((address) => address !== '');
 // A provider whose token endpoint is on another host than its issuer needs that one added by hand.
 const hosts = [config.host, ...addresses.map((address) => new URL(address).host)];
 // The gate uses the real path of its data directory, which may be a link.

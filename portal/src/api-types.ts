@@ -24,6 +24,12 @@ import type { routeSchema } from '../../src/management/routes/schemas.ts';
 import type { ruleSchema } from '../../src/management/rules/schemas.ts';
 import type { modelSchema } from '../../src/management/self-service/schemas.ts';
 import type { serverSchema } from '../../src/management/servers/schemas.ts';
+import type {
+  settingChangeSchema,
+  settingSchema,
+  settingsSchema,
+  trialResultSchema,
+} from '../../src/management/settings/schemas.ts';
 import type { sessionSchema } from '../../src/management/sign-in/schemas.ts';
 import type { statusPageSchema } from '../../src/management/status-page/schemas.ts';
 import type { suspensionRowSchema, suspensionSchema } from '../../src/management/suspensions/schemas.ts';
@@ -60,6 +66,10 @@ export type Route = Of<typeof routeSchema>;
 export type Rule = Of<typeof ruleSchema>;
 export type Server = Of<typeof serverSchema>;
 export type Session = Of<typeof sessionSchema>;
+export type Setting = Of<typeof settingSchema>;
+export type SettingChange = Of<typeof settingChangeSchema>;
+export type SettingGroup = Of<typeof settingsSchema>;
+export type SettingTrial = Of<typeof trialResultSchema>;
 export type StatusPage = Of<typeof statusPageSchema>;
 export type Suspension = Of<typeof suspensionSchema>;
 export type SuspensionRow = Of<typeof suspensionRowSchema>;

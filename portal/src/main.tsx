@@ -19,6 +19,7 @@ import { useTranslation } from 'react-i18next';
 import { Router } from 'wouter';
 import { Problem } from './api.ts';
 import { SessionProvider } from './session.tsx';
+import { useAccent } from './shell/accent.ts';
 import { AgainDialog } from './shell/again-dialog.tsx';
 import { AskProvider } from './shell/ask.tsx';
 import { Layout } from './shell/layout.tsx';
@@ -41,21 +42,6 @@ const theme = createTheme({
     Menu: Menu.extend({ defaultProps: { withInitialFocusPlaceholder: false } }),
   },
   headings: { fontWeight: '650' },
-  colors: {
-    // The vermilion of the Sekisho logo.
-    vermilion: [
-      '#fdf0ec',
-      '#f8ded6',
-      '#efbaab',
-      '#e7947d',
-      '#e07355',
-      '#dc5f3d',
-      '#da5430',
-      '#b3402a',
-      '#9c3522',
-      '#7f2818',
-    ],
-  },
 });
 
 /** Mantine's dimmed text has too little contrast for small text (WCAG 2.2, 1.4.3). */
@@ -98,14 +84,17 @@ if (!root) throw new Error('the page has no root');
 function Styled({ children }: { readonly children: ReactNode }): ReactNode {
   const { t } = useTranslation('shell');
   const close = t('close');
+  const accent = useAccent();
   const worded = useMemo(
     () =>
       mergeThemeOverrides(theme, {
+        // The red of a gate, or the accent of this one.
+        colors: { vermilion: accent },
         components: {
           Notification: Notification.extend({ defaultProps: { closeButtonProps: { 'aria-label': close } } }),
         },
       }),
-    [close],
+    [close, accent],
   );
   return (
     <MantineProvider theme={worded} defaultColorScheme="auto" cssVariablesResolver={quiet} getStyleNonce={() => nonce}>

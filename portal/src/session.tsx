@@ -4,6 +4,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useRef, useState } from 'react';
 import { useGet } from './api.ts';
 import type { Session } from './api-types.ts';
+import { noteAccent } from './shell/accent.ts';
 import { signInAgain } from './shell/again.ts';
 import { Trouble } from './shell/trouble.tsx';
 import { noteGateZone } from './shell/zone.ts';
@@ -30,6 +31,7 @@ export function SessionProvider({ children }: { readonly children: ReactNode }):
   useEffect(() => {
     if (!asked.data) return;
     noteGateZone(asked.data.gate.timeZone);
+    noteAccent(asked.data.gate.accentColor);
     // The session has expired: the page stays and asks for a sign-in.
     if (session?.person && !asked.data.person && !expected.current) void signInAgain('over');
     else setSession(asked.data);

@@ -8,6 +8,7 @@ import { notices } from './words/notices.ts';
 import { operator } from './words/operator.ts';
 import { policy } from './words/policy.ts';
 import { serving } from './words/serving.ts';
+import { settings } from './words/settings.ts';
 import { shell } from './words/shell.ts';
 import { visitor } from './words/visitor.ts';
 
@@ -47,6 +48,7 @@ void i18n.use(initReactI18next).init({
       serving: serving.en,
       log: log.en,
       notices: notices.en,
+      settings: settings.en,
     },
     ja: {
       shell: shell.ja,
@@ -57,6 +59,7 @@ void i18n.use(initReactI18next).init({
       serving: serving.ja,
       log: log.ja,
       notices: notices.ja,
+      settings: settings.ja,
     },
   },
 });

@@ -35,7 +35,7 @@ function png(width: number, height: number, more: readonly Buffer[] = []): Buffe
 
 const pngUrl = (bytes: Buffer): string => `data:image/png;base64,${bytes.toString('base64')}`;
 
-test('an SVG is written anew with what draws, and without what editors leave in it', () => {
+test('an SVG is rewritten with what draws, and without what editors leave in it', () => {
   const text = `<?xml version="1.0"?><!-- made by an editor -->
     <svg ${root} xmlns:inkscape="x" inkscape:version="1" class="a"><metadata><rdf:RDF x="y"/></metadata>
     <defs><linearGradient id="g"><stop offset="0" stop-color="#fff"/></linearGradient></defs>

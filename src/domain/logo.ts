@@ -1,5 +1,6 @@
-// Reads the operator's logo, a PNG or SVG as a data: URL. What is kept is written anew from what was read, so that nothing else can
+// Reads the operator's logo, a PNG or SVG as a data: URL. What is kept is rewritten from what was read, so that nothing else can
 // ride along in the file.
+import { createHash } from 'node:crypto';
 import { readPng } from './safe-png.ts';
 import { readSvg } from './safe-svg.ts';
 import { type Said, say, Unreadable } from './sentences.ts';
@@ -31,6 +32,9 @@ export function readLogo(text: string): string | Said {
     return error instanceof Unreadable ? error.said : say('logo_broken', {});
   }
 }
+
+/** Names the picture; another one has another. */
+export const logoTag = (text: string): string => createHash('sha256').update(text).digest('base64url').slice(0, 16);
 
 /** The picture of a value that `readLogo` has given; undefined for the empty one. */
 export function logoOf(text: string): Logo | undefined {

@@ -1,4 +1,4 @@
-// Reads an SVG and writes it anew from a list of elements and attributes that draw. Scripts, styles, links, other files and entities
+// Reads an SVG and rewrites it from a list of elements and attributes that draw. Scripts, styles, links, other files and entities
 // are refused by name, because an SVG is a document that a browser runs when it is opened by itself; what editors leave in it
 // (comments, metadata, their own names) is left out. The gate also serves it with a policy that runs nothing.
 import { Unreadable } from './sentences.ts';

@@ -136,7 +136,7 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
     onError: (error, id) => onError('a fault in the management API', error, id),
   });
   const auth = authRoutesOf(signIn, origins, portal, tools);
-  const pages = portalPages(settings.pages, origins, shared);
+  const pages = portalPages(settings.pages, origins, shared, live);
   return {
     router: managementRoutes({ api, auth, pages, refused, trustedProxies, now, authority: tools.tls?.authority }),
     outbox,

@@ -1,4 +1,4 @@
-// Who may call from where, and how much of everything: what the data plane asks anew for each call.
+// Who may call from where, and the limits of the gateway: what the data plane reads for each call.
 import { z } from 'zod';
 import { bytes, type LiveSetting, list, live, origins, positiveSeconds, seconds, setting, slotList } from './kinds.ts';
 

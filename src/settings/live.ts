@@ -5,7 +5,7 @@ import { bundleOf, type LiveKey, type LiveValues, liveKeys, liveSettings } from 
 /** What the file and the environment say, and under which name. */
 export type GivenSettings = ReadonlyMap<LiveKey, { readonly value: unknown; readonly from: string }>;
 
-/** Something that is made from the values, and made anew when they change. */
+/** Something that is computed from the values, and again when they change. */
 export interface Derived<T> {
   readonly now: T;
 }

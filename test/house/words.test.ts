@@ -2,22 +2,27 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { log } from '../../portal/src/words/log.ts';
 import { member } from '../../portal/src/words/member.ts';
 import { notices } from '../../portal/src/words/notices.ts';
 import { operator } from '../../portal/src/words/operator.ts';
 import { policy } from '../../portal/src/words/policy.ts';
 import { serving } from '../../portal/src/words/serving.ts';
+import { settings } from '../../portal/src/words/settings.ts';
 import { shell } from '../../portal/src/words/shell.ts';
 import { visitor } from '../../portal/src/words/visitor.ts';
+import { firstRegistration } from '../../src/domain/application.ts';
 import { windowNames } from '../../src/domain/calendar.ts';
 import { measures } from '../../src/domain/limit.ts';
 import { termNames } from '../../src/domain/plan.ts';
 import { ruleMeasures, steps } from '../../src/domain/rule.ts';
 import { serverStates } from '../../src/domain/server-status.ts';
 import { outcomes } from '../../src/domain/usage.ts';
+import { liveGroups } from '../../src/settings/kinds.ts';
+import { liveSettings } from '../../src/settings/live-table.ts';
 
-const all = { shell, visitor, member, operator, policy, serving, log, notices };
+const all = { shell, visitor, member, operator, policy, serving, log, notices, settings };
 const source = join(import.meta.dirname, '../../portal/src');
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
   (name) => /\.tsx?$/.test(name) && !name.startsWith('words'),
@@ -86,6 +91,18 @@ test('every word that a page uses exists, and no page contains text of its own',
     ),
   );
   expect(said.filter((name) => !there.has(name))).toEqual([]);
+});
+
+test('every setting that can be changed at run time, its group, its choices and its unit have their words', () => {
+  const { names, groups, choices, units } = settings.en;
+  const table = Object.values(liveSettings);
+  const known = new Set([...table.map(({ name }) => name), ...Object.keys(firstRegistration)]);
+  expect(Object.keys(names).toSorted()).toEqual([...known].toSorted());
+  expect(Object.keys(groups)).toEqual([...liveGroups, 'registration']);
+  const offered = table.flatMap(({ schema }) => (schema instanceof z.ZodEnum ? schema.options.map(String) : []));
+  expect(Object.keys(choices).toSorted()).toEqual([...new Set(offered)].toSorted());
+  const figures = table.flatMap(({ fallback, unit }) => (typeof fallback === 'number' ? [unit] : []));
+  expect(figures.filter((unit) => !Object.keys(units).includes(unit))).toEqual([]);
 });
 
 test('every plan term, window, step, measure and outcome has its words', () => {

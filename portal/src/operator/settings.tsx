@@ -20,29 +20,39 @@ import type { Connections, Registration } from '../api-types.ts';
 import { useSession } from '../session.tsx';
 import { useCause } from '../shell/cause.ts';
 import { Page } from '../shell/page.tsx';
+import { useSeen } from '../shell/seen.ts';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
 import { sending } from '../visitor/form.tsx';
 import { Encryption } from './encryption.tsx';
 import { PlanChoice } from './plan-choice.tsx';
+import { SettingChanges } from './setting-changes.tsx';
+import { groups, SettingGroup } from './setting-group.tsx';
 
 const modes = ['open', 'domain', 'invite', 'approval', 'closed'] as const;
 
 export default function Settings(): ReactNode {
   const { t } = useTranslation('policy');
-  const registration = useGet<Registration>('/registration');
+  const registration = useSeen<Registration>('/registration');
   return (
     <Page title={t('settings.title')} help="portal" lead={t('settings.lead')}>
       {registration.error && <Trouble problem={registration.error} retry={() => void registration.refetch()} />}
       {registration.isPending && <Skeleton height={240} />}
-      {registration.data && <Applying registration={registration.data} />}
+      {registration.data && (
+        <Applying key={registration.data.etag} registration={registration.data.body} etag={registration.data.etag} />
+      )}
+      {groups.map((group) => (
+        <SettingGroup key={group} group={group} />
+      ))}
+      <SettingChanges />
       <Encryption />
       <About />
     </Page>
   );
 }
 
-function Applying({ registration }: { readonly registration: Registration }): ReactNode {
+function Applying(props: { readonly registration: Registration; readonly etag: string | undefined }): ReactNode {
+  const { registration, etag } = props;
   const { t } = useTranslation('policy');
   const { session, operates, refresh } = useSession();
   const [mode, setMode] = useState<string>(registration.mode);
@@ -51,15 +61,19 @@ function Applying({ registration }: { readonly registration: Registration }): Re
   const [maxPending, setMaxPending] = useState<number | string>(registration.maxPending);
   const save = useAct(
     async () => {
-      await api.patch('/registration', {
-        mode,
-        ...(plan === null ? {} : { plan }),
-        domains: domains.split(/[,、\s]+/).filter((word) => word !== ''),
-        maxPending: Number(maxPending),
-      });
+      await api.patch(
+        '/registration',
+        {
+          mode,
+          ...(plan === null ? {} : { plan }),
+          domains: domains.split(/[,、\s]+/).filter((word) => word !== ''),
+          maxPending: Number(maxPending),
+        },
+        etag === undefined ? {} : { etag },
+      );
       await refresh();
     },
-    { done: t('settings.saved'), refresh: ['/registration'] },
+    { done: t('settings.saved'), refresh: ['/registration', '/setting-changes', '/audit'] },
   );
   const { mail } = session.signIn;
   return (

@@ -40,7 +40,7 @@ export function Layout(): ReactNode {
           <Group gap="xs" wrap="nowrap">
             {signedIn && <Burger opened={open} onClick={toggle} hiddenFrom="sm" size="sm" aria-label={t('menu')} />}
             <Link href="/" className="mark">
-              <img src="/portal/sekisho.svg" width="26" height="26" alt="" />
+              <img src={session.gate.logo ?? '/portal/sekisho.svg'} width="26" height="26" alt="" />
               <span>
                 {session.gate.name} {session.gate.name === 'Sekisho' && <small lang="ja">関所</small>}
               </span>

@@ -4,11 +4,33 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type NextFunction, type Request, type Response, Router } from 'express';
+import { type Logo, logoOf, logoTag } from '../../domain/logo.ts';
+import type { LiveSettings } from '../../settings/live.ts';
 import type { Origins } from '../http/origin.ts';
 import type { SharedAnswers } from '../http/send.ts';
 import { StaticFiles } from './static-files.ts';
 
 const hourSeconds = 3600;
+
+interface ServedLogo extends Logo {
+  readonly etag: string;
+}
+
+function servedLogoOf(value: string): ServedLogo | undefined {
+  const logo = logoOf(value);
+  return logo && { ...logo, etag: `"${logoTag(value)}"` };
+}
+
+/** Opened by itself, an SVG is a document: it may load and run nothing, and has no origin (CSP 3, sandbox). */
+function sendLogo({ type, bytes, etag }: ServedLogo, request: Request, response: Response): void {
+  response.set({
+    'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox",
+    'cache-control': 'no-cache',
+    etag,
+  });
+  if (request.headers['if-none-match']?.includes(etag) === true) response.status(304).end();
+  else response.type(type).send(bytes);
+}
 
 const policyWith = (nonce: string): string =>
   [
@@ -26,7 +48,7 @@ const policyWith = (nonce: string): string =>
   ].join('; ');
 
 /** `directory` contains index.html and assets/; without it, the gateway tells how to build it. */
-export function portalPages(directory: string, origins: Origins, shared: SharedAnswers): Router {
+export function portalPages(directory: string, origins: Origins, shared: SharedAnswers, live: LiveSettings): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const file = join(directory, 'index.html');
   const page = existsSync(file) ? readFileSync(file, 'utf8') : undefined;
@@ -41,9 +63,15 @@ export function portalPages(directory: string, origins: Origins, shared: SharedA
     });
     next();
   });
+  const logo = live.derive((values) => servedLogoOf(values.logo));
   router.use((request: Request, response: Response, next: NextFunction) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.set('allow', 'GET, HEAD').status(405).json({ error: 'Pages are read.' });
+      return;
+    }
+    if (request.path === '/logo') {
+      if (logo.now) sendLogo(logo.now, request, response);
+      else response.status(404).type('text/plain').send('There is no logo.\n');
       return;
     }
     // Names under assets/ change with their content.
@@ -69,7 +97,7 @@ export function portalPages(directory: string, origins: Origins, shared: SharedA
     }
     const nonce = randomBytes(16).toString('base64');
     response.set({ 'content-security-policy': policyWith(nonce), 'cache-control': 'no-store' });
-    response.type('text/html').send(page.replace('@nonce@', nonce));
+    response.type('text/html').send(page.replace('@nonce@', nonce).replace('@accent@', live.now.accentColor));
   });
   return router;
 }

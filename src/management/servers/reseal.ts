@@ -47,7 +47,7 @@ async function resealServer(
     noted.kept.add(name);
     return;
   }
-  const sealed = anew(keys, name, id, secret.sealed);
+  const sealed = sealedAgain(keys, name, id, secret.sealed);
   const next: ModelServer = { ...server, secret: { ...secret, sealed }, changedAt: author.at, version: version + 1 };
   const taken = await store.putServer(next, auditEvent(author, 'server.reseal', id, null, { name }));
   if (taken) throw new Fault('server_just_changed', { name }, 'conflict');
@@ -67,7 +67,7 @@ async function resealSettings(store: Store, keys: SealingKeys, noted: Noted, aut
           noted.kept.add(name);
           return [name, value];
         }
-        const sealed = known.get(value.sealed) ?? anew(keys, name, ownerOf(name), value.sealed);
+        const sealed = known.get(value.sealed) ?? sealedAgain(keys, name, ownerOf(name), value.sealed);
         known.set(value.sealed, sealed);
         noted.resealed.add(name);
         return [name, { sealed } as T];
@@ -85,7 +85,7 @@ async function resealSettings(store: Store, keys: SealingKeys, noted: Noted, aut
 }
 
 /** @throws Fault. */
-function anew(keys: SealingKeys, name: string, owner: string, sealed: string): string {
+function sealedAgain(keys: SealingKeys, name: string, owner: string, sealed: string): string {
   try {
     return seal(keys, owner, unseal(keys, owner, sealed));
   } catch (error) {

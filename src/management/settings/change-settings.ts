@@ -96,7 +96,7 @@ function keepSecretsApart(
 
 const signingIn = ['oidcIssuer', 'oidcClientId', 'oidcClientSecret'] as const satisfies readonly LiveKey[];
 
-/** Whoever signs in through the provider alone could not come back to mend what was mistyped. @throws Fault. */
+/** Operators who only sign in through the provider could not sign in again to correct a mistake. @throws Fault. */
 async function refuseLockOut(store: Store, held: LiveValues, inForce: LiveValues): Promise<void> {
   if (signingIn.every((key) => held[key] === inForce[key])) return;
   const { own, byIssuer } = await store.countOperatorSignIns(held.oidcIssuer);

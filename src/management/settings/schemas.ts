@@ -44,7 +44,7 @@ export const settingsChangeSchema = z.strictObject({ values: askedValues }).meta
 export const trialSchema = z
   .strictObject({
     values: askedValues.optional().describe('to try out instead of those in force; nothing is stored'),
-    to: text(254).optional().describe('of mail: where the email goes; the address of whoever asks, if left out'),
+    to: text(254).optional().describe('of mail: where the email goes; the caller’s own address if left out'),
   })
   .meta({ id: 'SettingsTrial' });
 export const trialResultSchema = z

@@ -2,6 +2,7 @@
 
 import type { RegistrationMode } from '../../domain/application.ts';
 import type { Introspection } from '../../domain/introspection.ts';
+import { logoTag } from '../../domain/logo.ts';
 import { type Person, placeholderDomain } from '../../domain/person.ts';
 import { showAccount } from '../accounts/accounts.ts';
 import { announcementsFor } from '../announcements/announcements.ts';
@@ -62,6 +63,8 @@ export const signInEndpoints: readonly Endpoint[] = [
         },
         gate: {
           name: live.now.gateName,
+          accentColor: live.now.accentColor,
+          logo: live.now.logo === '' ? null : `/portal/logo?${logoTag(live.now.logo)}`,
           isOperated: (await store.countAccounts('operator')) > 0,
           serves: servesNow(introspection),
           url: portal.origin,

@@ -37,6 +37,8 @@ export const sessionSchema = z
     }),
     gate: z.strictObject({
       name: z.string(),
+      accentColor: z.string().describe('of buttons and links, as #2f6f4f; empty: that of the pages'),
+      logo: z.string().nullable().describe('path of the picture before the name; null: that of the pages'),
       isOperated: z.boolean().describe('false: the one-time link for the first operator has not been used'),
       serves: z.boolean().nullable().describe('whether a model server responds; null: not known yet'),
       url: z.string(),
