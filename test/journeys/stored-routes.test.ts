@@ -113,7 +113,7 @@ test.each([
   ['a path that another has', { path: '/fixed' }, 409, 'Routes "fixed" and "new" have the same path.'],
   ['a path under another', { path: '/fixed/inner' }, 409, 'The paths of routes "fixed" and "new" overlap.'],
   ['a path of the gate', { path: '/v1/x' }, 409, 'Route "new": addresses under /v1 belong to the gate itself.'],
-  ['the gate itself', { path: '/x', upstreams: ['SELF'] }, 400, 'is this gate itself'],
+  ['the gate itself', { path: '/x', upstreams: ['SELF'] }, 400, 'is this gateway itself'],
   ['an unknown scheme', { path: '/x', upstreams: ['ftp://x'] }, 400, 'upstreams has addresses that begin with http://'],
   ['a file elsewhere', { path: '/x', secretFile: '../keys' }, 400, 'Give the name of a file without its directory'],
   ['no place', {}, 400, 'Route "new": give either a path, such as /service, or a hostName.'],
