@@ -162,6 +162,8 @@ if (!existsSync(databaseIn(dataDir))) {
 }
 const fake = await startFakeOllama();
 const store = await openSqlite(dataDir);
+// As the gate does it in the background, so that reports are measured as they are an hour later.
+while (await store.sumUsage(Date.now() - 3_600_000, 500)) continue;
 const operator = await createKey(store, { name: 'bench', account: 'operator', scopes: ['management'] }, author());
 const [busy] = await store.listAccounts();
 const rare = await store.findAccount(`Person ${accounts - 1}`);
@@ -206,10 +208,18 @@ const calls: readonly (readonly [what: string, path: string, secret?: string])[]
   ['latency of a year of one model', '/latency?period=year&model=model-3:latest'],
   ['usage rows', '/usage'],
   ['usage rows of an account', '/usage?account=Person%200'],
-  ['usage by day, 30 days', `/usage/report?by=day&since=${ago(30)}`],
-  ['usage by account, 30 days', `/usage/report?by=account&since=${ago(30)}`],
-  ['usage by model, a year', `/usage/report?by=model&since=${ago(365)}`],
+  ...(['hour', 'day', 'month', 'account', 'key', 'model'] as const).flatMap((by) =>
+    [30, 365].map((days) => [`usage by ${by}, ${days} days`, `/usage/report?by=${by}&since=${ago(days)}`] as const),
+  ),
+  ...(['hour', 'day', 'key', 'model'] as const).map(
+    (by) =>
+      [
+        `usage of a busy account by ${by}, 365 days`,
+        `/usage/report?by=${by}&account=Person%200&since=${ago(365)}`,
+      ] as const,
+  ),
   ['own usage by day', '/me/usage?by=day', own],
+  ['own usage by model, 365 days', `/me/usage?by=model&since=${ago(365)}`, own],
   ['own limits', '/me/limits', own],
   ['accounts', '/accounts'],
   ['accounts, searched', '/accounts?search=son%2099'],

@@ -199,6 +199,12 @@ export function requestsContract(name: string, create: () => Promise<Database>):
         for (const step of steps) {
           const ends = await other.outcomesBy('model', { step, ...query });
           expect(ends.reduce((sum, { requests }) => sum + requests, 0)).toBe(rows.length);
+          // From wherever in a longer step it begins.
+          const later = { ...query, from: query.from + 2 * stepMs.halfDay, step } as const;
+          const [byTime, byServer] = [await other.outcomesBy('at', later), await other.outcomesBy('server', later)];
+          const requestsIn = (found: readonly { readonly requests: number }[]) =>
+            found.reduce((sum, { requests }) => sum + requests, 0);
+          expect(requestsIn(byServer)).toBe(requestsIn(byTime));
           const limited = ends.filter(({ code }) => code === 'rate_limited');
           expect(limited.reduce((sum, { requests }) => sum + requests, 0)).toBe(
             rows.filter(({ code }) => code === ('rate_limited' satisfies ErrorCode)).length,

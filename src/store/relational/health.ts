@@ -3,8 +3,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely';
 import { addCounts, histogramNames, noCounts, type Step, stepMs } from '../../domain/latency.ts';
+import { blocksOf } from '../ledger/coarse-sums.ts';
 import { countColumns } from '../ledger/step-sums.ts';
-import type { HealthBy, HealthQuery, HealthStore, LatencySum } from '../ports/health.ts';
+import type { HealthBy, HealthQuery, HealthStore, LatencySum, OutcomeSum } from '../ports/health.ts';
 import type { Connection } from './connection.ts';
 import type { Tables } from './tables.ts';
 
@@ -34,18 +35,24 @@ export function healthQueries({ db }: Connection): HealthStore {
       return { at: sums.at.list(), model: sums.model.list(), server: sums.server.list() };
     },
     outcomesBy: async (by, query) => {
-      const rows = await db
-        .selectFrom('outcome_steps')
-        .where(inSteps(query))
-        .select([columnOf[by], 'outcome', 'code', sql<number>`sum(requests)`.as('requests')])
-        .groupBy([columnOf[by], 'outcome', 'code'])
-        .execute();
-      return rows.map((row) => ({
-        group: groupOf(by, query.step, row),
-        outcome: row.outcome,
-        code: row.code === '' ? null : row.code,
-        requests: Number(row.requests),
-      }));
+      const sums = new Map<string, OutcomeSum & { requests: number }>();
+      for (const part of by === 'at' ? [query] : inLongSteps(query)) {
+        const rows = await db
+          .selectFrom('outcome_steps')
+          .where(inSteps(part))
+          .select([columnOf[by], 'outcome', 'code', sql<number>`sum(requests)`.as('requests')])
+          .groupBy([columnOf[by], 'outcome', 'code'])
+          .execute();
+        for (const row of rows) {
+          const [group, code] = [groupOf(by, query.step, row), row.code === '' ? null : row.code];
+          const name = `${row.outcome} ${code} ${group}`;
+          const sum = sums.get(name);
+          if (sum) sum.requests += Number(row.requests);
+          else sums.set(name, { group, outcome: row.outcome, code, requests: Number(row.requests) });
+        }
+        await nextTurn();
+      }
+      return [...sums.values()];
     },
     pruneSteps: async (step, before, limit) => {
       let removed = 0;
@@ -54,6 +61,26 @@ export function healthQueries({ db }: Connection): HealthStore {
       return removed;
     },
   };
+}
+
+/**
+ * The same stretch, with whatever of it is whole steps of four days in those. Only for half days: shorter steps are forgotten
+ * while pages still look back that far, and a page must not show models at a time of which it shows nothing else.
+ */
+function inLongSteps(query: HealthQuery): HealthQuery[] {
+  if (query.step !== 'halfDay') return [query];
+  const length = stepMs.halfDay;
+  const stretch = { from: Math.floor(query.from / length), before: Math.ceil(query.before / length) };
+  const { blocks, quarters } = blocksOf(stretch, [[stepMs.fourDays / length, stretch.before]]);
+  return [
+    ...blocks.map(({ step, first, last }) => ({
+      ...query,
+      step: 'fourDays' as const,
+      from: first * step * length,
+      before: last * step * length,
+    })),
+    ...quarters.map(({ from, before }) => ({ ...query, from: from * length, before: before * length })),
+  ];
 }
 
 /** A thousand rows or two at most gates. */
