@@ -34,6 +34,7 @@ import type { PublishedServices } from '../gateway/services/published-services.t
 import { ableOf, canServe } from '../gateway/translate/able.ts';
 import { ShownBlobs } from '../gateway/uploads.ts';
 import { OpenSockets } from '../gateway/websocket/open-sockets.ts';
+import { keepRefusals } from '../jobs/refusal-memory.ts';
 import type { StoredRoutes } from '../jobs/stored-routes.ts';
 import type { StoredServers } from '../jobs/stored-servers.ts';
 import { describeCause, type Log } from '../observe/log.ts';
@@ -100,7 +101,7 @@ export async function openDataPlane(
   const ladder = openLadder(storage, clocks, log);
   const liveStats = new LiveStats(clocks.nowMs);
   const accountUsages = await start.step('usage', async () => {
-    await rememberRefusals(liveStats, storage, clocks);
+    start.closes(await keepRefusalsOf(liveStats, storage, clocks, log));
     return AccountUsages.open(storage.store, adapters.limits(clocks.calendar), clocks.clock, (usage, history) =>
       ladder.begin(usage, history),
     );
@@ -356,9 +357,12 @@ export async function followChanges(
   });
 }
 
-/** Restores refusals from the ledger, so that the overview keeps them over a restart. */
-async function rememberRefusals(liveStats: LiveStats, { store }: Storage, { clock }: GateClocks): Promise<void> {
-  const now = clock.wall();
-  const found = await store.refusalsByMinute(now - 3_600_000);
-  liveStats.remember(found.map(({ at, code, count }) => ({ agoMs: Math.max(0, now - at), code, count })));
-}
+/** The overview knows them after a restart. */
+const keepRefusalsOf = (stats: LiveStats, { store }: Storage, { clock }: GateClocks, { logger }: Log) =>
+  keepRefusals({
+    store,
+    clock,
+    stats,
+    onError: (error) =>
+      logger.error({ cause: describeCause(error) }, 'refusals of callers without an account could not be kept'),
+  });

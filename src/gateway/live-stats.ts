@@ -35,6 +35,9 @@ export class LiveStats implements EndObserver {
     ended: 0,
   }));
 
+  /** Refusals by code that are in no row of the ledger, since they were last taken. */
+  #strangers = new Map<string, number>();
+
   constructor(nowMs: () => MonotonicMs) {
     this.#nowMs = nowMs;
   }
@@ -61,7 +64,10 @@ export class LiveStats implements EndObserver {
   ended(exchange: Exchange, row: UsageRecord | undefined, { outcome, error }: Ending): void {
     const minute = this.#place(Math.floor(this.#nowMs() / 60_000)) as Minute;
     minute.ended++;
-    if (outcome === 'refused' && error) minute.refusals.set(error.code, (minute.refusals.get(error.code) ?? 0) + 1);
+    if (outcome === 'refused' && error) {
+      addOne(minute.refusals, error.code);
+      if (!row) addOne(this.#strangers, error.code);
+    }
     if (row) this.#add(exchange, row.accountId, row.completionTokens);
   }
 
@@ -84,6 +90,13 @@ export class LiveStats implements EndObserver {
     for (const { minute, refusals } of this.#minutes)
       if (minute > now - minutes) for (const [code, count] of refusals) sums.set(code, (sums.get(code) ?? 0) + count);
     return [...sums].map(([code, count]) => ({ code, count })).toSorted((a, b) => b.count - a.count);
+  }
+
+  /** What was refused to callers without an account since the last call of this. */
+  takeStrangers(): ReadonlyMap<string, number> {
+    const taken = this.#strangers;
+    if (taken.size > 0) this.#strangers = new Map();
+    return taken;
   }
 
   /** Exchanges that ended in this minute and the one before. */
@@ -117,4 +130,8 @@ export class LiveStats implements EndObserver {
     }
     return place;
   }
+}
+
+function addOne(counts: Map<string, number>, code: string): void {
+  counts.set(code, (counts.get(code) ?? 0) + 1);
 }

@@ -78,7 +78,7 @@ test('a change of any table but those of the ledger is noticed, by whatever prog
   const triggers = database.prepare('select tbl_name, count(*) from sqlite_schema where type = ? group by 1').raw();
   const counted = tables.filter((name) => !/^(?:sqlite_|kysely_|store_version$)/.test(name));
   const ofTheLedger =
-    'coarse_sums_until key_sums latency_steps model_sums outcome_steps time_sums unit_quarterly usage usage_quarterly'.split(
+    'coarse_sums_until key_sums latency_steps model_sums outcome_steps stranger_refusals time_sums unit_quarterly usage usage_quarterly'.split(
       ' ',
     );
   expect(triggers.all('trigger')).toEqual(

@@ -167,6 +167,7 @@ test('charts have every hour, day and month, in the time zone that is chosen, an
   await boss.sees(/^\d{1,2} \w{3,4} 20\d\d, \d{2}:\d{2}:\d{2} UTC/);
   await boss.open('/portal/operate/usage');
   await boss.sees(/Times in (?:Etc\/)?UTC/);
+  await boss.open('/portal/operate/requests');
   await boss.sees(/^\d{1,2} \w{3,4} 20\d\d, \d{2}:\d{2}:\d{2} UTC/);
   // On paper the page is there, without what is only for pressing.
   await boss.page.emulateMedia({ media: 'print' });
@@ -187,11 +188,17 @@ test('what was refused in the last hour is known after a restart', async () => {
   const { secret: reads } = await first.key({ scopes: ['management:read'] });
   const { secret } = await first.key({ models: ['other:*'] });
   for (let i = 0; i < 3; i++) await post(`${first.url}/api/chat`, secret, { model: 'gemma3:270m', messages: [] });
-  await eventually(async () => expect(await refusals(first, reads)).toEqual([{ code: 'model_not_found', count: 3 }]));
+  // A stranger has no account, and so no record.
+  for (let i = 0; i < 2; i++) await post(`${first.url}/api/chat`, 'sk-nobody', { model: 'gemma3:270m', messages: [] });
+  const refused = [
+    { code: 'model_not_found', count: 3 },
+    { code: 'invalid_api_key', count: 2 },
+  ];
+  await eventually(async () => expect(await refusals(first, reads)).toEqual(refused));
   first.process.kill('SIGTERM');
   await first.ended;
   const second = await spawnGate(environment);
-  expect(await refusals(second, reads)).toEqual([{ code: 'model_not_found', count: 3 }]);
+  expect(await refusals(second, reads)).toEqual(refused);
   second.process.kill('SIGTERM');
   await second.ended;
   rmSync(dataDir, { recursive: true, force: true });

@@ -69,8 +69,10 @@ export interface UsageStore {
   findUsage(id: string): Promise<UsageRecord | undefined>;
   /** The usage of every key, or of an account's keys, in [since, before), by minute, from the raw rows. */
   usageByMinute(since: WallMs, before?: WallMs, accountId?: AccountId): Promise<UsageBucket[]>;
-  /** What was refused since then, by minute and code. */
+  /** What was refused since then, by minute and code; several counts may be of one. */
   refusalsByMinute(since: WallMs): Promise<readonly RefusalCount[]>;
+  /** Adds refusals of callers without an account, by code; forgets those of more than an hour before. */
+  addStrangers(at: WallMs, counts: ReadonlyMap<string, number>): Promise<void>;
   /** The usage of an account's keys in the quarters of an hour that [from, before) touches, from the roll-ups. */
   usageByQuarter(accountId: AccountId, from: WallMs, before: WallMs): Promise<UsageBucket[]>;
   /** Sums of the quarters that [from, before) touches, from the roll-ups; ordered by time, or else by tokens. */

@@ -108,6 +108,8 @@ export interface UsageTables {
   time_sums: CoarseKeys & CoarseFigures;
   model_sums: CoarseKeys & CoarseFigures & { model: string };
   key_sums: CoarseKeys & CoarseFigures & { account_id: AccountId; key_id: KeyId };
+  /** Refusals of callers without an account in the last hour; `minute` counts from 1970. */
+  stranger_refusals: { minute: number; code: string; count: number };
   /** Which quarters the sums of each table and step hold: all before this one. */
   coarse_sums_until: { name: string; quarter: number };
   /** Costs of services beside the other sums, since each has its unit. */

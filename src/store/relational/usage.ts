@@ -122,12 +122,24 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore &
         .where('code', 'is not', null)
         .groupBy([minute, 'code'])
         .execute();
-      return rows.map(({ minute: at, code, count }) => ({
+      const first = Math.floor(since / minuteMs);
+      const strangers = await db.selectFrom('stranger_refusals').selectAll().where('minute', '>=', first).execute();
+      return [...rows, ...strangers].map(({ minute: at, code, count }) => ({
         at: Number(at) * minuteMs,
         code: code ?? '',
         count: Number(count),
       }));
     },
+    addStrangers: (at, counts) =>
+      transact(async (transaction) => {
+        const now = Math.floor(at / minuteMs);
+        const rows = [...counts].map(([code, count]) => ({ minute: now, code, count }));
+        await addSums(transaction, 'stranger_refusals', ['minute', 'code'], { count: 'add' }, rows);
+        await transaction
+          .deleteFrom('stranger_refusals')
+          .where('minute', '<', now - 60)
+          .execute();
+      }),
     usageByQuarter: async (accountId, from, before) => {
       const costs = await costsByQuarter(db, accountId, from, before);
       const rows = await db

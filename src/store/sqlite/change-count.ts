@@ -16,6 +16,7 @@ const ledgerTables: Record<keyof UsageTables, true> = {
   model_sums: true,
   key_sums: true,
   coarse_sums_until: true,
+  stranger_refusals: true,
 };
 
 /** Columns whose changes do not count: a key's last use is written every few seconds, a session in use is renewed every few minutes. */

@@ -20,6 +20,7 @@ export interface Migration {
 export const migrations: readonly Migration[] = [
   { name: '0001-tables', expands: false, up: openTables },
   { name: '0002-settings', expands: true, up: openSettings },
+  { name: '0003-stranger-refusals', expands: true, up: openStrangerRefusals },
 ];
 
 async function openTables(connection: Taken): Promise<void> {
@@ -42,6 +43,16 @@ async function openSettings(connection: Taken): Promise<void> {
     const table = /^create table (\w+)/.exec(statement)?.[1];
     for (const trigger of table === undefined ? [] : noticing(table)) await connection.query(trigger, []);
   }
+}
+
+async function openStrangerRefusals(connection: Taken): Promise<void> {
+  await connection.query(
+    sorted(`create table stranger_refusals (
+  minute bigint not null, code text not null, count bigint not null,
+  constraint stranger_refusals_key primary key (minute, code)
+)`),
+    [],
+  );
 }
 
 /** Texts compare by their bytes, as in SQLite, whatever language the database was made for. */

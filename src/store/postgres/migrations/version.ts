@@ -13,6 +13,7 @@ const unnoticed = new Set([
   'model_sums',
   'key_sums',
   'coarse_sums_until',
+  'stranger_refusals',
   'leases',
   'repeatables',
   'used_once',

@@ -21,6 +21,7 @@ import { openServers } from './servers.ts';
 import { openSettings } from './settings.ts';
 import { addPasskeyUse, openIdentities, openUsedOnce } from './sign-in.ts';
 import { openStoreVersion } from './store-version.ts';
+import { openStrangerRefusals } from './stranger-refusals.ts';
 import { addCacheTokens, addOwnRefusals, addReasoningTokens, addRepeats, addUnits, splitHours } from './usage.ts';
 
 /** Migrations by name, in order. A published one is never changed. */
@@ -320,5 +321,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0037-settings': {
     up: openSettings,
+  },
+  '0038-stranger-refusals': {
+    up: openStrangerRefusals,
   },
 };
