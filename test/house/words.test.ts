@@ -114,5 +114,5 @@ test('every plan term, window, step, measure and outcome has its words', () => {
   expect(Object.keys(operator.en.suspensions.steps)).toEqual([...steps]);
   expect(Object.keys(member.en.standing.step)).toEqual([...steps]);
   expect(Object.keys(serving.en.servers.states)).toEqual([...serverStates]);
-  expect(Object.keys(policy.en.usage.outcomes)).toEqual([...outcomes]);
+  expect(Object.keys(log.en.requests.outcomes)).toEqual([...outcomes]);
 });

@@ -148,7 +148,7 @@ test('filters stand in the address, match parts of words, and survive Back; tabl
   await reader.page.goBack();
   await eventually(async () => expect(await cells.allInnerTexts()).toHaveLength(2));
   expect(await reader.page.getByRole('searchbox').inputValue()).toBe('lab');
-  await reader.open('/portal/operate/usage?model=gemma3:270m');
+  await reader.open('/portal/operate/requests?model=gemma3:270m');
   await reader.page.getByRole('cell', { name: 'gemma3:270m' }).first().waitFor();
   expect(await reader.page.getByLabel('Model', { exact: true }).inputValue()).toBe('gemma3:270m');
   await reader.close();

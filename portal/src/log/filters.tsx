@@ -14,7 +14,7 @@ type Range = keyof typeof ranges;
 const rangeNames = ['hour', 'day', 'week', 'month', 'own'] as const;
 const outcomes = ['completed', 'refused', 'upstream_error', 'failed', 'client_closed', 'ended', 'interrupted'] as const;
 export const figures = ['tokens', 'queuedMs', 'firstTokenMs', 'durationMs', 'tokensPerSecond'] as const;
-const texts = ['account', 'key', 'model', 'server', 'status', 'code'] as const;
+const texts = ['account', 'key', 'model', 'askedModel', 'server', 'status', 'code'] as const;
 
 const capital = (name: string): string => `${name[0]?.toUpperCase() ?? ''}${name.slice(1)}`;
 const boundNames = figures.flatMap((name) => [`min${capital(name)}`, `max${capital(name)}`]);
@@ -79,7 +79,7 @@ export function FilterForm({ filters, own }: FilterFormProps): ReactNode {
   const { t } = useTranslation('log');
   const { params, set, clear } = filters;
   const range = rangeOf(params);
-  const isNarrow = [...boundNames, 'status', 'code', 'server'].some((name) => params.has(name));
+  const isNarrow = [...boundNames, 'askedModel', 'status', 'code', 'server'].some((name) => params.has(name));
   const [more, setMore] = useState(isNarrow);
   const what = (name: (typeof figures)[number]): string => t(`requests.${name}`);
   return (
@@ -131,6 +131,7 @@ export function FilterForm({ filters, own }: FilterFormProps): ReactNode {
       <Collapse expanded={more}>
         <SimpleGrid cols={{ base: 1, xs: 2, md: 4 }} spacing="sm">
           {!own && <Field name="server" filters={filters} label={t('requests.server')} />}
+          <Field name="askedModel" filters={filters} label={t('request.asked')} />
           <Field name="status" filters={filters} label={t('requests.status')} number />
           <Field name="code" filters={filters} label={t('requests.code')} hint={t('requests.codeHint')} />
           {figures.flatMap((name) => [

@@ -120,6 +120,7 @@ function OneRow({ row, own }: { readonly row: RequestRow; readonly own: boolean 
         <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
           {row.model ?? row.operation}
         </Text>
+        {row.askedModel !== null && small(`${t('request.asked')}: ${row.askedModel}`)}
         {row.server !== null && small(row.server)}
       </Table.Td>
       <Table.Td>
