@@ -14,6 +14,7 @@ import type { PageOf } from './api-types.ts';
 import { signInAgain, whyAgain } from './shell/again.ts';
 import { noteAnew } from './shell/anew.ts';
 import { noteReached, noteUnreachable } from './shell/reach.ts';
+import { leaveView, viewHeaders, viewing } from './shell/viewing.ts';
 import { i18n, type Language } from './words.ts';
 
 const base = '/management/v1';
@@ -87,6 +88,8 @@ export interface Sending {
   readonly once?: boolean;
   /** The ETag of the version that was shown; the change only applies to that version. */
   readonly etag?: string;
+  /** By an operator for themselves, although this tab views the pages of a member. */
+  readonly asMyself?: boolean;
 }
 
 /**
@@ -97,6 +100,7 @@ async function send(method: string, path: string, body: unknown, how: Sending): 
   const headers = {
     accept: 'application/json',
     'accept-language': i18n.language,
+    ...(how.asMyself === true ? {} : viewHeaders()),
     ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     ...(how.once === true ? { 'idempotency-key': crypto.randomUUID() } : {}),
     ...(how.etag === undefined ? {} : { 'if-match': how.etag }),
@@ -107,19 +111,36 @@ async function send(method: string, path: string, body: unknown, how: Sending): 
     headers,
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   };
-  const response = await ask(path, request);
+  const response = await ask(base + path, request);
   if (response.ok) return response;
   const problem = await Problem.of(response);
+  // The view is over, or the session whose view it was.
+  if (viewing() && (problem.code === 'view_over' || (problem.status === 401 && path.startsWith('/session'))))
+    leaveView(true);
   const why = whyAgain(problem.status, problem.code);
   if (why === undefined || !(await signInAgain(why))) throw problem;
-  const second = await ask(path, request);
+  const second = await ask(base + path, request);
   if (second.ok) return second;
   throw await Problem.of(second);
 }
 
-async function ask(path: string, request: RequestInit): Promise<Response> {
+/**
+ * A request whose answer is shown as it is, a refusal too; the sign-in that it needs is asked for first. `target` is a whole path.
+ * @throws Problem with status 0 where the gate could not be reached.
+ */
+export async function raw(target: string, { headers, ...rest }: RequestInit): Promise<Response> {
+  const said = { 'accept-language': i18n.language, ...(headers as Record<string, string> | undefined) };
+  const request: RequestInit = { ...rest, credentials: 'same-origin', headers: said };
+  const response = await ask(target, request);
+  if (response.ok) return response;
+  const { status, code } = await Problem.of(response.clone());
+  const why = whyAgain(status, code);
+  return why !== undefined && (await signInAgain(why)) ? ask(target, request) : response;
+}
+
+async function ask(target: string, request: RequestInit): Promise<Response> {
   try {
-    const response = await fetch(base + path, request);
+    const response = await fetch(target, request);
     noteReached();
     return response;
   } catch {
@@ -165,10 +186,15 @@ export const api = {
   },
 };
 
-export function useGet<T>(path: string, query: Query = {}, every?: number): UseQueryResult<T, Problem> {
+/** Ends a view of a member's pages, which only the operator's own session may. @throws Problem. */
+export const endView = (id: string): Promise<void> => api.delete(`/views/${id}`, { asMyself: true });
+
+/** `every`: milliseconds until it is asked again. */
+export function useGet<T>(path: string, query: Query = {}, every?: number, enabled = true): UseQueryResult<T, Problem> {
   return useQuery<T, Problem>({
     queryKey: [path, query],
     queryFn: () => api.get<T>(path, query),
+    enabled,
     ...(every === undefined ? {} : { refetchInterval: every }),
   });
 }
@@ -207,7 +233,8 @@ export function useAct<A, T>(
     onSuccess: async () => {
       if (done !== undefined) notifications.show({ message: done, color: 'teal' });
       await Promise.all(
-        refresh.map((path) =>
+        // Almost anything may change what waits for an operator.
+        [...refresh, '/waiting'].map((path) =>
           client.invalidateQueries({ predicate: ({ queryKey }) => String(queryKey[0]).startsWith(path) }),
         ),
       );

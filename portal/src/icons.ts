@@ -52,6 +52,12 @@ export const IconAlertTriangle = icon(
   'M10.363 3.591l-8.106 13.534a1.914 1.914 0 0 0 1.636 2.871h16.214a1.914 1.914 0 0 0 1.636 -2.87l-8.106 -13.536a1.914 1.914 0 0 0 -3.274 0',
   'M12 16h.01',
 );
+export const IconApi = icon(
+  'M4 13h5',
+  'M12 16v-8h3a2 2 0 0 1 2 2v1a2 2 0 0 1 -2 2h-3',
+  'M20 8v8',
+  'M9 16v-5.5a2.5 2.5 0 0 0 -5 0v5.5',
+);
 export const IconArrowDown = icon('M12 5l0 14', 'M18 13l-6 6', 'M6 13l6 6');
 export const IconArrowLeft = icon('M5 12l14 0', 'M5 12l6 6', 'M5 12l6 -6');
 export const IconArrowUp = icon('M12 5l0 14', 'M18 11l-6 -6', 'M6 11l6 -6');
@@ -120,6 +126,10 @@ export const IconFileText = icon(
   'M9 9l1 0',
   'M9 13l6 0',
   'M9 17l6 0',
+);
+export const IconEye = icon(
+  'M10 12a2 2 0 1 0 4 0a2 2 0 0 0 -4 0',
+  'M21 12c-2.4 4 -5.4 6 -9 6c-3.6 0 -6.6 -2 -9 -6c2.4 -4 5.4 -6 9 -6c3.6 0 6.6 2 9 6',
 );
 export const IconFingerprint = icon(
   'M18.9 7a8 8 0 0 1 1.1 5v1a6 6 0 0 0 .8 3',

@@ -3,6 +3,7 @@
 import { type ComponentType, type LazyExoticComponent, lazy } from 'react';
 import {
   IconActivity,
+  IconApi,
   IconBook2,
   IconChartBar,
   IconChartLine,
@@ -32,6 +33,8 @@ export interface Route {
   readonly path: string;
   readonly who: Who;
   readonly page: LazyExoticComponent<ComponentType>;
+  /** An operator who views the pages of a member sees it. */
+  readonly inView?: true;
   /** Name in the navigation (`shell:nav.<name>`); undefined: not in the navigation. */
   readonly name?: string;
   readonly icon?: ComponentType<{ size?: number | string; stroke?: number | string }>;
@@ -47,25 +50,54 @@ export const routes: readonly Route[] = [
   { path: '/confirm', who: 'everybody', page: lazy(() => import('./visitor/confirm.tsx')) },
 
   { path: '/status', who: 'everybody', page: lazy(() => import('./visitor/status.tsx')) },
-  { path: '/help/:name', who: 'everybody', page: lazy(() => import('./help/document.tsx')) },
+  { path: '/help/:name', who: 'everybody', inView: true, page: lazy(() => import('./help/document.tsx')) },
 
-  { path: '/home', who: 'member', name: 'home', icon: IconHome, page: lazy(() => import('./member/home.tsx')) },
-  { path: '/keys', who: 'member', name: 'keys', icon: IconKey, page: lazy(() => import('./member/keys.tsx')) },
-  { path: '/usage', who: 'member', name: 'usage', icon: IconChartBar, page: lazy(() => import('./member/usage.tsx')) },
+  {
+    path: '/home',
+    who: 'member',
+    inView: true,
+    name: 'home',
+    icon: IconHome,
+    page: lazy(() => import('./member/home.tsx')),
+  },
+  {
+    path: '/keys',
+    who: 'member',
+    inView: true,
+    name: 'keys',
+    icon: IconKey,
+    page: lazy(() => import('./member/keys.tsx')),
+  },
+  {
+    path: '/usage',
+    who: 'member',
+    inView: true,
+    name: 'usage',
+    icon: IconChartBar,
+    page: lazy(() => import('./member/usage.tsx')),
+  },
   {
     path: '/requests',
     who: 'member',
+    inView: true,
     name: 'requests',
     icon: IconListSearch,
     page: lazy(() => import('./member/requests.tsx')),
   },
-  { path: '/requests/:id', who: 'member', page: lazy(() => import('./member/request.tsx')) },
+  { path: '/requests/:id', who: 'member', inView: true, page: lazy(() => import('./member/request.tsx')) },
   {
     path: '/playground',
     who: 'member',
     name: 'playground',
     icon: IconMessage,
     page: lazy(() => import('./member/playground.tsx')),
+  },
+  {
+    path: '/reference',
+    who: 'member',
+    name: 'reference',
+    icon: IconApi,
+    page: lazy(() => import('./reference/reference.tsx')),
   },
   { path: '/me', who: 'member', name: 'me', icon: IconUser, page: lazy(() => import('./member/me.tsx')) },
 
@@ -184,6 +216,7 @@ export const routes: readonly Route[] = [
     icon: IconFileText,
     page: lazy(() => import('./operator/audit.tsx')),
   },
+  { path: '/operate/audit/:id', who: 'operator', page: lazy(() => import('./operator/audit-event.tsx')) },
   {
     path: '/operate/settings',
     who: 'operator',

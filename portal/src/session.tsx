@@ -36,7 +36,8 @@ export function SessionProvider({ children }: { readonly children: ReactNode }):
     if (session?.person && !asked.data.person && !expected.current) void signInAgain('over');
     else setSession(asked.data);
   }, [asked.data, session]);
-  const language = session?.person?.language;
+  // An operator who views the pages of somebody else keeps their own language.
+  const language = session?.view ? undefined : session?.person?.language;
   useEffect(() => {
     if (language !== undefined && language !== null && language !== i18n.language) void i18n.changeLanguage(language);
   }, [language]);

@@ -2,11 +2,13 @@
 // portal has its own words, loaded with its pages.
 import i18next, { type i18n as I18n } from 'i18next';
 import { initReactI18next } from 'react-i18next';
+import { lists } from './words/lists.ts';
 import { log } from './words/log.ts';
 import { member } from './words/member.ts';
 import { notices } from './words/notices.ts';
 import { operator } from './words/operator.ts';
 import { policy } from './words/policy.ts';
+import { reference } from './words/reference.ts';
 import { serving } from './words/serving.ts';
 import { settings } from './words/settings.ts';
 import { shell } from './words/shell.ts';
@@ -46,9 +48,11 @@ void i18n.use(initReactI18next).init({
       operator: operator.en,
       policy: policy.en,
       serving: serving.en,
+      lists: lists.en,
       log: log.en,
       notices: notices.en,
       settings: settings.en,
+      reference: reference.en,
     },
     ja: {
       shell: shell.ja,
@@ -57,9 +61,11 @@ void i18n.use(initReactI18next).init({
       operator: operator.ja,
       policy: policy.ja,
       serving: serving.ja,
+      lists: lists.ja,
       log: log.ja,
       notices: notices.ja,
       settings: settings.ja,
+      reference: reference.ja,
     },
   },
 });

@@ -123,7 +123,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   'maintenance off': ['maintenance off'],
   'maintenance show': ['maintenance show', 'maintenance show --json'],
-  audit: ['audit', 'audit --subject key_zvlVMaolT9WJ', 'audit --limit 500 --json'],
+  audit: ['audit', 'audit --actor alice --action key --since 24h', 'audit --limit 500 --json'],
   completion: ['completion bash > ~/.local/share/bash-completion/completions/sekisho'],
 };
 

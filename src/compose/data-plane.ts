@@ -50,7 +50,7 @@ import type { Upstream } from '../upstream/server.ts';
 import type { ServiceServer } from '../upstream/service-server.ts';
 import type { Adapters } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
-import { openModelServers, openStoredServers } from './model-servers.ts';
+import { type OpenModels, openModelPulls, openModelServers, openStoredServers } from './model-servers.ts';
 import { slotsOf } from './model-slots.ts';
 import { openServices, openStoredRoutes, serviceQueue } from './services.ts';
 import type { Start } from './start.ts';
@@ -68,6 +68,8 @@ export interface DataPlane {
   readonly requestMetrics: RequestMetrics | undefined;
   /** The model servers of the store. */
   readonly storedServers: StoredServers;
+  /** The models on the servers, for operators. */
+  readonly models: OpenModels['management'];
   /** The published services of the routes file and of the store. */
   readonly storedRoutes: StoredRoutes;
 }
@@ -121,8 +123,11 @@ export async function openDataPlane(
       tickets: adapters.tickets(clocks.nowMs),
     }),
   );
+  const models = await openModelPulls(log, storage.store, gate);
+  start.closes(() => models.stop());
   return {
     gate,
+    models: models.management,
     liveStats,
     accountUsages,
     requestMetrics,

@@ -8,6 +8,7 @@ import { Retention } from '../jobs/retention.ts';
 import { cleanUpSessions } from '../jobs/session-cleanup.ts';
 import { watchStore } from '../jobs/store-watch.ts';
 import { Summing } from '../jobs/summing.ts';
+import { endByItself } from '../jobs/timed-ends.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
 import { StatesFile } from '../store/server-states.ts';
@@ -57,6 +58,11 @@ export function startJobs(
   start.closes(
     cleanUpSessions(store, clock.wall, (error) =>
       logger.error({ cause: describeCause(error) }, 'sessions that have ended could not be removed'),
+    ),
+  );
+  start.closes(
+    endByItself(store, clock.wall, (error) =>
+      logger.error({ cause: describeCause(error) }, 'what ends by itself could not be ended'),
     ),
   );
   start.closes(

@@ -48,6 +48,7 @@ export function openManagementPlane(
         kinds.map(({ name }) => name),
       ),
       servers: data.storedServers,
+      models: data.models,
       routes: data.storedRoutes,
       routeRules: () =>
         routeRulesOf(

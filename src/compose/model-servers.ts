@@ -3,8 +3,11 @@ import { join } from 'node:path';
 import { type ModelServer, readServerAddress } from '../domain/model-server.ts';
 import { unseal } from '../domain/sealed-secret.ts';
 import type { Secret } from '../domain/secret.ts';
+import type { ModelManagement } from '../domain/server-models.ts';
 import type { HealthState } from '../domain/server-status.ts';
 import type { Gate } from '../gateway/pipeline.ts';
+import { manageModels } from '../jobs/managed-models.ts';
+import { ModelPulls } from '../jobs/model-pulls.ts';
 import { StoredServers } from '../jobs/stored-servers.ts';
 import { sealingKeysFrom } from '../management/servers/sealing.ts';
 import { describeCause, type Log } from '../observe/log.ts';
@@ -138,3 +141,26 @@ export const serverControl = (
   drain: (server, withinMs) => registry.drain(server, withinMs, running),
   remove: (server) => registry.remove(server, running),
 });
+
+export interface OpenModels {
+  readonly management: ModelManagement;
+  /** Interrupts the pulls. */
+  stop(): Promise<void>;
+}
+
+/** The models on the servers, with the pulls that the gateway runs. */
+export async function openModelPulls(
+  { logger }: Log,
+  store: Store,
+  { registry, modelRules, wallNow }: Pick<Gate, 'registry' | 'modelRules' | 'wallNow'>,
+): Promise<OpenModels> {
+  const pulls = new ModelPulls({
+    store,
+    wallNow,
+    isThere: (server) => registry.all.includes(server),
+    onError: (error) => logger.error({ cause: describeCause(error) }, 'the end of a pull could not be written down'),
+  });
+  await pulls.open();
+  const mayPullFrom = (host: string): boolean => modelRules.registryHosts.has(host);
+  return { management: manageModels({ registry, pulls, mayPullFrom, wallNow }), stop: () => pulls.stop() };
+}

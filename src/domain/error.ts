@@ -269,6 +269,11 @@ export const errorCodes = Object.keys(registry) as ErrorCode[];
 /** The longest that the official SDKs wait by themselves. */
 const idleAfterSeconds = 60;
 
+export interface Figures {
+  readonly needed: number;
+  readonly most: number;
+}
+
 /**
  * A failure that is reported to the caller. `message` is public: never put a secret, a prompt or an internal name in
  * it. `cause` is for the log only.
@@ -284,10 +289,19 @@ export class GatewayError extends Error {
   readonly retryIsIdle: boolean;
   /** For the ledger: the limit or step that refused, such as `account tokensPerDay` or the id of a suspension. */
   readonly by: string | undefined;
+  /** How much the call asks for and how much is allowed, where that is why it is refused. */
+  readonly figures: Figures | undefined;
 
   constructor(
     code: ErrorCode,
-    options: { message?: string; cause?: unknown; allow?: string; retryAfterSeconds?: number; by?: string } = {},
+    options: {
+      message?: string;
+      cause?: unknown;
+      allow?: string;
+      retryAfterSeconds?: number;
+      by?: string;
+      figures?: Figures;
+    } = {},
   ) {
     const entry: Entry = registry[code];
     // The code says where a refusal comes from. Its stack would cost a tenth of the time that a flood of wrong keys takes.
@@ -306,6 +320,7 @@ export class GatewayError extends Error {
       (entry.status >= 500 && this.retryAfterSeconds === undefined) ||
       ((entry.status === 429 || code === 'maintenance') && (this.retryAfterSeconds ?? 0) > idleAfterSeconds);
     this.allow = options.allow;
+    this.figures = options.figures;
     this.by = options.by;
   }
 }

@@ -14,6 +14,7 @@ export type ServerId = string & { readonly __kind: 'server' };
 export type RouteId = string & { readonly __kind: 'route' };
 export type AnnouncementId = string & { readonly __kind: 'announcement' };
 export type SettingChangeId = string & { readonly __kind: 'settingChange' };
+export type ViewId = string & { readonly __kind: 'view' };
 export type NameId = string & { readonly __kind: 'name' };
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
@@ -56,6 +57,8 @@ export const newServerId = (): ServerId => `srv_${randomBase62(12)}` as ServerId
 
 export const newAnnouncementId = (): AnnouncementId => `ann_${randomBase62(12)}` as AnnouncementId;
 
+export const newViewId = (): ViewId => `view_${randomBase62(20)}` as ViewId;
+
 export const newNameId = (): NameId => `nam_${randomBase62(12)}` as NameId;
 
 export const newRouteId = (): RouteId => `rte_${randomBase62(12)}` as RouteId;
@@ -68,7 +71,12 @@ export const newSuspensionId = (now: WallMs): SuspensionId =>
 export const newApplicationId = (now: WallMs): ApplicationId =>
   `app_${toBase62(now, 8)}${randomBase62(6)}` as ApplicationId;
 export const newInviteId = (now: WallMs): InviteId => `inv_${toBase62(now, 8)}${randomBase62(6)}` as InviteId;
+export const newPullId = (now: WallMs): string => `pul_${toBase62(now, 8)}${randomBase62(6)}`;
 export const newAuditId = (now: WallMs): AuditId => `aud_${toBase62(now, 8)}${randomBase62(8)}` as AuditId;
+
+/** The smallest id of an audit event of that time, for finding events by time; any time that a date can have. */
+export const firstAuditId = (at: WallMs): AuditId =>
+  `aud_${toBase62(Math.min(Math.max(0, at), 62 ** 8 - 1), 8)}` as AuditId;
 
 export const newSettingChangeId = (now: WallMs): SettingChangeId =>
   `chg_${toBase62(now, 8)}${randomBase62(6)}` as SettingChangeId;

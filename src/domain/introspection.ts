@@ -7,6 +7,7 @@ import type { Window } from './calendar.ts';
 import type { AccountId } from './id.ts';
 import type { Measure, SubjectName } from './limit.ts';
 import type { Plan, Unlimited } from './plan.ts';
+import type { Scope } from './scope.ts';
 import type { HealthState } from './server-status.ts';
 import type { Suspension } from './suspension.ts';
 
@@ -21,8 +22,20 @@ export interface Introspection {
   }[];
   readonly limits: (subject: Subject) => Promise<readonly LimitState[]>;
   readonly preview: (question: PreviewQuestion) => Promise<Preview>;
+  /** The routes for calls of models, as requests are matched to them. */
+  readonly operations: readonly KnownOperation[];
   /** Models on the servers that the subject may use, spelled as the servers do. */
   readonly models: (subject: Subject) => Promise<readonly { readonly name: string; readonly size: number | null }[]>;
+}
+
+export interface KnownOperation {
+  readonly name: string;
+  readonly dialect: string;
+  readonly methods: readonly string[];
+  /** With {name} for a parameter. */
+  readonly path: string;
+  readonly scope: Scope;
+  readonly body: 'none' | 'json' | 'multipart' | 'blob' | 'stream';
 }
 
 /** A model server. */
@@ -115,6 +128,8 @@ export interface Preview {
   readonly code: string | null;
   readonly reason: string;
   readonly retryAfterSeconds: number | null;
+  /** How much the call asks for and how much is allowed, where no limit in time is the reason. */
+  readonly figures: { readonly needed: number; readonly most: number } | null;
   readonly changes: readonly string[];
   readonly limits: readonly LimitState[];
 }

@@ -56,6 +56,7 @@ export function boundLength(
   if (choices > Math.min(most ?? mostChoices, mostChoices))
     throw new GatewayError('beyond_plan', {
       message: `The call asks for ${choices} answers at once; the plan of this key allows ${Math.min(most ?? mostChoices, mostChoices)}.`,
+      figures: { needed: choices, most: Math.min(most ?? mostChoices, mostChoices) },
     });
   const each = most === null ? null : Math.floor(most / choices);
   const found = boundNamed(work, each);

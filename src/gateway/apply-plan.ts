@@ -317,5 +317,6 @@ function refuseBeyond(count: number, most: number | null, what: string): void {
   if (most !== null && count > most)
     throw new GatewayError('beyond_plan', {
       message: `The call has ${count} ${what}; the plan of this key allows ${most}.`,
+      figures: { needed: count, most },
     });
 }

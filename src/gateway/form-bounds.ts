@@ -29,6 +29,7 @@ export function boundForm(parts: readonly Part[], bounds: Terms | undefined): Bo
   if (choices > Math.max(1, most))
     throw new GatewayError('beyond_plan', {
       message: `The call asks for ${choices} answers at once; the plan of this key allows ${most}.`,
+      figures: { needed: choices, most },
     });
   // Some servers would read 0 as "no limit".
   const each = Math.max(1, Math.floor(most / choices));

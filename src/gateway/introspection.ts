@@ -23,6 +23,7 @@ import { authorizeIntent } from './authorize.ts';
 import { permit } from './check-access.ts';
 import { Decisions } from './decide-again.ts';
 import type { Operation } from './dialects/dialect.ts';
+import { dialects } from './dialects/dialects.ts';
 import type { Exchange } from './exchange.ts';
 import { suppose } from './identify.ts';
 import { bodiless, readJson } from './intent.ts';
@@ -76,6 +77,9 @@ export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspecti
       recent: liveStats.recent(),
     }),
     publicModels: () => publicModels(registry),
+    operations: dialects.flatMap(({ name: dialect, operations }) =>
+      operations.map(({ name, methods, path, scope, body }) => ({ name, dialect, methods, path, scope, body })),
+    ),
     limits: (subject) => limitStates(subject, gate),
     preview: (question) => preview(question, gate),
     models: (subject) => {
@@ -157,6 +161,7 @@ async function preview(question: PreviewQuestion, tools: IntrospectionTools): Pr
     code: refusal?.code ?? null,
     reason: refusal?.message ?? 'The call would be admitted once it is its turn.',
     retryAfterSeconds: refusal?.retryAfterSeconds ?? null,
+    figures: refusal?.figures ?? null,
     changes,
     limits: await statesOf(principal, metering, ask, rules),
   };

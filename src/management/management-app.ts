@@ -7,6 +7,7 @@ import type { AddressBlocks } from '../domain/address.ts';
 import type { KeyId } from '../domain/id.ts';
 import type { Introspection } from '../domain/introspection.ts';
 import type { RouteIntrospection } from '../domain/route-status.ts';
+import type { ModelManagement } from '../domain/server-models.ts';
 import type { ServerIntrospection } from '../domain/server-status.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import { cookieSecretIn } from '../secret-file.ts';
@@ -61,6 +62,7 @@ export interface ManagementAppTools {
   readonly introspection: Introspection;
   readonly servers: ServerIntrospection;
   readonly serverRules: ServerRules;
+  readonly models: ModelManagement;
   /** The current published services, and the settings for added ones. */
   readonly routes: RouteIntrospection;
   readonly routeRules: () => RouteRules;
@@ -116,11 +118,7 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
     ...context,
     shared,
     endpoints,
-    introspection: tools.introspection,
-    servers: tools.servers,
-    serverRules: tools.serverRules,
-    routes: tools.routes,
-    routeRules: tools.routeRules,
+    ...dataPlaneOf(tools),
     timeZone: settings.timeZone,
     live,
     settingTools: { keyFile: settings.serverSecretKey, signInAt: portal.origin + signInPath },
@@ -147,6 +145,20 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
     },
   };
 }
+
+type DataPlane = Pick<
+  ManagementAppTools,
+  'introspection' | 'servers' | 'serverRules' | 'models' | 'routes' | 'routeRules'
+>;
+
+const dataPlaneOf = ({ introspection, servers, serverRules, models, routes, routeRules }: DataPlane): DataPlane => ({
+  introspection,
+  servers,
+  serverRules,
+  models,
+  routes,
+  routeRules,
+});
 
 async function stopMail(mailer: Mailer, outbox: Outbox, withinMs: number): Promise<void> {
   await outbox.stop();

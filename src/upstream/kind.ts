@@ -144,6 +144,26 @@ export interface ModelLoads {
   load(server: Reached, model: string, wants: Fields, via: readonly string[], signal: AbortSignal): Promise<boolean>;
 }
 
+/** A line of the progress of a pull. */
+export interface PullLine {
+  readonly status: string;
+  /** The digest of the layer that the figures are about; undefined if the line is about no layer. */
+  readonly layer: string | undefined;
+  /** In bytes; 0 if the line does not say. */
+  readonly total: number;
+  readonly completed: number;
+}
+
+/** What operators can have done with the models of a server. @throws ManagementFailed, or whatever a request throws. */
+export interface ModelControl {
+  /** As the server describes the model. */
+  describe(server: Reached, model: string): Promise<Fields>;
+  /** Takes the model out of memory. */
+  unload(server: Reached, model: string): Promise<void>;
+  /** Ends when the model is there. Ending it earlier, or `signal`, ends the pull at the server. */
+  pull(server: Reached, model: string, signal: AbortSignal): AsyncIterable<PullLine>;
+}
+
 export interface UpstreamKind {
   /** The name of its folder, and what people see. */
   readonly name: string;
@@ -166,6 +186,8 @@ export interface UpstreamKind {
   readonly listDialects: readonly string[];
   /** Undefined if calls load models themselves, or models are always in memory. */
   readonly loads?: ModelLoads;
+  /** Undefined if its models cannot be managed through it. */
+  readonly control?: ModelControl;
   /** Called once for each server of this kind. */
   readonly openDetails: () => ModelDetails;
   readonly usage: StreamUsage;

@@ -9,6 +9,7 @@ import { firstPlans, openTerms, type Plan, type Unlimited, unlimited } from '../
 import { firstRules, type Rule } from '../../src/domain/rule.ts';
 import { inForce, type Suspension } from '../../src/domain/suspension.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
+import type { AuditFilter } from '../../src/store/ports/audit.ts';
 import type { Store } from '../../src/store/ports/store.ts';
 import type { ReportBy } from '../../src/store/ports/usage.ts';
 import { type Database, storesOf } from './store.ts';
@@ -361,6 +362,60 @@ export function policyContract(name: string, create: () => Promise<Database>): v
         expect(await other.listAudit({ subject: 'one', before: events[2]!.id, limit: 9 })).toEqual([events[0]]);
         expect(events[2]).toMatchObject({ from: { x: 1 }, to: { x: 2 } });
         expect(events[2]?.from).not.toHaveProperty('same');
+      }),
+    );
+    test(
+      'the audit log is searched by subject, actor, action, words and time, page by page, each event once',
+      withStores(async (mine, other) => {
+        const start = ticks + 1;
+        const events: AuditEvent[] = [];
+        for (let i = 0; i < 40; i++) {
+          const author = { actor: i % 2 === 0 ? 'cli:me' : `person:usr_${i % 3}`, at: ++ticks };
+          const action = i % 4 === 0 ? 'key.create' : i % 4 === 1 ? 'key.revoke' : 'plan.set';
+          events.push(auditEvent(author, action, `thing-${i % 5}`, null, { note: `Größe "${i}" 計画` }));
+        }
+        for (const each of events) await mine.insertAudit(each);
+        const all = async (filter: AuditFilter, look = 1_000): Promise<string[]> => {
+          const found: string[] = [];
+          let before: string | undefined;
+          do {
+            const page = await other.searchAudit(filter, 3, before, look);
+            expect(page.events.length).toBeLessThanOrEqual(3);
+            found.push(...page.events.map(({ id }) => id));
+            before = page.next;
+          } while (before !== undefined);
+          return found;
+        };
+        const those = (is: (event: AuditEvent, i: number) => boolean): string[] =>
+          events
+            .filter(is)
+            .map(({ id }) => id)
+            .toReversed();
+        const cases: readonly [AuditFilter, string[]][] = [
+          [{}, those(() => true)],
+          [{ subjects: ['thing-1', 'thing-3', 'no'] }, those(({ subject }) => /[13]$/.test(subject))],
+          [{ actors: ['person:usr_1', 'cli:me'] }, those(({ actor }) => /me|_1$/.test(actor))],
+          [{ action: 'key.revoke' }, those(({ action }) => action === 'key.revoke')],
+          [{ action: 'key' }, those(({ action }) => action.startsWith('key.'))],
+          [{ action: 'ke' }, []],
+          [{ text: 'gröSSe "7"' }, []],
+          [{ text: 'GRÖßE "7"' }, those((_, i) => i === 7)],
+          [{ text: 'revoke' }, those(({ action }) => action === 'key.revoke')],
+          [{ subjects: ['thing-0'], actors: ['cli:me'], action: 'plan', text: '計画' }, those((_, i) => i % 20 === 10)],
+          [{ since: start + 10, until: start + 20 }, those((_, i) => i >= 10 && i < 20)],
+          [{ since: start + 30, actors: ['cli:me'] }, those((_, i) => i >= 30 && i % 2 === 0)],
+          [{ until: 8.64e15 }, those(() => true)],
+          [{ since: -1 }, those(() => true)],
+          [{ subjects: [] }, []],
+        ];
+        for (const [filter, ids] of cases) {
+          expect(await all(filter), JSON.stringify(filter)).toEqual(ids);
+          // A page that may read one row only finds the same, in more pages.
+          expect(await all(filter, 1), JSON.stringify(filter)).toEqual(ids);
+        }
+        expect(await other.auditActions()).toEqual(['key.create', 'key.revoke', 'plan.set']);
+        expect(await other.findAudit(events[7]!.id)).toEqual(events[7]);
+        expect(await other.findAudit('aud_nothing')).toBeUndefined();
       }),
     );
     test(

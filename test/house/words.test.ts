@@ -3,11 +3,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { lists } from '../../portal/src/words/lists.ts';
 import { log } from '../../portal/src/words/log.ts';
 import { member } from '../../portal/src/words/member.ts';
 import { notices } from '../../portal/src/words/notices.ts';
 import { operator } from '../../portal/src/words/operator.ts';
 import { policy } from '../../portal/src/words/policy.ts';
+import { reference } from '../../portal/src/words/reference.ts';
+import { japanese as routesInJapanese } from '../../portal/src/words/routes.ts';
 import { serving } from '../../portal/src/words/serving.ts';
 import { settings } from '../../portal/src/words/settings.ts';
 import { shell } from '../../portal/src/words/shell.ts';
@@ -19,10 +22,11 @@ import { termNames } from '../../src/domain/plan.ts';
 import { ruleMeasures, steps } from '../../src/domain/rule.ts';
 import { serverStates } from '../../src/domain/server-status.ts';
 import { outcomes } from '../../src/domain/usage.ts';
+import { endpoints } from '../../src/management/endpoints.ts';
 import { liveGroups } from '../../src/settings/kinds.ts';
 import { liveSettings } from '../../src/settings/live-table.ts';
 
-const all = { shell, visitor, member, operator, policy, serving, log, notices, settings };
+const all = { shell, visitor, member, operator, policy, serving, lists, log, notices, reference, settings };
 const source = join(import.meta.dirname, '../../portal/src');
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
   (name) => /\.tsx?$/.test(name) && !name.startsWith('words'),
@@ -115,4 +119,8 @@ test('every plan term, window, step, measure and outcome has its words', () => {
   expect(Object.keys(member.en.standing.step)).toEqual([...steps]);
   expect(Object.keys(serving.en.servers.states)).toEqual([...serverStates]);
   expect(Object.keys(log.en.requests.outcomes)).toEqual([...outcomes]);
+});
+
+test('every route of the management API says in Japanese what it does (portal/src/words/routes.ts)', () => {
+  expect(Object.keys(routesInJapanese).toSorted()).toEqual(endpoints.map(({ name }) => name).toSorted());
 });

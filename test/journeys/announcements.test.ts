@@ -150,7 +150,8 @@ test('a stranger reads the status page in either language, and it is sound', asy
     [390, 'ja', '稼働状況', '稼働中'],
   ] as const) {
     const reader = await Reader.at(browser, gate.url, { width, language });
-    await reader.open('/portal/status');
+    await reader.open('/portal/sign-in');
+    await reader.page.getByRole('link', { name: language === 'ja' ? 'サービスの稼働状況' : 'Service status' }).click();
     await reader.page.getByRole('heading', { name: title }).waitFor();
     await reader.sees(works);
     await reader.sees('gemma3:270m');

@@ -198,6 +198,62 @@ describe('an operator', () => {
     const { id } = (await call('GET', '/accounts/alice')).body;
     const events = (await call('GET', `/audit?subject=${id as string}`)).body.items;
     expect(events.at(-1)).toMatchObject({ action: 'account.create', actor: expect.stringMatching(/^key:key_/) });
+    expect((await call('GET', `/audit/${events[0].id as string}`)).body).toEqual(events[0]);
+  });
+
+  test('changes several keys and accounts at once, and hears of each', async () => {
+    const { id } = await made('/accounts', { name: 'bulky' });
+    const key = await made('/keys', { name: 'laptop', account: id });
+    const ids = [key.id, 'key_nothing'];
+    expect((await call('POST', '/keys/bulk', { body: { action: 'revoke', ids } })).body.items).toMatchObject([
+      { id: key.id, done: true, problem: null },
+      { id: 'key_nothing', done: false, problem: { code: 'not_found', reason: 'key_missing' } },
+    ]);
+    const body = { action: 'plan', ids: [id], plan: 'trusted' };
+    expect((await call('POST', '/accounts/bulk', { body })).body.items).toEqual([{ id, done: true, problem: null }]);
+    expect((await call('GET', `/accounts/${id as string}`)).body.plan).toBe('trusted');
+  });
+
+  test('sees what each server has loaded, has it unloaded, and pulls models that are told of afterwards', async () => {
+    const { items } = (await call('GET', '/models')).body;
+    expect(items).toMatchObject([{ server: fake.url, kind: 'ollama', isManaged: true, answers: true }]);
+    const named = items[0].models.find(({ name }: { name: string }) => name === 'gemma3:270m');
+    expect(named).toMatchObject({ family: 'gemma3', loaded: { size: expect.any(Number) as number } });
+    const where = `server=${encodeURIComponent(fake.url)}`;
+    const details = (await call('GET', `/models/details?${where}&model=gemma3:270m`)).body;
+    expect(details).toMatchObject({ family: 'gemma3', capabilities: ['completion'] });
+    const one = { server: fake.url, model: 'gemma3:270m' };
+    expect((await call('POST', '/models/unload', { body: one })).status).toBe(204);
+    expect((await call('POST', '/models/unload', { body: { ...one, server: 'nothing' } })).status).toBe(404);
+    const [pull] = (await call('POST', '/pulls', { body: { model: 'gemma3:270m' } })).body.items;
+    expect(pull).toMatchObject({ server: fake.url, model: 'gemma3:270m', state: 'running' });
+    await eventually(async () =>
+      expect((await call('GET', '/pulls')).body.items).toMatchObject([{ id: pull.id, state: 'done', progress: null }]),
+    );
+    expect((await call('POST', `/pulls/${pull.id as string}/cancel`)).status).toBe(409);
+    fake.next(async (_, answer) => {
+      answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+      await answer.chunk('{"status":"pulling abc","digest":"sha256:abc","total":100,"completed":40}\n');
+    });
+    const [held] = (await call('POST', '/pulls', { body: { model: 'qwen3:1b', servers: [fake.url] } })).body.items;
+    await eventually(async () =>
+      expect((await call('GET', '/pulls')).body.items[0]).toMatchObject({
+        id: held.id,
+        state: 'running',
+        progress: { status: 'pulling abc', completed: 40, total: 100 },
+      }),
+    );
+    const twice = await call('POST', '/pulls', { body: { model: 'qwen3:1b' } });
+    expect([twice.status, twice.body.reason]).toEqual([409, 'pull_running']);
+    expect((await call('POST', `/pulls/${held.id as string}/cancel`)).body).toMatchObject({ state: 'canceled' });
+    const foreign = await call('POST', '/pulls', { body: { model: 'evil.example/x/y' } });
+    expect([foreign.status, foreign.body.reason]).toEqual([400, 'registry_host']);
+    const { items: told } = (await call('GET', '/audit?action=model&search=gemma3:270m')).body;
+    expect(told.map(({ action }: { action: string }) => action)).toEqual([
+      'model.pull-end',
+      'model.pull',
+      'model.unload',
+    ]);
   });
 });
 
@@ -324,7 +380,7 @@ describe("a key's authority", () => {
       const { status } = await call(row.method.toUpperCase(), path, { secret: auditor, body: bodyFor(row.method) });
       if (row.needs === 'management:write') expect(status, row.name).toBe(403);
       // A request without any parameter.
-      else if (['foresee', 'listEstimates'].includes(row.name)) expect(status).toBe(400);
+      else if (['foresee', 'listEstimates', 'describeModel'].includes(row.name)) expect(status).toBe(400);
       else expect([200, 404], row.name).toContain(status);
     }
   });
@@ -729,6 +785,29 @@ test('single requests and health over time are listed, narrowed, exported and ex
   expect((await call('GET', '/me/requests', { secret: stranger })).body.items).toEqual([]);
   for (const path of ['/requests', `/requests/${id}`, '/requests/export.csv', '/latency'])
     expect((await call('GET', path, { secret: stranger })).status).toBe(403);
+});
+
+test('an operator views the pages of a member, and a key sees which routes it may be made for', async () => {
+  await call('PATCH', '/registration', { body: { mode: 'open', plan: 'default' } });
+  const operator = await operatorOf(gate);
+  const member = await memberOf(gate, 'viewed@example.org');
+  const { id } = (await member.get('/session')).body.account;
+  const { status, body: view } = await operator.post(`/accounts/${id as string}/views`);
+  expect([status, view.account]).toEqual([201, id]);
+  expect(Date.parse(view.endsAt) - Date.parse(view.startedAt)).toBe(30 * 60_000);
+  expect((await operator.delete(`/views/${view.id as string}`)).status).toBe(204);
+  const { items } = (await member.get('/me/operations')).body;
+  expect(items).toContainEqual({
+    name: 'chat',
+    dialect: 'ollama',
+    method: 'POST',
+    path: '/api/chat',
+    scope: 'inference:chat',
+    body: 'json',
+  });
+  // Those that a new key of the account has no scope for are not there.
+  const scopes = new Set(items.map(({ scope }: { scope: string }) => scope));
+  expect([...scopes].toSorted()).toEqual(['inference:audio', 'inference:chat', 'inference:embed', 'metadata']);
 });
 
 test('the overview arrives as events, and ends when the right to see it ends', async () => {

@@ -243,13 +243,16 @@ test('what was typed and begun is not lost: plan edits ask, a chat survives a re
   });
   await reader.open('/portal/operate/models');
   await reader.sees('gemma3:270m');
-  fake.next(async (_, answer) => {
-    answer.head(200, { 'Content-Type': 'application/x-ndjson' });
-    await answer.chunk('{"status":"pulling abc","total":100,"completed":40}\n');
-    await held;
-    await answer.chunk('{"status":"success"}\n');
-    answer.end();
-  });
+  fake.next(
+    async (_, answer) => {
+      answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+      await answer.chunk('{"status":"pulling abc","total":100,"completed":40}\n');
+      await held;
+      await answer.chunk('{"status":"success"}\n');
+      answer.end();
+    },
+    ({ url }) => url === '/api/pull',
+  );
   await reader.fill(/^Name/, 'qwen3:0.6b');
   await reader.press('Pull');
   await reader.sees('Downloading');
@@ -257,8 +260,11 @@ test('what was typed and begun is not lost: plan edits ask, a chat survives a re
   await page.getByRole('heading', { name: 'Rules', level: 1 }).waitFor();
   await page.getByRole('navigation').getByRole('link', { name: 'Models', exact: true }).click();
   await reader.sees('Downloading');
+  // It is the gateway's: a reload only looks at it again.
+  await page.reload();
+  await reader.sees('Downloading');
   finish();
-  await reader.sees('qwen3:0.6b is ready.');
+  await page.getByRole('listitem').filter({ hasText: 'qwen3:0.6b' }).getByText('Pulled').waitFor();
   await reader.isSound();
   await reader.close();
 });

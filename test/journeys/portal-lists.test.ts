@@ -305,6 +305,7 @@ describe('every page shows everything that is on it, on a desktop and on a phone
       '/requests/:id': `/requests/${request}`,
       '/operate/requests/:id': `/operate/requests/${request}`,
       '/operate/accounts/:id': `/operate/accounts/${id as string}`,
+      '/operate/audit/:id': `/operate/audit/${(await operator.get('/audit?limit=1')).body.items[0].id as string}`,
       '/operate/plans/:name': '/operate/plans/a-plan-with-a-name-as-long-as-names-are',
     });
   });

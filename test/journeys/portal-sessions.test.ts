@@ -2,9 +2,12 @@
 // shown only once.
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { viewMs } from '../../src/domain/view.ts';
+import { endpoints } from '../../src/management/endpoints.ts';
 import { openBrowser, Reader } from '../browser.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, type TestGate } from '../gate.ts';
+import { layoutFaults } from '../layout.ts';
 import { goodPassword, memberOf, operatorOf, Visitor } from '../visitor.ts';
 
 let fake: FakeOllama;
@@ -164,5 +167,134 @@ test('a new key is shown until it was copied: neither Escape nor a click beside 
   await shown.getByRole('button', { name: /^Copy: Your new key/ }).click();
   await reader.page.keyboard.press('Escape');
   await shown.waitFor({ state: 'hidden' });
+  await reader.close();
+});
+
+test.each([
+  [1440, 'en'],
+  [390, 'ja'],
+] as const)(
+  'an operator views the pages of a member, changes nothing there, and comes back (%i px, %s)',
+  async (width, language) => {
+    const email = `viewed-${width}@example.org`;
+    const member = await memberOf(gate, email);
+    await member.post('/me/keys', { name: 'their laptop' });
+    const { id, name } = (await member.get('/session')).body.account;
+    const reader = await readerOf(await again('operator-1@example.org'), width, language);
+    const words = (en: string, ja: string): string => (language === 'ja' ? ja : en);
+    const begin = async (): Promise<void> => {
+      await reader.open(`/portal/operate/accounts/${id as string}`);
+      await reader.press(words('View as this member', 'このメンバーの画面を閲覧'));
+      await reader.page.waitForURL(/\/portal\/home$/);
+      await reader.page.locator('.viewing').waitFor();
+    };
+    await begin();
+    expect(await reader.page.locator('.viewing').innerText()).toContain(name);
+    const entries = await reader.page.locator('nav a').allTextContents();
+    expect(entries).toHaveLength(4);
+    for (const path of ['home', 'keys', 'usage', 'requests']) {
+      await reader.open(`/portal/${path}`);
+      await reader.page.locator('.viewing').waitFor();
+      await eventually(async () => expect(await layoutFaults(reader.page)).toEqual([]), 3_000);
+      await reader.isSound();
+    }
+    await reader.open('/portal/keys');
+    await reader.sees('their laptop');
+    expect(await reader.page.locator('main').getByRole('button').allTextContents()).toEqual([
+      words('Stop viewing', '閲覧を終了'),
+    ]);
+    // Other pages are not there: neither the operator's own nor the member's settings.
+    for (const path of ['me', 'playground', 'operate/keys']) {
+      await reader.page.goto(`${gate.url}/portal/${path}`);
+      await reader.page.waitForURL(/\/portal\/home$/);
+    }
+    await reader.press(words('Stop viewing', '閲覧を終了'));
+    await reader.page.waitForURL(new RegExp(`/portal/operate/accounts/${id as string}$`));
+    await reader.sees(/account\.view-ended/);
+    expect(await reader.page.locator('.viewing').count()).toBe(0);
+    // When it ends by itself, the next look leads back and says so.
+    await begin();
+    await gate.manage(({ signIn: { db } }) =>
+      db
+        .updateTable('views')
+        .set({ started_at: Date.now() - viewMs })
+        .execute(),
+    );
+    await reader.page.reload();
+    await reader.page.waitForURL(/\/portal\/operate\/accounts\//);
+    await reader.sees(words('Viewing the pages of that member has ended.', 'メンバーの画面の閲覧が終了しました。'));
+    await reader.close();
+  },
+);
+
+test.each([
+  [1440, 'en'],
+  [390, 'ja'],
+] as const)(
+  'the API reference has the routes that its reader may call, and tries them with the session (%i px, %s)',
+  async (width, language) => {
+    const member = await memberOf(gate, `tries-${width}@example.org`);
+    const reader = await readerOf(member, width, language);
+    const words = (en: string, ja: string): string => (language === 'ja' ? ja : en);
+    const { page } = reader;
+    await reader.open('/portal/reference');
+    const open = async (method: string, path: string): Promise<void> => {
+      await page.getByRole('searchbox').fill(`${method} ${path}`);
+      await page.getByRole('button', { name: new RegExp(`^${method} ?${path}(?![/\\w])`) }).click();
+    };
+    const send = (): Promise<void> =>
+      page.getByRole('button', { name: words('Send request', 'リクエストを送信') }).click();
+    const answer = page.getByRole('status', { name: words('Response', '応答') });
+    await reader.sees('/management/v1/me/limits');
+    await reader.sees('/v1/chat/completions');
+    expect(await page.getByText('/management/v1/accounts', { exact: true }).count()).toBe(0);
+
+    await open('GET', '/management/v1/me/limits');
+    await eventually(async () => expect(await layoutFaults(page)).toEqual([]), 3_000);
+    await reader.isSound();
+    await page.getByRole('button', { name: /curl/ }).click();
+    expect(await page.evaluate('navigator.clipboard.readText()')).toBe(
+      `curl '${gate.url}/management/v1/me/limits' \\\n  -H "x-api-key: $SEKISHO_KEY"`,
+    );
+    await send();
+    await answer.getByText('200', { exact: true }).waitFor();
+    await answer.getByText('"items"').waitFor();
+    await answer.getByText(words('Response headers', '応答ヘッダー')).click();
+    await answer.getByText('content-type: application/json').waitFor();
+    await reader.isSound();
+
+    // What changes something asks first.
+    await open('PATCH', '/management/v1/me');
+    await page.getByLabel(words('Body (JSON)', '本文（JSON）')).fill('{"name": "Tried"}');
+    await send();
+    const question = page.getByRole('dialog');
+    await question.getByRole('button').first().click();
+    await question.waitFor({ state: 'hidden' });
+    const nameNow = async (): Promise<unknown> => (await member.get('/session')).body.person.name;
+    expect(await nameNow()).not.toBe('Tried');
+    await send();
+    await question.getByRole('button', { name: words('Send request', 'リクエストを送信') }).click();
+    await answer.getByText('204', { exact: true }).waitFor();
+    expect(await nameNow()).toBe('Tried');
+
+    // A model is called with a key of the page, and a refusal is shown as the gate words it.
+    await open('POST', '/api/chat');
+    await send();
+    await answer.getByText('200', { exact: true }).waitFor();
+    await answer.getByText('"assistant"').waitFor();
+    await page.getByLabel(words('Body (JSON)', '本文（JSON）')).fill('{');
+    await send();
+    await answer.getByText('400', { exact: true }).waitFor();
+    await reader.isSound();
+    await reader.close();
+  },
+);
+
+test('the API reference of an operator has every route of the management API', async () => {
+  const reader = await readerOf(await again('operator-1@example.org'));
+  await reader.open('/portal/reference');
+  await reader.sees('/management/v1/accounts');
+  const shown = await reader.page.locator('main').innerText();
+  expect(endpoints.filter(({ path }) => !shown.includes(`/management/v1${path}`)).map(({ name }) => name)).toEqual([]);
   await reader.close();
 });

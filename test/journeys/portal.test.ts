@@ -253,6 +253,7 @@ describe('an operator', () => {
     await operatorReader.page.getByRole('cell', { name: 'llama3:latest' }).waitFor();
     let goOn!: () => void;
     const seen = new Promise<void>((resolve) => (goOn = resolve));
+    const isPull = ({ url }: { readonly url: string }): boolean => url === '/api/pull';
     fake.next(async (_, answer) => {
       answer.head(200, { 'Content-Type': 'application/x-ndjson' });
       await answer.chunk('{"status":"pulling manifest"}\n');
@@ -260,13 +261,13 @@ describe('an operator', () => {
       await seen;
       await answer.chunk('{"status":"success"}\n');
       answer.end();
-    });
+    }, isPull);
     await operatorReader.fill('Name *', 'gemma3:4b');
     await operatorReader.press('Pull');
     await operatorReader.sees('Downloading: 250 MB of 1 GB');
     expect(await operatorReader.page.getByRole('progressbar').getAttribute('aria-valuenow')).toBe('25');
     goOn();
-    await operatorReader.sees('gemma3:4b is ready.');
+    await operatorReader.page.getByRole('listitem').filter({ hasText: 'gemma3:4b' }).getByText('Pulled').waitFor();
     await operatorReader.close();
   });
 
@@ -425,7 +426,10 @@ describe('an operator', () => {
       await operatorReader.page.getByRole('option', { name: all }).click();
       await operatorReader.fill(name, 'qwen3:1b');
       await operatorReader.press(pull);
-      await operatorReader.sees(/^qwen3:1b( is ready\.|を取得しました。)$/);
+      const pulls = operatorReader.page.getByRole('listitem').filter({ hasText: 'qwen3:1b' });
+      await eventually(async () =>
+        expect(await pulls.getByText(/^(Pulled|取得済み)$/).count()).toBe(language === 'en' ? 2 : 4),
+      );
       await operatorReader.isSound();
       await operatorReader.close();
     }
@@ -747,7 +751,7 @@ describe.each<Required<Look>>([
     ];
     const pages: readonly [Reader, readonly string[]][] = [
       [visitor, ['/', '/apply', '/sign-in', '/setup#x', '/reset#x', '/confirm#x', '/trust']],
-      [inside, ['/home', '/keys', '/usage', '/playground', '/me', '/nowhere']],
+      [inside, ['/home', '/keys', '/usage', '/playground', '/reference', '/me', '/nowhere']],
       [
         operatorReader,
         [

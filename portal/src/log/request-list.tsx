@@ -1,51 +1,45 @@
-// The request log: filters, rows with links to their details, and exports with the same filters.
-import { Anchor, Badge, Button, Group, Stack, Table, Text } from '@mantine/core';
-import { type ReactNode, useEffect } from 'react';
+// The request log: filters, rows that lead to what happened to each, and exports of exactly what is shown.
+import { Anchor, Badge, Group, Stack, Table, Text } from '@mantine/core';
+import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
-import { usePages, withQuery } from '../api.ts';
+import { usePages } from '../api.ts';
 import type { RequestRow } from '../api-types.ts';
-import { IconDownload, IconListSearch } from '../icons.ts';
+import { IconListSearch } from '../icons.ts';
+import { useSession } from '../session.tsx';
 import { Empty } from '../shell/empty.tsx';
+import { useEnough } from '../shell/enough.ts';
+import { Exports } from '../shell/exports.tsx';
 import { AccountName } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';
 import { Rows } from '../shell/rows.tsx';
 import { useWriting } from '../shell/when.ts';
-import { FilterForm, useFilters } from './filters.tsx';
+import { FilterForm, useRequestFilters } from './filters.tsx';
 import { useTimes } from './times.ts';
-
-/** Pages that are fetched automatically while a search has found little. */
-const mostEmptyPages = 40;
-const enoughRows = 25;
 
 export function RequestList({ own }: { readonly own: boolean }): ReactNode {
   const { t } = useTranslation('log');
-  const filters = useFilters();
+  const filters = useRequestFilters();
   const path = own ? '/me/requests' : '/requests';
   const pages = usePages<RequestRow>(path, filters.query);
   const { rows, query } = pages;
-  const fetched = (query.data as { pages: readonly unknown[] } | undefined)?.pages.length ?? 0;
-  const goesOn = query.hasNextPage && !query.isFetching && rows.length < enoughRows && fetched < mostEmptyPages;
-  const { fetchNextPage } = query;
-  useEffect(() => {
-    if (goesOn) void fetchNextPage();
-  }, [goesOn, fetchNextPage]);
+  useEnough(pages);
+  // A download carries no header that would name the view.
+  const { view } = useSession().session;
   return (
     <Page
       title={t('requests.title')}
       lead={t(own ? 'requests.ownLead' : 'requests.lead')}
-      actions={(['csv', 'json'] as const).map((kind) => (
-        <Button
-          key={kind}
-          component="a"
-          href={`/management/v1${withQuery(`${path}/export.${kind === 'csv' ? 'csv' : 'jsonl'}`, filters.query)}`}
-          variant="default"
-          leftSection={<IconDownload size={18} />}
-          aria-label={t(kind === 'csv' ? 'requests.exportCsv' : 'requests.exportJson')}
-        >
-          {t(`requests.${kind}`)}
-        </Button>
-      ))}
+      actions={
+        view ? undefined : (
+          <Exports
+            path={path}
+            query={filters.query}
+            csv={t('requests.exportCsv')}
+            jsonLines={t('requests.exportJson')}
+          />
+        )
+      }
     >
       <FilterForm filters={filters} own={own} />
       <Rows

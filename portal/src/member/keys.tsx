@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { api, useAct, usePages } from '../api.ts';
 import type { Key, KeyWithSecret } from '../api-types.ts';
 import { IconKey } from '../icons.ts';
+import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { More } from '../shell/more.tsx';
@@ -51,6 +52,7 @@ function OneKey({ item, made }: { readonly item: Key; readonly made: (key: KeyWi
   const refresh = ['/me/keys'];
   const revoke = useAct(() => api.post(`/me/keys/${item.id}/revoke`), { done: t('keys.revoked'), refresh });
   const alive = works(item);
+  const { view } = useSession().session;
   const state = alive ? 'active' : item.status === 'revoked' ? 'revoked' : 'expired';
   const narrowed = [...item.models.filter((model) => model !== '*'), ...item.cidr];
   return (
@@ -85,7 +87,7 @@ function OneKey({ item, made }: { readonly item: Key; readonly made: (key: KeyWi
             </Group>
           )}
         </Stack>
-        {alive && (
+        {alive && !view && (
           <Group gap="xs">
             {item.kind === 'secret' && (
               <Button size="xs" variant="default" onClick={() => setRotating(true)}>

@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { api, useAct } from '../api.ts';
 import type { KeyWithSecret } from '../api-types.ts';
 import { IconAlertTriangle, IconPlus } from '../icons.ts';
+import { useSession } from '../session.tsx';
 import { Copy } from '../shell/copy.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
 import { OnceDialog } from '../shell/once-dialog.tsx';
@@ -22,6 +23,7 @@ export function NewKey({
   readonly made: (key: KeyWithSecret) => void;
 }): ReactNode {
   const { t } = useTranslation('member');
+  const { session } = useSession();
   const [open, { open: show, close }] = useDisclosure();
   const [narrow, { toggle }] = useDisclosure();
   const [name, setName] = useState('');
@@ -44,6 +46,7 @@ export function NewKey({
       ),
     { refresh: ['/me/keys'] },
   );
+  if (session.view) return null;
   return (
     <>
       <Button leftSection={<IconPlus size={18} />} onClick={show}>

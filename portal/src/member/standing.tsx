@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
 import type { PageOf, Suspension } from '../api-types.ts';
 import { IconGavel } from '../icons.ts';
+import { useSession } from '../session.tsx';
 import { useCause } from '../shell/cause.ts';
 import { useWriting } from '../shell/when.ts';
 
@@ -20,6 +21,7 @@ function Step({ step }: { readonly step: Suspension }): ReactNode {
   const { t } = useTranslation('member');
   const { moment, relative } = useWriting();
   const inWords = useCause();
+  const { view } = useSession().session;
   const [text, setText] = useState('');
   const appeal = useAct(() => api.post(`/suspensions/${step.id}/appeal`, { text }), {
     done: t('standing.sent'),
@@ -44,7 +46,7 @@ function Step({ step }: { readonly step: Suspension }): ReactNode {
         </Text>
         {step.appeal !== null && <Text size="sm">{t('standing.appealed', { text: step.appeal })}</Text>}
         {step.answer !== null && <Text size="sm">{t('standing.answered', { text: step.answer })}</Text>}
-        {step.appeal === null && (
+        {step.appeal === null && !view && (
           <>
             <Textarea
               label={t('standing.appealText')}

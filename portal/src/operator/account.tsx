@@ -4,13 +4,15 @@ import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useLocation, useParams } from 'wouter';
 import { api, useAct, useGet, usePages } from '../api.ts';
-import type { Account, AuditEvent, KeyRow, OneTimeLink, PageOf, SuspensionRow, UsageSum } from '../api-types.ts';
+import type { Account, AuditEvent, KeyRow, OneTimeLink, PageOf, SuspensionRow, UsageSum, View } from '../api-types.ts';
+import { IconEye } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { CopyId } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';
 import { Sums } from '../shell/sums.tsx';
 import { Trouble } from '../shell/trouble.tsx';
+import { enterView } from '../shell/viewing.ts';
 import { useWriting } from '../shell/when.ts';
 import { roles, State } from './accounts.tsx';
 import { Changes } from './changes.tsx';
@@ -50,6 +52,7 @@ export default function OneAccount(): ReactNode {
             : t('account.noPerson')}
         </Text>
         {operates && open && <Settings account={account} />}
+        {operates && open && account.role === 'member' && account.person && <ViewAs account={account} />}
       </Paper>
       <Used id={account.id} />
       <Keys account={account} />
@@ -118,6 +121,27 @@ function Settings({ account }: { readonly account: Account }): ReactNode {
         close={() => setLink(undefined)}
       />
     </Stack>
+  );
+}
+
+/** What somebody sees, to help them; the gate lets nothing be changed by it, and writes it down. */
+function ViewAs({ account: { id } }: { readonly account: Account }): ReactNode {
+  const { t } = useTranslation('operator');
+  const begin = useAct(() => api.post<View>(`/accounts/${id}/views`, {}, { once: true }));
+  return (
+    <Group mt="md">
+      <Button
+        variant="default"
+        leftSection={<IconEye size={18} />}
+        loading={begin.isPending}
+        onClick={() => begin.mutate(undefined, { onSuccess: (view) => enterView({ id: view.id, account: id }) })}
+      >
+        {t('account.viewAs')}
+      </Button>
+      <Text size="sm" c="dimmed" style={{ flex: '1 1 16rem' }}>
+        {t('account.viewAsText')}
+      </Text>
+    </Group>
   );
 }
 
@@ -196,7 +220,7 @@ function Changed({ id }: { readonly id: string }): ReactNode {
   const { rows } = usePages<AuditEvent>('/audit', { subject: id });
   return (
     <Part title={t('account.audit')}>
-      <Stack gap={4}>
+      <Stack gap={4} role="list">
         {rows.map((event) => (
           <Changes key={event.id} event={event} />
         ))}

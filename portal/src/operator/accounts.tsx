@@ -14,6 +14,8 @@ import { AccountName } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';
 import { Rows } from '../shell/rows.tsx';
 import { useSearch } from '../shell/search.tsx';
+import { SelectionBar, SelectRow, useSelection } from '../shell/selection.tsx';
+import { useAccountActions } from './account-actions.tsx';
 import { PlanChoice } from './plan-choice.tsx';
 
 export const roles = ['member', 'auditor', 'operator'] as const;
@@ -23,9 +25,16 @@ export default function Accounts(): ReactNode {
   const { operates } = useSession();
   const [field, search] = useSearch(t('accounts.search'));
   const pages = usePages<Account>('/accounts', { search });
+  const open = operates ? pages.rows.filter(({ closedAt }) => closedAt === null) : [];
+  const selection = useSelection(open);
+  const { buttons, dialogs } = useAccountActions(selection);
   return (
     <Page title={t('accounts.title')} lead={t('accounts.lead')} actions={operates && <NewAccount />}>
       {field}
+      <SelectionBar selection={selection} rows={open}>
+        {buttons}
+      </SelectionBar>
+      {dialogs}
       <Rows
         pages={pages}
         label={t('accounts.title')}
@@ -40,7 +49,13 @@ export default function Accounts(): ReactNode {
         row={(account) => (
           <Table.Tr key={account.id}>
             <Table.Td maw={320}>
-              <AccountName id={account.id} name={account.name} />
+              {operates && account.closedAt === null ? (
+                <SelectRow selection={selection} row={account}>
+                  <AccountName id={account.id} name={account.name} />
+                </SelectRow>
+              ) : (
+                <AccountName id={account.id} name={account.name} />
+              )}
             </Table.Td>
             <Table.Td>{account.plan ?? t('accounts.noPlan')}</Table.Td>
             <Table.Td>{t(`accounts.roles.${account.role}`)}</Table.Td>

@@ -9,10 +9,14 @@ import { IconKey, IconPlus } from '../icons.ts';
 import { Secret } from '../member/new-key.tsx';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
+import { useBulk } from '../shell/bulk.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
+import { ModelsField } from '../shell/model-field.tsx';
 import { AccountName, Named } from '../shell/named.tsx';
+import { AccountPicker } from '../shell/picker.tsx';
 import { Rows } from '../shell/rows.tsx';
+import { Names, SelectionBar, SelectRow, useSelection } from '../shell/selection.tsx';
 import { useWriting } from '../shell/when.ts';
 
 const scopes = [
@@ -68,8 +72,32 @@ export function KeyRows({
     };
     if (await ask(question)) rotate.mutate(id, { onSuccess: setMade });
   };
+  const working = operates ? pages.rows.filter(alive) : [];
+  const selection = useSelection(working);
+  const { chosen } = selection;
+  const bulk = useBulk('/keys/bulk', selection, refresh);
+  const onRevokeAll = async (): Promise<void> => {
+    const question = {
+      title: t('lists:bulk.revokeTitle', { count: chosen.length }),
+      text: (
+        <>
+          {t('lists:bulk.revokeText')}
+          <Names of={chosen.map((key) => ({ ...key, name: owner ? `${key.name} (${key.accountName})` : key.name }))} />
+        </>
+      ),
+      act: t('lists:bulk.revoke'),
+      type: String(chosen.length),
+    };
+    if (await ask(question)) bulk.send({ action: 'revoke' });
+  };
   return (
     <>
+      <SelectionBar selection={selection} rows={working}>
+        <Button size="compact-xs" variant="light" color="red" loading={bulk.busy} onClick={() => void onRevokeAll()}>
+          {t('lists:bulk.revoke')}
+        </Button>
+      </SelectionBar>
+      {bulk.failures}
       <Rows
         pages={pages}
         label={t('keys.title')}
@@ -84,7 +112,13 @@ export function KeyRows({
         row={(key) => (
           <Table.Tr key={key.id}>
             <Table.Td maw={280}>
-              <Named id={key.id} name={key.name} />
+              {operates && alive(key) ? (
+                <SelectRow selection={selection} row={key}>
+                  <Named id={key.id} name={key.name} />
+                </SelectRow>
+              ) : (
+                <Named id={key.id} name={key.name} />
+              )}
             </Table.Td>
             {owner && (
               <Table.Td>
@@ -128,7 +162,7 @@ export function NewKeyFor({ account }: { readonly account?: string }): ReactNode
   const [owner, setOwner] = useState(account ?? '');
   const [name, setName] = useState('');
   const [chosen, setChosen] = useState<string[]>([]);
-  const [models, setModels] = useState('');
+  const [models, setModels] = useState<string[]>([]);
   const [made, setMade] = useState<KeyWithSecret>();
   const routes = useGet<PageOf<Route>>('/routes');
   const ofServices = [
@@ -138,7 +172,6 @@ export function NewKeyFor({ account }: { readonly account?: string }): ReactNode
       ),
     ),
   ];
-  const patterns = models.split(/[,、\s]+/).filter((word) => word !== '');
   const create = useAct(
     () =>
       api.post<KeyWithSecret>(
@@ -147,7 +180,7 @@ export function NewKeyFor({ account }: { readonly account?: string }): ReactNode
           name,
           account: owner,
           ...(chosen.length > 0 ? { scopes: chosen } : {}),
-          ...(patterns.length > 0 ? { models: patterns } : {}),
+          ...(models.length > 0 ? { models } : {}),
         },
         { once: true },
       ),
@@ -178,13 +211,7 @@ export function NewKeyFor({ account }: { readonly account?: string }): ReactNode
         }}
       >
         {account === undefined && (
-          <TextInput
-            label={t('keys.account')}
-            description={t('suspensions.whomHint')}
-            value={owner}
-            onChange={(event) => setOwner(event.currentTarget.value)}
-            required
-          />
+          <AccountPicker label={t('keys.account')} value={owner} onChange={setOwner} required />
         )}
         <TextInput
           label={t('member:keys.name')}
@@ -194,11 +221,11 @@ export function NewKeyFor({ account }: { readonly account?: string }): ReactNode
           required
           data-autofocus
         />
-        <TextInput
+        <ModelsField
           label={t('member:keys.models')}
           description={t('member:keys.modelsHint')}
           value={models}
-          onChange={(event) => setModels(event.currentTarget.value)}
+          onChange={setModels}
         />
         <MultiSelect
           label={t('keys.scopes')}

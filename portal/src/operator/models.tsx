@@ -1,217 +1,224 @@
-// The models of the servers: list, pull with progress, and delete.
-import {
-  Progress as Bar,
-  Button,
-  Code,
-  Group,
-  Paper,
-  ScrollArea,
-  Select,
-  Skeleton,
-  Stack,
-  Table,
-  Text,
-  TextInput,
-  Title,
-} from '@mantine/core';
+// The models on each server: what is in memory, how large and until when; details, unloading, deleting, and pulling another.
+import { Badge, Button, Group, ScrollArea, Skeleton, Stack, Table, Text, Title } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { useMutation, useQuery } from '@tanstack/react-query';
-import { type ReactNode, useEffect, useState } from 'react';
+import { useMutation } from '@tanstack/react-query';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { wordsOf } from '../api.ts';
+import { api, useAct, useGet, wordsOf } from '../api.ts';
+import type { PageOf, ServerModels } from '../api-types.ts';
 import { IconCpu } from '../icons.ts';
 import { useSession } from '../session.tsx';
+import { useChosen } from '../shell/address.ts';
 import { useAsk } from '../shell/ask.tsx';
 import { CardTable } from '../shell/card-table.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
+import { useSearch } from '../shell/search.tsx';
+import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
-import { Against, sending } from '../visitor/form.tsx';
-import { ModelServer, PullError } from './model-server.ts';
-import { resumePull, startPull, stopPull, usePull } from './pulls.ts';
+import { ModelDetails } from './model-details.tsx';
+import { ModelServer } from './model-server.ts';
+import { PullForm, PullList, usePulls } from './pulls.tsx';
+
+type Model = ServerModels['models'][number];
 
 export default function Models(): ReactNode {
-  const { t } = useTranslation('policy');
+  const { t } = useTranslation('lists');
   const { operates } = useSession();
+  const list = useGet<PageOf<ServerModels>>('/models', {}, 10_000);
+  const pulls = usePulls();
+  const [field, search] = useSearch(t('models.search'));
+  const running = pulls.filter(({ state }) => state === 'running').length;
+  const before = useRef(running);
+  const { refetch } = list;
+  // A pull has ended: there may be a model more.
+  useEffect(() => {
+    if (running < before.current) void refetch();
+    before.current = running;
+  }, [running, refetch]);
+  const servers = list.data?.items ?? [];
   return (
     <Page title={t('models.title')} lead={t('models.lead')}>
-      {operates ? <Inside /> : <Empty icon={<IconCpu size={28} />} text={t('models.operatorOnly')} />}
+      {operates && <PullForm servers={servers} />}
+      <PullList pulls={pulls} />
+      {field}
+      {list.error && list.data === undefined && <Trouble problem={list.error} retry={() => void list.refetch()} />}
+      {list.isPending && <Skeleton height={120} />}
+      {list.data && servers.length === 0 && <Empty icon={<IconCpu size={28} />} text={t('models.noServers')} />}
+      {servers.map((server) => (
+        <OneServer key={server.server} server={server} search={search} />
+      ))}
     </Page>
   );
 }
 
-function Inside(): ReactNode {
-  const { t } = useTranslation('policy');
-  const { session } = useSession();
+interface OneServerProps {
+  readonly server: ServerModels;
+  readonly search: string;
+}
+
+function OneServer({ server, search }: OneServerProps): ReactNode {
+  const { t } = useTranslation('lists');
+  const { figure } = useWriting();
+  const loaded = server.models.filter((model) => model.loaded !== null).length;
+  const shown = server.models.filter(({ name }) => name.toLowerCase().includes(search.toLowerCase()));
+  return (
+    <Stack gap="xs">
+      <Group gap="sm">
+        <Title order={2} size="h4" style={{ overflowWrap: 'anywhere' }}>
+          {server.server}
+        </Title>
+        {server.kind !== null && (
+          <Badge variant="light" color="gray">
+            {server.kind}
+          </Badge>
+        )}
+        {!server.answers && <Badge color="red">{t('models.silent')}</Badge>}
+        <Text size="sm" c="dimmed">
+          {t('models.counts', { models: figure(server.models.length), loaded: figure(loaded) })}
+        </Text>
+      </Group>
+      {server.answers && shown.length === 0 && <Text c="dimmed">{t('models.empty')}</Text>}
+      {shown.length > 0 && <ModelTable server={server} models={shown} />}
+    </Stack>
+  );
+}
+
+function ModelTable({
+  server,
+  models,
+}: {
+  readonly server: ServerModels;
+  readonly models: readonly Model[];
+}): ReactNode {
+  const { t } = useTranslation('lists');
   const { bytes, moment } = useWriting();
+  const [shown, show] = useChosen('details');
+  return (
+    <ScrollArea type="auto" viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': server.server }}>
+      <CardTable miw={720} verticalSpacing="xs">
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>{t('models.name')}</Table.Th>
+            <Table.Th>{t('models.size')}</Table.Th>
+            <Table.Th>{t('models.memory')}</Table.Th>
+            <Table.Th>{t('models.changed')}</Table.Th>
+            <Table.Th />
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {models.map((model) => (
+            <Table.Tr key={model.name}>
+              <Table.Td>
+                <Text ff="monospace" size="sm" style={{ overflowWrap: 'anywhere' }}>
+                  {model.name}
+                </Text>
+                <Text size="xs" c="dimmed">
+                  {[model.family, model.parameters, model.quantization].filter((part) => part !== null).join(' · ')}
+                </Text>
+              </Table.Td>
+              <Table.Td>{model.size === null ? '' : bytes(model.size)}</Table.Td>
+              <Table.Td>
+                <Loaded model={model} />
+              </Table.Td>
+              <Table.Td>{moment(model.changedAt)}</Table.Td>
+              <Table.Td>
+                <Actions server={server} model={model} details={() => show(`${server.server} ${model.name}`)} />
+              </Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </CardTable>
+      {models
+        .filter(({ name }) => shown === `${server.server} ${name}`)
+        .map(({ name }) => (
+          <ModelDetails key={name} server={server.server} model={name} close={() => show('')} />
+        ))}
+    </ScrollArea>
+  );
+}
+
+function Loaded({ model: { loaded } }: { readonly model: Model }): ReactNode {
+  const { t } = useTranslation('lists');
+  const { bytes, moment, figure } = useWriting();
+  if (loaded === null) return null;
+  const { size, vram, until, context } = loaded;
+  const facts = [
+    size === null ? '' : bytes(size),
+    vram === null ? '' : t('models.vram', { size: bytes(vram) }),
+    context === null ? '' : t('models.context', { figure: figure(context) }),
+    until === null ? '' : t('models.until', { time: moment(until) }),
+  ].filter((part) => part !== '');
+  return (
+    <Stack gap={2} align="flex-start">
+      <Badge variant="light" color="teal">
+        {t('models.inMemory')}
+      </Badge>
+      {facts.map((fact) => (
+        <Text key={fact} size="xs" c="dimmed">
+          {fact}
+        </Text>
+      ))}
+    </Stack>
+  );
+}
+
+interface ActionsProps {
+  readonly server: ServerModels;
+  readonly model: Model;
+  readonly details: () => void;
+}
+
+function Actions({ server: { server, isManaged }, model: { name, loaded }, details }: ActionsProps): ReactNode {
+  const { t } = useTranslation('lists');
+  const { operates } = useSession();
   const ask = useAsk();
-  const account = session.account?.name ?? 'operator';
-  const [server] = useState(() => new ModelServer());
-  useEffect(() => () => server.forget(), [server]);
-  const list = useQuery({ queryKey: ['models'], queryFn: () => server.list(), staleTime: 0, retry: false });
-  const servers = useQuery({ queryKey: ['models', 'servers'], queryFn: () => server.servers(), retry: false });
-  const [where, setWhere] = useState('');
-  const chosen = where === '' ? undefined : where;
+  const [through] = useState(() => new ModelServer());
+  useEffect(() => () => through.forget(), [through]);
+  const refresh = ['/models', '/audit'];
+  const unload = useAct(() => api.post('/models/unload', { server, model: name }), {
+    done: t('models.unloaded'),
+    refresh,
+  });
+  const list = useGet<PageOf<ServerModels>>('/models', {}, 10_000);
   const remove = useMutation({
-    mutationFn: (name: string) => server.remove(name, chosen),
+    mutationFn: () => through.remove(name, server),
     onSuccess: async () => {
       notifications.show({ message: t('models.removed'), color: 'teal' });
       await list.refetch();
     },
     onError: (error) => notifications.show({ message: wordsOf(error), color: 'red' }),
   });
-  const onRemove = async (name: string): Promise<void> => {
+  const onRemove = async (): Promise<void> => {
     const question = {
-      title: t('models.removeTitle', { name }),
+      title: t('models.removeTitle', { name, server }),
       text: t('models.removeText'),
       act: t('models.remove'),
     };
-    if (await ask(question)) remove.mutate(name);
+    if (await ask(question)) remove.mutate();
   };
+  if (!isManaged) return null;
   return (
-    <>
-      {servers.data && servers.data.length > 1 && (
-        <Select
-          label={t('models.where')}
-          description={t('models.whereHint')}
-          data={[
-            { value: '', label: t('models.anywhere') },
-            { value: 'all', label: t('models.everywhere') },
-            ...servers.data.map(({ name }) => ({ value: name, label: name })),
-          ]}
-          value={where}
-          onChange={(value) => setWhere(value ?? '')}
-          allowDeselect={false}
-          maw={420}
-        />
+    <Group gap={4} justify="flex-end">
+      <Button size="compact-xs" variant="default" onClick={details}>
+        {t('models.details')}
+      </Button>
+      {operates && loaded !== null && (
+        <Button size="compact-xs" variant="default" loading={unload.isPending} onClick={() => unload.mutate(undefined)}>
+          {t('models.unload')}
+        </Button>
       )}
-      <Pull account={account} where={chosen} done={() => void list.refetch()} />
-      <Against error={list.error} />
-      {list.isPending && <Skeleton height={120} />}
-      {list.data?.length === 0 && <Empty icon={<IconCpu size={28} />} text={t('models.empty')} />}
-      {list.data && list.data.length > 0 && (
-        <ScrollArea type="auto" viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': t('models.title') }}>
-          <CardTable miw={520}>
-            <Table.Thead>
-              <Table.Tr>
-                <Table.Th>{t('models.name')}</Table.Th>
-                <Table.Th ta="right">{t('models.size')}</Table.Th>
-                <Table.Th>{t('models.changed')}</Table.Th>
-                <Table.Th />
-              </Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {list.data.map(({ name, size, modified_at: changed }) => (
-                <Table.Tr key={name}>
-                  <Table.Td ff="monospace">{name}</Table.Td>
-                  <Table.Td ta="right">{bytes(size)}</Table.Td>
-                  <Table.Td>{moment(changed)}</Table.Td>
-                  <Table.Td ta="right">
-                    <Button size="compact-xs" variant="light" color="red" onClick={() => void onRemove(name)}>
-                      {t('models.remove')}
-                    </Button>
-                  </Table.Td>
-                </Table.Tr>
-              ))}
-            </Table.Tbody>
-          </CardTable>
-        </ScrollArea>
+      {operates && (
+        <Button
+          size="compact-xs"
+          variant="light"
+          color="red"
+          loading={remove.isPending}
+          onClick={() => void onRemove()}
+        >
+          {t('models.remove')}
+        </Button>
       )}
-    </>
-  );
-}
-
-interface PullProps {
-  readonly account: string;
-  readonly where: string | undefined;
-  readonly done: () => void;
-}
-
-function Pull({ account, where, done }: PullProps): ReactNode {
-  const { t } = useTranslation('policy');
-  const { bytes } = useWriting();
-  const [name, setName] = useState('');
-  const pull = usePull();
-  const isRunning = pull?.state === 'running';
-  useEffect(() => resumePull(account), [account]);
-  const ended = pull?.state;
-  useEffect(() => {
-    if (ended !== undefined && ended !== 'running') done();
-    // Only the end of a pull changes the list.
-    // oxlint-disable-next-line react/exhaustive-deps -- `done` is new with every drawing
-  }, [ended]);
-  const start = (): void => {
-    const model = name.trim();
-    setName('');
-    void startPull(account, model, where);
-  };
-  const progress = isRunning ? pull.progress : undefined;
-  const share = progress && progress.total > 0 ? (progress.completed / progress.total) * 100 : 0;
-  return (
-    <Paper withBorder p="md">
-      <Title order={2} size="h4" mb="sm">
-        {t('models.pull')}
-      </Title>
-      <form onSubmit={sending(start)}>
-        <Group align="flex-end">
-          <TextInput
-            label={t('models.name')}
-            placeholder={t('models.nameHint')}
-            value={isRunning ? pull.model : name}
-            onChange={(event) => setName(event.currentTarget.value)}
-            disabled={isRunning}
-            required
-            flex={1}
-          />
-          {isRunning ? (
-            <Button color="red" onClick={stopPull}>
-              {t('models.stop')}
-            </Button>
-          ) : (
-            <Button type="submit">{t('models.begin')}</Button>
-          )}
-        </Group>
-      </form>
-      <Stack gap={4} mt="sm" aria-live="polite">
-        {pull?.state === 'done' && <Text size="sm">{t('models.done', { name: pull.model })}</Text>}
-        {pull?.state === 'failed' && <PullFailed error={pull.error} />}
-        {isRunning && (
-          <>
-            <Bar value={share > 0 ? share : 100} animated={share === 0} aria-label={t('models.pull')} />
-            <Text size="sm">
-              {progress && progress.total > 0
-                ? t('models.progress', {
-                    status: t(`models.phase.${phaseOf(progress.status)}`),
-                    done: bytes(progress.completed),
-                    total: bytes(progress.total),
-                  })
-                : t(`models.phase.${phaseOf(progress?.status ?? '')}`)}
-            </Text>
-            <Text size="xs" c="dimmed">
-              {t('models.goesOn')}
-            </Text>
-          </>
-        )}
-      </Stack>
-    </Paper>
-  );
-}
-
-/** The phases of a pull as Ollama names them; any other is shown as work in progress. */
-function phaseOf(status: string): 'manifest' | 'layers' | 'verify' | 'write' | 'work' {
-  if (status.startsWith('pulling manifest')) return 'manifest';
-  if (/^(?:pulling|downloading)/.test(status)) return 'layers';
-  if (status.startsWith('verifying')) return 'verify';
-  return /^(?:writing|removing|success)/.test(status) ? 'write' : 'work';
-}
-
-function PullFailed({ error }: { readonly error: Error | undefined }): ReactNode {
-  const { t } = useTranslation('policy');
-  if (!(error instanceof PullError)) return <Against error={error} />;
-  return (
-    <>
-      <Against>{t('models.refused')}</Against>
-      <Code lang="en">{error.said}</Code>
-    </>
+    </Group>
   );
 }

@@ -9,6 +9,7 @@ export function PlanChoice(props: {
   readonly value: string | null;
   readonly onChange: (plan: string | null) => void;
   readonly clearable?: boolean;
+  readonly required?: boolean;
   readonly placeholder?: string;
 }): ReactNode {
   const plans = useGet<PageOf<Plan>>('/plans');

@@ -1,17 +1,5 @@
 // The preview of a call: whether the gateway would allow it, with the reason, the changes and every limit.
-import {
-  Alert,
-  Autocomplete,
-  Button,
-  Group,
-  NumberInput,
-  Paper,
-  SimpleGrid,
-  Stack,
-  Text,
-  TextInput,
-  Title,
-} from '@mantine/core';
+import { Alert, Autocomplete, Button, Group, NumberInput, Paper, SimpleGrid, Stack, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -19,6 +7,8 @@ import { api, useAct } from '../api.ts';
 import type { Preview } from '../api-types.ts';
 import { IconCircleCheck, IconCircleX } from '../icons.ts';
 import { Limits } from '../member/limits.tsx';
+import { ModelField } from '../shell/model-field.tsx';
+import { AccountPicker } from '../shell/picker.tsx';
 import { useWriting } from '../shell/when.ts';
 import { Against, sending } from '../visitor/form.tsx';
 import type { Language } from '../words.ts';
@@ -43,7 +33,7 @@ export function PlanPreview({ plan }: { readonly plan: string }): ReactNode {
   const [most, setMost] = useState<number | string>('');
   const ask = useAct(() =>
     api.post<Preview>('/preview', {
-      ...(who.trim() === '' ? { plan } : { account: who.trim() }),
+      ...(who === '' ? { plan } : { account: who }),
       path,
       ...(model === '' ? {} : { model }),
       ...(typeof prompt === 'number' ? { promptTokens: prompt } : {}),
@@ -61,17 +51,17 @@ export function PlanPreview({ plan }: { readonly plan: string }): ReactNode {
       </Text>
       <form onSubmit={sending(() => ask.mutate(undefined))}>
         <SimpleGrid cols={{ base: 1, sm: 2, lg: 3 }}>
-          <TextInput
+          <AccountPicker
             label={t('plan.preview.who')}
             placeholder={t('plan.preview.whoHint')}
             value={who}
-            onChange={(event) => setWho(event.currentTarget.value)}
+            onChange={setWho}
           />
           <Autocomplete label={t('plan.preview.path')} data={paths} value={path} onChange={setPath} required />
-          <TextInput
+          <ModelField
             label={t('plan.preview.model')}
             value={model}
-            onChange={(event) => setModel(event.currentTarget.value)}
+            onChange={setModel}
             required={/^\/(?:api|v1)\//.test(path)}
           />
           <NumberInput label={t('plan.preview.prompt')} value={prompt} onChange={setPrompt} min={0} thousandSeparator />
@@ -119,6 +109,11 @@ function Why({ answer }: { readonly answer: Preview }): ReactNode {
   return (
     <>
       <Text size="sm">{said ?? code}</Text>
+      {answer.figures !== null && (
+        <Text size="sm" fw={600}>
+          {t('lists:preview.figures', { needed: figure(answer.figures.needed), most: figure(answer.figures.most) })}
+        </Text>
+      )}
       {needed.map((limit) => {
         const { name, per } = limit;
         const isShort = limit.needed > limit.remaining;

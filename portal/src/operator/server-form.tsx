@@ -6,7 +6,6 @@ import {
   NumberInput,
   PasswordInput,
   Stack,
-  TagsInput,
   Text,
   Textarea,
   TextInput,
@@ -16,6 +15,7 @@ import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
 import type { PageOf, Plan, Server } from '../api-types.ts';
 import { FormDialog } from '../shell/form-dialog.tsx';
+import { AccountsPicker } from '../shell/picker.tsx';
 import { type Seen, useSeen } from '../shell/seen.ts';
 import { type Fields, fieldsOf, newServer, readSlots } from './server-fields.ts';
 
@@ -162,10 +162,10 @@ function Inputs({ fields, set, stored = false }: InputsProps): ReactNode {
         onChange={(value) => set({ plans: value })}
         clearable
       />
-      <TagsInput
+      <AccountsPicker
         label={t('servers.accounts')}
         description={t('servers.accountsHint')}
-        value={[...fields.accounts]}
+        value={fields.accounts}
         onChange={(value) => set({ accounts: value })}
       />
       <Files fields={fields} set={set} />

@@ -12,6 +12,7 @@ import { Empty } from '../shell/empty.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
 import { More } from '../shell/more.tsx';
 import { Page } from '../shell/page.tsx';
+import { AccountOrKeyPicker } from '../shell/picker.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { Steps } from './steps.tsx';
 
@@ -77,14 +78,7 @@ function NewStep(): ReactNode {
           take.mutate(undefined, { onSuccess: close });
         }}
       >
-        <TextInput
-          label={t('suspensions.whom')}
-          description={t('suspensions.whomHint')}
-          value={whom}
-          onChange={(event) => setWhom(event.currentTarget.value)}
-          required
-          data-autofocus
-        />
+        <AccountOrKeyPicker label={t('suspensions.whom')} value={whom} onChange={setWhom} required autoFocus />
         <Select
           label={t('suspensions.step')}
           data={byHand.map((value) => ({ value, label: t(`suspensions.steps.${value}`) }))}

@@ -13,7 +13,7 @@ export function Announcements(): ReactNode {
 
 function One({ announcement }: { readonly announcement: Session['announcements'][number] }): ReactNode {
   const { t, i18n } = useTranslation('shell');
-  const { refresh } = useSession();
+  const { session, refresh } = useSession();
   const dismiss = useAct(async () => {
     await api.post(`/me/announcements/${announcement.id}/dismiss`);
     await refresh();
@@ -27,7 +27,7 @@ function One({ announcement }: { readonly announcement: Session['announcements']
       title={t('announcement.title')}
       mb="md"
       role="status"
-      withCloseButton
+      withCloseButton={session.view === null}
       closeButtonLabel={t('announcement.dismiss')}
       onClose={() => dismiss.mutate(undefined)}
     >

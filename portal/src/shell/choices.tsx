@@ -24,12 +24,12 @@ export function Choices(): ReactNode {
   const { setColorScheme } = useMantineColorScheme();
   const scheme = useComputedColorScheme('light');
   const [, go] = useLocation();
-  const { person } = session;
+  const { person, view } = session;
   const zone = useZone();
   const { viewer, gate } = zones();
   const choose = async (language: Language): Promise<void> => {
     chooseLanguage(language);
-    if (person) await api.patch('/me', { language });
+    if (person && !view) await api.patch('/me', { language });
   };
   return (
     <Group gap={4} wrap="nowrap">
@@ -59,15 +59,22 @@ export function Choices(): ReactNode {
       {person ? (
         <Menu position="bottom-end">
           <Menu.Target>
-            <ActionIcon variant="subtle" color="gray" size="lg" aria-label={t('you', { name: person.name })}>
+            <ActionIcon
+              variant="subtle"
+              color="gray"
+              size="lg"
+              aria-label={t(view ? 'viewing.whom' : 'you', { name: person.name })}
+            >
               <IconUserCircle size={22} stroke={1.6} />
             </ActionIcon>
           </Menu.Target>
           <Menu.Dropdown maw="calc(100vw - 1rem)">
             <Menu.Label style={{ overflowWrap: 'anywhere' }}>{person.email}</Menu.Label>
-            <Menu.Item leftSection={<IconUser size={16} />} component={Link} href="/me">
-              {t('nav.me')}
-            </Menu.Item>
+            {!view && (
+              <Menu.Item leftSection={<IconUser size={16} />} component={Link} href="/me">
+                {t('nav.me')}
+              </Menu.Item>
+            )}
             {viewer !== gate && (
               <>
                 <Menu.Label>{t('zones')}</Menu.Label>

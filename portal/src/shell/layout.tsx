@@ -1,5 +1,18 @@
 // The layout of every page: name, navigation by role, language, theme, and the signed-in person.
-import { Alert, AppShell, Burger, Center, Container, Group, Loader, NavLink, ScrollArea, Text } from '@mantine/core';
+import {
+  Alert,
+  Anchor,
+  AppShell,
+  Burger,
+  Center,
+  Container,
+  Group,
+  Indicator,
+  Loader,
+  NavLink,
+  ScrollArea,
+  Text,
+} from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { type ReactNode, Suspense, useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -14,6 +27,9 @@ import { GateDown } from './gate-down.tsx';
 import { MaintenanceBanner } from './maintenance-banner.tsx';
 import { Missing } from './missing.tsx';
 import { doorTo, nextPage } from './next.ts';
+import { Palette } from './palette.tsx';
+import { ViewingBanner } from './viewing-banner.tsx';
+import { useWaiting, WaitingBadge } from './waiting.tsx';
 
 export function Layout(): ReactNode {
   const { t } = useTranslation('shell');
@@ -38,7 +54,7 @@ export function Layout(): ReactNode {
       <AppShell.Header>
         <Group h="100%" px="md" justify="space-between" wrap="nowrap">
           <Group gap="xs" wrap="nowrap">
-            {signedIn && <Burger opened={open} onClick={toggle} hiddenFrom="sm" size="sm" aria-label={t('menu')} />}
+            {signedIn && <MenuButton opened={open} toggle={toggle} />}
             <Link href="/" className="mark">
               <img src={session.gate.logo ?? '/portal/sekisho.svg'} width="26" height="26" alt="" />
               <span>
@@ -46,7 +62,10 @@ export function Layout(): ReactNode {
               </span>
             </Link>
           </Group>
-          <Choices />
+          <Group gap="xs" wrap="nowrap">
+            {signedIn && <Palette />}
+            <Choices />
+          </Group>
         </Group>
       </AppShell.Header>
       {signedIn && (
@@ -64,6 +83,7 @@ export function Layout(): ReactNode {
       )}
       <AppShell.Main id="page" tabIndex={-1}>
         <Container size={signedIn ? 'xl' : 'sm'} px={0}>
+          <ViewingBanner />
           <GateDown />
           {reads && session.gate.exposed && (
             <Alert color="red" icon={<IconLockOpen size={20} />} title={t('exposed.title')} mb="md">
@@ -92,18 +112,47 @@ export function Layout(): ReactNode {
               </Switch>
             </Suspense>
           </Fault>
+          {session.gate.statusPage && !session.view && location !== '/status' && (
+            <Group component="footer" justify="center" mt="xl">
+              <Anchor component={Link} href="/status" size="sm">
+                {t('statusPage')}
+              </Anchor>
+            </Group>
+          )}
         </Container>
       </AppShell.Main>
     </AppShell>
   );
 }
 
+interface MenuButtonProps {
+  readonly opened: boolean;
+  readonly toggle: () => void;
+}
+
+/** Opens the navigation on a phone, and shows that something on it waits. */
+function MenuButton({ opened, toggle }: MenuButtonProps): ReactNode {
+  const { t } = useTranslation('shell');
+  const { all } = useWaiting();
+  return (
+    <Indicator disabled={all === 0} label={all} size={18} offset={4} color="vermilion" hiddenFrom="sm" zIndex={1}>
+      <Burger
+        opened={opened}
+        onClick={toggle}
+        size="sm"
+        aria-label={all === 0 ? t('menu') : t('lists:waiting.menu', { count: all })}
+      />
+    </Indicator>
+  );
+}
+
 function Entries({ of }: { readonly of: Route['who'] }): ReactNode {
   const { t } = useTranslation('shell');
   const [location] = useLocation();
-  const { account } = useSession().session;
+  const { account, view } = useSession().session;
   return routes
     .filter((route) => route.who === of && route.name !== undefined && (account !== null || isForPending(route)))
+    .filter(({ inView }) => view === null || inView === true)
     .map(({ path, name, icon: Icon }) => {
       const here = location === path || (path !== '/operate' && location.startsWith(`${path}/`));
       return (
@@ -114,6 +163,7 @@ function Entries({ of }: { readonly of: Route['who'] }): ReactNode {
           active={here}
           aria-current={here ? 'page' : undefined}
           label={t(`nav.${name}`)}
+          rightSection={<WaitingBadge path={path} />}
           leftSection={Icon && <Icon size={18} stroke={1.6} />}
         />
       );
@@ -135,6 +185,7 @@ function Entered({ route }: { readonly route: Route }): ReactNode {
     return <Redirect to={doorTo(location, window.location.search.slice(1))} replace />;
   if (route.who === 'member' && session.account === null && !isForPending(route))
     return <Redirect to="/home" replace />;
+  if (session.view && route.inView !== true) return <Redirect to="/home" replace />;
   if (route.who === 'operator' && !reads) return <Missing />;
   const { page: Page } = route;
   return <Page />;

@@ -27,6 +27,7 @@ export function idleError({ atOnce }: Principal): GatewayError | undefined {
     : new GatewayError('beyond_plan', {
         message: `The ${subjects[idle].source} allows no call of this kind: its concurrentRequests is 0.`,
         by: `${idle} concurrentRequests`,
+        figures: { needed: 1, most: 0 },
       });
 }
 

@@ -2,6 +2,8 @@
 
 import { z } from 'zod';
 import { roles } from '../../domain/account.ts';
+import { forEachOf } from '../bulk/bulk.ts';
+import { bulkResultSchema } from '../bulk/schemas.ts';
 import { pageAfter } from '../http/cursor.ts';
 import { type AnyCall, type Endpoint, endpoint } from '../http/endpoint.ts';
 import { pageOf, pageQuery } from '../http/fields.ts';
@@ -9,7 +11,8 @@ import { linkShownOnce, showLink } from '../people/one-time-links.ts';
 import { closeAccount, linkFor } from '../people/people.ts';
 import { linkSchema, newLinkSchema } from '../people/schemas.ts';
 import { changeAccount, createAccount, requireAccount, showAccount } from './accounts.ts';
-import { accountChangeSchema, accountSchema, newAccountSchema } from './schemas.ts';
+import { restoreAccount, suspendAccount } from './bulk.ts';
+import { accountChangeSchema, accountSchema, accountsChangeSchema, newAccountSchema } from './schemas.ts';
 
 const read = 'management:read';
 const write = 'management:write';
@@ -84,6 +87,33 @@ export const accountEndpoints: readonly Endpoint[] = [
     before: shownAccount,
     run: async ({ store, params, body, author, now }) =>
       showAccount(store, await changeAccount(store, params['id'] ?? '', body, author), now()),
+  }),
+  endpoint('changeAccounts', 'post /accounts/bulk', {
+    summary:
+      'Change the plan of several accounts, suspend, restore or close them; the answer says what was done to each',
+    group: 'Accounts',
+    needs: write,
+    fresh: ({ body }) => body.action === 'close',
+    boundKeys: ({ body }) => body.action === 'close',
+    pace: 'bulk',
+    atomic: false,
+    body: accountsChangeSchema,
+    answer: bulkResultSchema,
+    run: async ({ body, author, decide }) =>
+      forEachOf({ decide }, body.ids, (store, id): Promise<unknown> => {
+        switch (body.action) {
+          case 'plan':
+            return changeAccount(store, id, { plan: body.plan }, author);
+          case 'suspend': {
+            const endsAt = body.endsAt === null ? null : Date.parse(body.endsAt);
+            return suspendAccount(store, id, body.reason, endsAt, author);
+          }
+          case 'restore':
+            return restoreAccount(store, id, author);
+          case 'close':
+            return closeAccount(store, id, author);
+        }
+      }),
   }),
   endpoint('createLink', 'post /accounts/{id}/links', {
     summary: 'Create a one-time link: to choose a new password, or to set up an account without a person',

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { roles } from '../../domain/account.ts';
 import { steps } from '../../domain/rule.ts';
-import { id, name, time, timeOrNull, word } from '../http/fields.ts';
+import { idsOf } from '../bulk/schemas.ts';
+import { id, name, text, time, timeOrNull, word } from '../http/fields.ts';
 
 export const accountSchema = z
   .strictObject({
@@ -30,3 +31,11 @@ export const accountChangeSchema = z
   .strictObject({ plan: word, role: z.enum(roles) })
   .partial()
   .meta({ id: 'AccountChange' });
+
+const ids = idsOf(id('acc'));
+export const accountsChangeSchema = z.discriminatedUnion('action', [
+  z.strictObject({ action: z.literal('plan'), ids, plan: word }),
+  z.strictObject({ action: z.literal('suspend'), ids, reason: text(2000), endsAt: time.nullable().default(null) }),
+  z.strictObject({ action: z.literal('restore'), ids }).describe('lifts every step that is in force'),
+  z.strictObject({ action: z.literal('close'), ids }).describe('for good'),
+]);

@@ -12,12 +12,14 @@ import type { Person } from '../../domain/person.ts';
 import { say } from '../../domain/sentences.ts';
 import { hits, restrictionsOf } from '../../domain/suspension.ts';
 import type { WallMs } from '../../domain/time.ts';
+import type { View } from '../../domain/view.ts';
 import type { Caller as StoredCaller } from '../../store/ports/keys.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { Session } from '../sign-in/own-route.ts';
 import type { SignIn } from '../sign-in/sign-in.ts';
 import type { Origins } from './origin.ts';
 import { Problem } from './problem.ts';
+import { standingView, viewIn } from './view.ts';
 
 /**
  * Who may call an endpoint. `nothing`: everyone; `anybody`: everyone, and a session is read if there is one; `self`: a valid
@@ -37,6 +39,8 @@ export interface Caller {
   readonly fresh: boolean;
   readonly reads: boolean;
   readonly writes: boolean;
+  /** Set for an operator who views the pages of a member: then person and account are the member's, and nothing can be changed. */
+  readonly view: View | undefined;
 }
 
 export const anybody: Caller = {
@@ -48,6 +52,7 @@ export const anybody: Caller = {
   fresh: false,
   reads: false,
   writes: false,
+  view: undefined,
 };
 
 /** Counts attempts by address, such as wrong keys, which are counted together with those of the data plane. */
@@ -57,7 +62,10 @@ export interface FailureBudget {
 }
 
 /** The facts about a caller that are looked up. */
-type Lookups = Pick<Store, 'findCaller' | 'findPerson' | 'findAccount' | 'listSuspensions' | 'sessionStands'>;
+type Lookups = Pick<
+  Store,
+  'findCaller' | 'findPerson' | 'findPersonOf' | 'findAccount' | 'findView' | 'listSuspensions' | 'sessionStands'
+>;
 
 export interface Authentication {
   readonly store: Lookups;
@@ -75,13 +83,15 @@ export async function authenticate(request: Request, authentication: Authenticat
   const text = credentialOf(request);
   const session = await authentication.signIn.sessionOf(request.headers.cookie ?? '');
   if (text !== undefined && session) throw new Problem('unauthenticated', { said: say('two_credentials', {}) });
+  const view = viewIn(request);
+  if (text !== undefined && view !== undefined) throw new Problem('forbidden');
   if (text !== undefined) return callerOfKey(text, request, authentication);
   if (session) {
     if (!authentication.origins.isOurs(request)) throw new Problem('cross_site');
     const caller = await callerOfPerson(session, authentication);
-    if (caller) return caller;
+    if (caller) return view === undefined ? caller : callerInView(view, caller, authentication);
   }
-  if (needs === 'anybody') {
+  if (needs === 'anybody' && view === undefined) {
     // Another site must not be able to sign a person in here, either (login CSRF).
     if (authentication.origins.isForeign(request)) throw new Problem('cross_site');
     return anybody;
@@ -95,11 +105,13 @@ export async function authenticate(request: Request, authentication: Authenticat
  * @throws Problem `unauthenticated`, `forbidden`.
  */
 export async function stillStands(
-  { key, session, person, fresh }: Caller,
+  { key, session, person, fresh, view }: Caller,
   request: Request,
   authentication: Authentication,
   store: Lookups,
 ): Promise<Caller> {
+  // Only changes and streams are checked again, and a view has neither.
+  if (view) throw new Problem('read_only_view');
   if (key) {
     const found = await store.findCaller(key.id, authentication.now());
     if (!found) throw new Problem('unauthenticated');
@@ -137,7 +149,21 @@ async function callerOfPerson(
     fresh,
     reads: may('management:read'),
     writes: may('management:write'),
+    view: undefined,
   };
+}
+
+/** The member whose pages an operator views, with no right to anything but looking. @throws Problem `view_over`. */
+async function callerInView(
+  id: string,
+  operator: Caller,
+  { store, now }: Pick<Authentication, 'store' | 'now'>,
+): Promise<Caller> {
+  const seen = await standingView(id, operator, store, now());
+  if (!seen) throw new Problem('view_over');
+  const { view, account, person } = seen;
+  const none = { key: undefined, fresh: false, reads: false, writes: false } as const;
+  return { ...none, id: operator.id, session: operator.session, person, account, view };
 }
 
 async function callerOfKey(text: string, request: Request, authentication: Authentication): Promise<Caller> {
@@ -184,6 +210,7 @@ function callerOfFound(
     fresh: true,
     reads: writes || may('management:read'),
     writes,
+    view: undefined,
   };
 }
 

@@ -25,13 +25,21 @@ export interface Asked {
   readonly body: unknown;
 }
 
-export function callOf(tools: ApiTools, caller: Caller, asked: Asked, request: Request, response: Response): AnyCall {
+export function callOf(
+  tools: ApiTools,
+  caller: Caller,
+  asked: Asked,
+  request: Request,
+  response: Response,
+  decide: AnyCall['decide'] = readsOnly,
+): AnyCall {
   const call: Call<Record<string, string>, unknown, unknown> = {
     ...tools,
     ...asked,
     address: addressOf(request, tools.authentication),
     language: languageOf(request),
     caller,
+    decide,
     openSession: async (id) => {
       const from = {
         address: addressOf(request, tools.authentication),
@@ -40,10 +48,19 @@ export function callOf(tools: ApiTools, caller: Caller, asked: Asked, request: R
       response.append('set-cookie', [...(await tools.signIn.openSession(id, from))]);
     },
     author: {
-      actor: caller.key ? `key:${caller.key.id}` : caller.person ? `person:${caller.person.id}` : 'anybody',
+      // In a view nothing is written; if it were, it would be the operator who did it.
+      actor: caller.view
+        ? `person:${caller.view.operatorId}`
+        : caller.key
+          ? `key:${caller.key.id}`
+          : caller.person
+            ? `person:${caller.person.id}`
+            : 'anybody',
       at: tools.now(),
     },
     params: request.params as Record<string, string>,
   };
   return call as AnyCall;
 }
+
+const readsOnly: AnyCall['decide'] = () => Promise.reject(new Error('a row that only reads decides nothing'));

@@ -29,7 +29,7 @@ export async function carryOut(
 ): Promise<Done> {
   const caller = row.method === 'get' ? before : await stillStands(before, request, tools.authentication, tools.store);
   refuseUnentitled(caller, row.needs, row.fresh === 'always');
-  const call = callOf(tools, caller, asked, request, response);
+  const call = callOf(tools, caller, asked, request, response, decideOf(row, tools, caller, request));
   if (typeof row.fresh === 'function' && !caller.fresh && (await row.fresh(call))) throw new Problem('sign_in_again');
   await refuseBound(row, call);
   const seen = request.headers['if-match'];
@@ -37,6 +37,15 @@ export async function carryOut(
   await refuseStale(row, call, seen);
   return { status: 200, body: await row.run(call) };
 }
+
+/** For a row that makes several decisions: the caller's right is checked again in the transaction of each. */
+const decideOf =
+  ({ needs, fresh }: Endpoint, tools: ApiTools, caller: Caller, request: Request): AnyCall['decide'] =>
+  (work) =>
+    tools.store.atomically(async (store) => {
+      refuseUnentitled(await stillStands(caller, request, tools.authentication, store), needs, fresh === 'always');
+      return work(store);
+    });
 
 /** A key cannot grant more than it has. @throws Problem `forbidden`. */
 async function refuseBound({ boundKeys }: Endpoint, call: AnyCall): Promise<void> {

@@ -6,9 +6,11 @@ import type { PersonId } from '../../domain/id.ts';
 import type { Introspection } from '../../domain/introspection.ts';
 import type { Language } from '../../domain/person.ts';
 import type { RouteIntrospection } from '../../domain/route-status.ts';
+import type { ModelManagement } from '../../domain/server-models.ts';
 import type { ServerIntrospection } from '../../domain/server-status.ts';
 import type { MonotonicMs, WallMs } from '../../domain/time.ts';
 import type { LiveSettings } from '../../settings/live.ts';
+import type { Store } from '../../store/ports/store.ts';
 import type { Connections } from '../overview/connections.ts';
 import type { EncryptionNow } from '../overview/encryption.ts';
 import type { OnboardingContext } from '../people/onboarding.ts';
@@ -38,6 +40,8 @@ export interface RequestContext extends OnboardingContext {
   /** The current model servers, and the settings for added ones. */
   readonly servers: ServerIntrospection;
   readonly serverRules: ServerRules;
+  /** The models on these servers. */
+  readonly models: ModelManagement;
   /** The current published services, and the settings for added ones. */
   readonly routes: RouteIntrospection;
   readonly routeRules: () => RouteRules;
@@ -54,6 +58,11 @@ export interface Call<P, Q, B> extends RequestContext {
   /** Opens a session for a person who has proved their identity. */
   readonly openSession: (id: PersonId) => Promise<void>;
   readonly author: Author;
+  /**
+   * One of several decisions of a call whose row is not atomic: in a transaction of its own, in which the caller must still have
+   * the right.
+   */
+  readonly decide: <T>(work: (store: Store) => Promise<T>) => Promise<T>;
   /** The preferred language of the caller. */
   readonly language: Language;
   readonly address: string;
@@ -102,6 +111,8 @@ export interface Endpoint {
   readonly fresh: Fresh;
   readonly boundKeys: BoundKeys;
   readonly pace: PaceName;
+  /** Whether an operator who views the pages of a member gets the member's answer; no other row answers in a view. */
+  readonly inView: boolean;
   /**
    * Whether the call is one transaction: caller, If-Match, Idempotency-Key and the use case. Not possible if others than the
    * store take part (the sign-in library, the data plane).
@@ -146,12 +157,16 @@ interface Row<Q extends z.ZodRawShape, B extends z.ZodType, A extends z.ZodType>
   ) => Promise<z.output<A> | undefined>;
 }
 
+/** Only a row that reads can be shown in a view. */
+type InView<P> = P extends `get ${string}` ? { readonly inView?: true } : { readonly inView?: never };
+
 /** Creates an endpoint; `place` is such as `get /keys/{id}`. */
-export function endpoint<Q extends z.ZodRawShape, B extends z.ZodType, A extends z.ZodType>(
-  name: string,
-  place: `${Method} /${string}`,
-  row: Row<Q, B, A>,
-): Endpoint {
+export function endpoint<
+  P extends `${Method} /${string}`,
+  Q extends z.ZodRawShape,
+  B extends z.ZodType,
+  A extends z.ZodType,
+>(name: string, place: P, row: Row<Q, B, A> & InView<P>): Endpoint {
   const [method, path] = place.split(' ') as [Method, string];
   const { query, body, answer, creates = false, before, tag, again, fresh, pace, madeAs = idOf } = row;
   const { summary, group, needs, run, boundKeys = needs === 'management:write' ? 'may not' : 'may' } = row;
@@ -172,6 +187,7 @@ export function endpoint<Q extends z.ZodRawShape, B extends z.ZodType, A extends
     fresh,
     boundKeys,
     pace,
+    inView: row.inView === true,
     atomic: method !== 'get' && row.atomic !== false,
     madeAs: madeAs as Endpoint['madeAs'],
     run,
@@ -219,6 +235,7 @@ export function streamed<Q extends z.ZodRawShape>(
     fresh,
     boundKeys: 'may',
     pace,
+    inView: false,
     atomic: false,
     madeAs: idOf,
     stream,

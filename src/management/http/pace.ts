@@ -19,6 +19,8 @@ export const paces = {
   /** Opening a page makes a few of these calls. */
   look: { each: 600, source: 3_000 },
   change: { each: 240, source: 1_200 },
+  /** Changes up to a hundred things. */
+  bulk: { each: 30, source: 120, atOnce: { each: 1, all: 4 } },
   /** Sums over the ledger. */
   sum: { each: 120, source: 600, atOnce: { each: 6, all: 12 } },
   /** Reads large parts of the ledger. */

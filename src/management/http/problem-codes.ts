@@ -30,6 +30,16 @@ export const problems = {
     en: 'Sign in again: this requires a sign-in within the last ten minutes.',
     ja: 'もう一度サインインしてください。この操作には10分以内のサインインが必要です。',
   },
+  read_only_view: {
+    status: 403,
+    en: 'You are viewing the pages of another person, where nothing can be changed.',
+    ja: 'ほかの方の画面を閲覧しているため、この操作はできません。',
+  },
+  view_over: {
+    status: 403,
+    en: 'Viewing the pages of this member has ended.',
+    ja: 'このメンバーの画面の閲覧は終了しました。',
+  },
   not_found: { status: 404, en: 'Not found.', ja: '見つかりません。' },
   method_not_allowed: {
     status: 405,

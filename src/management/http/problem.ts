@@ -4,22 +4,10 @@ import type { ErrorRequestHandler, Request, Response } from 'express';
 import { z } from 'zod';
 import { type Language, languages } from '../../domain/person.ts';
 import { Refusal } from '../../domain/refusal.ts';
-import { fill, reasons, type Said } from '../../domain/sentences.ts';
+import { fill, type Said } from '../../domain/sentences.ts';
 import { TooManyPasswordChecks } from '../sign-in/passwords.ts';
 import { type ProblemCode, problems, titleOf } from './problem-codes.ts';
-
-const parameter = z.union([
-  z.string(),
-  z.number(),
-  z.strictObject({ reason: z.enum(reasons), parameters: z.record(z.string(), z.unknown()) }),
-]);
-const saidShape = {
-  reason: z.enum(reasons).optional().describe('which sentence `detail` is'),
-  parameters: z
-    .record(z.string(), parameter)
-    .optional()
-    .describe('the values in it; an object is a part with its own reason'),
-};
+import { saidShape } from './said-shape.ts';
 
 export const problemSchema = z
   .strictObject({

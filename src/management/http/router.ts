@@ -14,6 +14,7 @@ import { readInput } from './read-input.ts';
 import { referencePage } from './reference.ts';
 import type { SharedAnswers } from './send.ts';
 import { sendStream } from './stream.ts';
+import { onlyReadInView, refuseInView } from './view.ts';
 
 const bodyBytes = 256 * 1024;
 
@@ -30,6 +31,7 @@ export function managementApi(tools: ApiTools): Router {
     });
     next();
   });
+  router.use(onlyReadInView);
   serveDocuments(router, tools.endpoints, tools.shared);
   serveRows(router, tools);
   router.use(() => {
@@ -93,6 +95,7 @@ async function enter(
   response.locals['gone'] = gone.signal;
   const address = addressOf(request, tools.authentication);
   pacing.fromSource(row.pace, address);
+  refuseInView(request, row);
   const caller = await authenticate(request, tools.authentication, row.needs);
   if (caller.key) tools.onKeyUse(caller.key.id, tools.now());
   if (caller !== anybody) {

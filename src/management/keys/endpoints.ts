@@ -4,6 +4,8 @@ import { z } from 'zod';
 import { readKeyId } from '../../domain/api-key.ts';
 import { isPowerful } from '../../domain/scope.ts';
 import { requireAccount } from '../accounts/accounts.ts';
+import { forEachOf } from '../bulk/bulk.ts';
+import { bulkResultSchema } from '../bulk/schemas.ts';
 import { makerOf } from '../http/authenticate.ts';
 import { pageAfter } from '../http/cursor.ts';
 import { type Endpoint, endpoint } from '../http/endpoint.ts';
@@ -26,6 +28,7 @@ import {
   keyChangeSchema,
   keyRowSchema,
   keySchema,
+  keysChangeSchema,
   keyWithSecretSchema,
   leakSchema,
   newKeySchema,
@@ -134,6 +137,19 @@ export const keyEndpoints: readonly Endpoint[] = [
     tag: keyTag,
     before: async ({ store, params }) => keyTag(showKey(await requireKey(store, params['id'] ?? ''))),
     run: async ({ store, params, author }) => showKey(await revokeKey(store, params['id'] ?? '', author)),
+  }),
+  endpoint('changeKeys', 'post /keys/bulk', {
+    summary: 'Revoke several keys; the answer says what was done to each',
+    group: 'Keys',
+    needs: write,
+    fresh: 'never',
+    boundKeys: 'may',
+    pace: 'bulk',
+    atomic: false,
+    body: keysChangeSchema,
+    answer: bulkResultSchema,
+    run: async ({ body, author, decide }) =>
+      forEachOf({ decide }, body.ids, (store, id) => revokeKey(store, id, author)),
   }),
   endpoint('reportLeak', 'post /leaks', {
     summary: 'Report a leaked key: it is revoked; the answer is always the same',

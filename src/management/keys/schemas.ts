@@ -1,6 +1,7 @@
 // What is sent and answered about API keys. The secret of a key is in one answer only.
 import { z } from 'zod';
 import { keyKinds } from '../../domain/api-key.ts';
+import { idsOf } from '../bulk/schemas.ts';
 import { id, name, scope, text, time, timeOrNull } from '../http/fields.ts';
 import { narrowingSchema } from '../plans/schemas.ts';
 
@@ -80,4 +81,7 @@ export const rotationSchema = z
       .describe('how long the old secret keeps working'),
   })
   .meta({ id: 'Rotation' });
+export const keysChangeSchema = z
+  .strictObject({ action: z.literal('revoke'), ids: idsOf(id('key')) })
+  .meta({ id: 'KeysChange' });
 export const leakSchema = z.strictObject({ secret: text(500) }).meta({ id: 'Leak' });

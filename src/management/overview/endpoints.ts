@@ -9,7 +9,7 @@ import { iso } from '../../domain/time.ts';
 import { type Endpoint, endpoint, type RequestContext, streamed } from '../http/endpoint.ts';
 import { reportUsage } from '../usage/usage-report.ts';
 import { certificateWarning, showEncryption } from './encryption.ts';
-import { connectionsSchema, encryptionSchema, overviewSchema, statusSchema } from './schemas.ts';
+import { connectionsSchema, encryptionSchema, overviewSchema, statusSchema, waitingSchema } from './schemas.ts';
 
 const read = 'management:read';
 const group = 'Status';
@@ -63,6 +63,15 @@ export const overviewEndpoints: readonly Endpoint[] = [
         providers: signIn.providers.map(({ id, name }) => ({ id, name, ...look(`provider:${id}`) })),
       });
     },
+  }),
+  endpoint('getWaiting', 'get /waiting', {
+    summary: 'How many applications wait for a decision, and how many appeals for an answer',
+    group,
+    needs: read,
+    fresh: 'never',
+    pace: 'look',
+    answer: waitingSchema,
+    run: async ({ store }) => ({ applications: await store.countPending(), appeals: await store.countAppeals() }),
   }),
   endpoint('getOverview', 'get /overview', {
     summary: 'Current calls and speeds by account, top accounts of the day, and refusals of the last hour',

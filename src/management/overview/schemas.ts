@@ -96,6 +96,12 @@ export const encryptionSchema = z
   .meta({ id: 'Encryption' });
 const counted = { account: z.string(), name: z.string() };
 
+const waiting = {
+  applications: z.int().describe('that wait for a decision'),
+  appeals: z.int().describe('that wait for an answer'),
+};
+export const waitingSchema = z.strictObject(waiting).meta({ id: 'Waiting' });
+
 export const overviewSchema = z
   .strictObject({
     accepting: z.boolean(),
@@ -113,7 +119,6 @@ export const overviewSchema = z
       endsAt: timeOrNull.describe('the earliest expiry of certificates that have expired or expire soon; null: none'),
       problem: z.string().nullable().describe('why the last renewal failed; null: it did not fail'),
     }),
-    applications: z.int().describe('that wait for a decision'),
-    appeals: z.int().describe('that wait for an answer'),
+    ...waiting,
   })
   .meta({ id: 'Overview' });

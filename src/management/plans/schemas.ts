@@ -75,6 +75,10 @@ export const previewSchema = z
     code: z.string().nullable(),
     reason: z.string(),
     retryAfterSeconds: z.int().nullable(),
+    figures: z
+      .strictObject({ needed: z.number(), most: z.number() })
+      .nullable()
+      .describe('how much the call asks for and how much is allowed, where no limit in time is the reason'),
     changes: z.array(z.string()).describe('changes that the plan would make to the body'),
     limits: z.array(limitSchema),
   })

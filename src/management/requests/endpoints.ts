@@ -99,6 +99,7 @@ export const requestEndpoints: readonly Endpoint[] = [
     ...list,
     summary: `Requests of the caller’s account, ${said}`,
     needs: 'self',
+    inView: true,
     query: z.strictObject({ ...pageQuery, ...ownRequestFilters }),
     run: async ({ store, query, caller }) => pageOfRequests(store, await ownFilter(store, query, caller), query, false),
   }),
@@ -130,6 +131,7 @@ export const requestEndpoints: readonly Endpoint[] = [
     needs: 'self',
     fresh: 'never',
     pace: 'look',
+    inView: true,
     answer: requestDetailSchema,
     run: async ({ store, params, caller }) =>
       showRequest(store, await requireRequest(store, params['id'] ?? '', ownAccount(caller).id), false),

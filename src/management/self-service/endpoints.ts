@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { pageKeyMs } from '../../domain/api-key.ts';
 import type { AccountId } from '../../domain/id.ts';
 import { unlimited } from '../../domain/plan.ts';
-import { isPowerful } from '../../domain/scope.ts';
+import { defaultScopes, isPowerful, type Scope } from '../../domain/scope.ts';
 import { allowanceOf, showAccount } from '../accounts/accounts.ts';
 import { Fault } from '../fault.ts';
 import { type Caller, ownAccount, ownPerson } from '../http/authenticate.ts';
@@ -38,7 +38,7 @@ import { showLimit, showPlan } from '../plans/plans.ts';
 import { limitSchema } from '../plans/schemas.ts';
 import { suspensionSchema } from '../suspensions/schemas.ts';
 import { showSuspension } from '../suspensions/suspensions.ts';
-import { exportSchema, modelSchema, personChangeSchema, selfSchema } from './schemas.ts';
+import { exportSchema, modelSchema, operationSchema, personChangeSchema, selfSchema } from './schemas.ts';
 
 const group = 'Oneself';
 
@@ -72,6 +72,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     needs: 'self',
     fresh: 'never',
     pace: 'look',
+    inView: true,
     answer: selfSchema,
     run: self,
   }),
@@ -118,6 +119,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     needs: 'person',
     fresh: 'never',
     pace: 'look',
+    inView: true,
     query: z.strictObject(pageQuery),
     answer: pageOf(keySchema),
     run: ({ store, caller, query }) =>
@@ -208,6 +210,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     needs: 'self',
     fresh: 'never',
     pace: 'look',
+    inView: true,
     answer: pageOf(limitSchema),
     run: async ({ store, caller, introspection }) => {
       const account = ownAccount(caller);
@@ -223,6 +226,7 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     needs: 'self',
     fresh: 'never',
     pace: 'look',
+    inView: true,
     answer: pageOf(modelSchema),
     run: async ({ store, caller, introspection }) => {
       const account = ownAccount(caller);
@@ -231,12 +235,30 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
       return { items: models.map(({ name, size }) => ({ name, size })), next: null };
     },
   }),
+  endpoint('listOwnOperations', 'get /me/operations', {
+    summary: 'The routes for calls of models that a new key of the account may use',
+    group,
+    needs: 'self',
+    fresh: 'never',
+    pace: 'look',
+    answer: pageOf(operationSchema),
+    run: async ({ store, caller, introspection }) => {
+      const plan = await allowanceOf(store, ownAccount(caller));
+      const allowed = (scope: Scope): boolean =>
+        defaultScopes.includes(scope) && (plan === unlimited || plan.scopes.includes(scope));
+      const items = introspection.operations
+        .filter(({ scope }) => allowed(scope))
+        .flatMap(({ methods, ...operation }) => methods.map((method) => ({ ...operation, method })));
+      return { items, next: null };
+    },
+  }),
   endpoint('listOwnSuspensions', 'get /me/suspensions', {
     summary: 'Suspensions of the account, newest first, without shadow ones',
     group,
     needs: 'self',
     fresh: 'never',
     pace: 'look',
+    inView: true,
     answer: pageOf(suspensionSchema),
     run: async ({ store, caller }) => {
       const steps = await store.listSuspensions({ accountId: ownAccount(caller).id, limit: 200 });

@@ -21,4 +21,14 @@ export const personChangeSchema = z
 export const exportSchema = z
   .looseObject({ person: z.unknown(), application: z.unknown(), account: z.unknown() })
   .meta({ id: 'Export' });
+export const operationSchema = z
+  .strictObject({
+    name: z.string().describe('as in the ledger'),
+    dialect: z.string(),
+    method: z.string(),
+    path: z.string().describe('with {name} for a parameter'),
+    scope: z.string(),
+    body: z.enum(['none', 'json', 'multipart', 'blob', 'stream']),
+  })
+  .meta({ id: 'Operation' });
 export const modelSchema = z.strictObject({ name: z.string(), size: z.int().nullable() }).meta({ id: 'Model' });

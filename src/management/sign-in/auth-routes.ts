@@ -8,6 +8,7 @@ import { limitBody } from '../http/body-limit.ts';
 import type { Origins } from '../http/origin.ts';
 import { Problem, problemHandler } from '../http/problem.ts';
 import { readInput } from '../http/read-input.ts';
+import { neverInView } from '../http/view.ts';
 import { requirePassword } from '../people/onboarding.ts';
 import { type ForwardTools, forward, type SignInRequest } from './forward.ts';
 import { HashLimiter } from './hash-limiter.ts';
@@ -28,6 +29,8 @@ export function authRoutes(tools: AuthRouteTools): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const hashing = new HashLimiter();
   const parse = express.text({ limit: bodyBytes, inflate: false, type: () => true });
+  // A session is the operator's own, and what is seen in a view is not.
+  router.use(neverInView);
   router.use((request, response, next) => {
     const path = request.path;
     const isCallback = callback.test(path) && request.method === 'GET' && Object.hasOwn(tools.signIn.own, path);

@@ -14,6 +14,7 @@ import type { Mailer } from '../mail/mailer.ts';
 import { readMaintenance, tellMaintenance } from '../maintenance/maintenance.ts';
 import { deadLink, opensSomething } from '../people/one-time-links.ts';
 import { confirmAddress, requestReset, resetPassword, setUp, showPerson } from '../people/people.ts';
+import { showView } from '../views/views.ts';
 import {
   confirmationSchema,
   linkQuestionSchema,
@@ -42,8 +43,10 @@ export const signInEndpoints: readonly Endpoint[] = [
     needs: 'anybody',
     fresh: 'never',
     pace: 'look',
+    inView: true,
     answer: sessionSchema,
-    run: async ({ store, caller, signIn, mailer, portal, live, encryption, timeZone, introspection, now }) => {
+    run: async (call) => {
+      const { store, caller, signIn, mailer, portal, live, encryption, timeZone, introspection, now } = call;
       const { exposed, authority } = encryption;
       const { person, account } = caller;
       const application = person ? await store.findApplicationOf(person.id) : undefined;
@@ -53,6 +56,7 @@ export const signInEndpoints: readonly Endpoint[] = [
           ? { ...personOf(person, caller, application?.email), addressTaken: isTaken(person, mailer) }
           : null,
         account: account ? await showAccount(store, account, now()) : null,
+        view: caller.view ? await showView(store, caller.view) : null,
         application: application ? showOwnApplication(application) : null,
         announcements: person ? await announcementsFor(store, person.id, now()) : [],
         signIn: { providers: [...signIn.providers], passkeys: true, mail: mailer.delivers },
@@ -72,6 +76,7 @@ export const signInEndpoints: readonly Endpoint[] = [
           exposed,
           authority: authority(),
           maintenance: tellMaintenance(await readMaintenance(store, now())),
+          statusPage: live.now.statusPage === 'on',
         },
       };
     },

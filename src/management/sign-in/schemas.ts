@@ -8,6 +8,7 @@ import { applicationSchema } from '../applications/schemas.ts';
 import { name, text } from '../http/fields.ts';
 import { shownMaintenanceSchema } from '../maintenance/schemas.ts';
 import { personFields } from '../people/schemas.ts';
+import { viewSchema } from '../views/schemas.ts';
 
 export const sessionSchema = z
   .strictObject({
@@ -21,6 +22,7 @@ export const sessionSchema = z
       })
       .nullable(),
     account: accountSchema.nullable(),
+    view: viewSchema.nullable().describe('an operator views the pages of this person'),
     application: applicationSchema.nullable(),
     announcements: z
       .array(shownAnnouncementSchema)
@@ -49,6 +51,7 @@ export const sessionSchema = z
         .nullable()
         .describe('SHA-256 of its own certificate authority, which callers must trust first'),
       maintenance: shownMaintenanceSchema,
+      statusPage: z.boolean().describe('everybody may see how the models are'),
     }),
   })
   .meta({ id: 'Session' });

@@ -168,6 +168,7 @@ export const usageEndpoints: readonly Endpoint[] = [
     needs: 'self',
     fresh: 'never',
     pace: 'sum',
+    inView: true,
     query: z.strictObject({
       by: z.enum(['hour', 'day', 'month', 'key', 'model']).default('day'),
       ...period,

@@ -23,6 +23,7 @@ import type { OutboxStore } from './outbox.ts';
 import type { PasswordStore } from './passwords.ts';
 import type { PersonStore } from './people.ts';
 import type { PlanStore } from './plans.ts';
+import type { PullStore } from './pulls.ts';
 import type { RegistrationStore } from './registration.ts';
 import type { RouteStore } from './routes.ts';
 import type { RuleStore } from './rules.ts';
@@ -31,6 +32,7 @@ import type { SettingStore } from './settings.ts';
 import type { SignInStore } from './sign-in.ts';
 import type { SuspensionStore } from './suspensions.ts';
 import type { UsageStore } from './usage.ts';
+import type { ViewStore } from './views.ts';
 
 /** The tables of sign-in, which a library reads and writes itself. */
 export interface SignInTables {
@@ -63,11 +65,13 @@ export interface Store
     PasswordStore,
     CertificateStore,
     LeaseStore,
+    PullStore,
     ServerStore,
     RouteStore,
     SettingStore,
     NameStore,
-    DisplayNameStore {
+    DisplayNameStore,
+    ViewStore {
   readonly signIn: SignInTables;
   /**
    * Runs a whole decision, with its reads and writes, in one serializable transaction; if `work` throws, nothing is

@@ -1,7 +1,7 @@
 // Rows of people and of how they sign in. The sign-in library names these columns itself, writes times as text (RFC
 // 3339), and booleans as the database has them: integers in SQLite, booleans in PostgreSQL.
 import type { ColumnType } from 'kysely';
-import type { AccountId, PersonId } from '../../domain/id.ts';
+import type { AccountId, PersonId, ViewId } from '../../domain/id.ts';
 
 /** Always written as a boolean; SQLite returns 0 or 1. */
 export type Flag = ColumnType<boolean | number, boolean, boolean>;
@@ -45,6 +45,8 @@ export interface PeopleTables extends SignInOwnTables {
 interface SignInOwnTables {
   /** OpenID Connect Core §5.7: only issuer and subject together identify a person. */
   provider_identities: { issuer: string; subject: string; person_id: PersonId; created_at: number };
+  /** Operators who look at the pages of a member now. */
+  views: { id: ViewId; session_id: string; operator_id: PersonId; account_id: AccountId; started_at: number };
   used_once: { id: string; expires_at: number };
   passkeys: {
     id: string;

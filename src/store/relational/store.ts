@@ -25,6 +25,7 @@ import { passwordQueries } from './passwords.ts';
 import { personQueries } from './people.ts';
 import { planQueries } from './plans.ts';
 import { PolledChanges } from './polled-changes.ts';
+import { pullQueries } from './pulls.ts';
 import { registrationQueries } from './registration.ts';
 import { routeQueries } from './routes.ts';
 import { ruleQueries } from './rules.ts';
@@ -34,6 +35,7 @@ import { signInQueries } from './sign-in.ts';
 import { suspensionQueries } from './suspensions.ts';
 import type { Tables } from './tables.ts';
 import { usageQueries } from './usage.ts';
+import { viewQueries } from './views.ts';
 
 export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
   const connection = connect(db, engine);
@@ -50,6 +52,7 @@ export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
     ...invitationQueries(connection),
     ...linkQueries(connection),
     ...leaseQueries(connection),
+    ...pullQueries(connection),
     ...serverQueries(connection),
     ...routeQueries(connection),
     ...settingQueries(connection),
@@ -65,6 +68,7 @@ export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
     ...certificateQueries(connection),
     ...signInQueries(connection),
     ...passwordQueries(connection),
+    ...viewQueries(connection),
     signIn: { db, type: engine.type },
     changeFeed: (report) => new PolledChanges(() => engine.version(), report),
     loss: () => engine.loss(),

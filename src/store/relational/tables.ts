@@ -19,6 +19,7 @@ import type {
 } from '../../domain/id.ts';
 import type { Language, LinkPurpose } from '../../domain/person.ts';
 import type { Step } from '../../domain/rule.ts';
+import type { PullState } from '../../domain/server-models.ts';
 import type { PeopleTables } from './people-tables.ts';
 import type { UsageTables } from './usage-tables.ts';
 
@@ -125,6 +126,18 @@ export interface Tables extends CertificateTables, PeopleTables, UsageTables {
     answer: string | null;
     answered_at: number | null;
     answered_by: string | null;
+  };
+  pulls: {
+    id: string;
+    server: string;
+    /** Canonical. */
+    model: string;
+    state: PullState;
+    started_by: string;
+    started_at: number;
+    /** Null if and only if it runs. */
+    ended_at: number | null;
+    error: string | null;
   };
   audit_events: {
     id: AuditId;

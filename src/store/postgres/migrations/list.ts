@@ -5,6 +5,7 @@ import { firstPlans } from '../../../domain/plan.ts';
 import { firstRules } from '../../../domain/rule.ts';
 import type { Taken } from '../pool.ts';
 import { accessTables } from './access-tables.ts';
+import { openAuditSearchAndPulls } from './audit-search-and-pulls.ts';
 import { ledgerTables } from './ledger-tables.ts';
 import { settingTables } from './setting-tables.ts';
 import { noticing, versionTable } from './version.ts';
@@ -21,6 +22,8 @@ export const migrations: readonly Migration[] = [
   { name: '0001-tables', expands: false, up: openTables },
   { name: '0002-settings', expands: true, up: openSettings },
   { name: '0003-stranger-refusals', expands: true, up: openStrangerRefusals },
+  { name: '0004-audit-search-and-pulls', expands: true, up: openAuditSearchAndPulls },
+  { name: '0005-views', expands: true, up: openViews },
 ];
 
 async function openTables(connection: Taken): Promise<void> {
@@ -37,14 +40,6 @@ async function openTables(connection: Taken): Promise<void> {
   await run('insert into maintenance values (1, null)');
 }
 
-async function openSettings(connection: Taken): Promise<void> {
-  for (const statement of settingTables) {
-    await connection.query(sorted(statement), []);
-    const table = /^create table (\w+)/.exec(statement)?.[1];
-    for (const trigger of table === undefined ? [] : noticing(table)) await connection.query(trigger, []);
-  }
-}
-
 async function openStrangerRefusals(connection: Taken): Promise<void> {
   await connection.query(
     sorted(`create table stranger_refusals (
@@ -53,6 +48,26 @@ async function openStrangerRefusals(connection: Taken): Promise<void> {
 )`),
     [],
   );
+}
+
+async function openSettings(connection: Taken): Promise<void> {
+  for (const statement of settingTables) {
+    await connection.query(sorted(statement), []);
+    const table = /^create table (\w+)/.exec(statement)?.[1];
+    for (const trigger of table === undefined ? [] : noticing(table)) await connection.query(trigger, []);
+  }
+}
+
+/** Operators who view the pages of a member. */
+async function openViews(connection: Taken): Promise<void> {
+  await connection.query(
+    sorted(`create table views (
+  id text primary key, session_id text not null, operator_id text not null, account_id text not null,
+  started_at bigint not null
+)`),
+    [],
+  );
+  for (const trigger of noticing('views')) await connection.query(trigger, []);
 }
 
 /** Texts compare by their bytes, as in SQLite, whatever language the database was made for. */

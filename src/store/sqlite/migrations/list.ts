@@ -7,6 +7,7 @@ import { firstRules } from '../../../domain/rule.ts';
 import { addSkeletons, sayUnlimited } from './accounts.ts';
 import { openAdmission, openBarred } from './admission.ts';
 import { openAnnouncements } from './announcements.ts';
+import { openAuditSearch } from './audit-search.ts';
 import { openCertificates } from './certificates.ts';
 import { openCoarseSums } from './coarse-sums.ts';
 import { openMaintenance } from './maintenance.ts';
@@ -15,6 +16,7 @@ import { addNoticeStates } from './notices.ts';
 import { openOutbox } from './outbox.ts';
 import { markPageKeys } from './page-keys.ts';
 import { bindPeople, openPeople } from './people.ts';
+import { openPulls } from './pulls.ts';
 import { openRequestLog } from './request-log.ts';
 import { openRoutes } from './routes.ts';
 import { openServers } from './servers.ts';
@@ -23,6 +25,7 @@ import { addPasskeyUse, openIdentities, openUsedOnce } from './sign-in.ts';
 import { openStoreVersion } from './store-version.ts';
 import { openStrangerRefusals } from './stranger-refusals.ts';
 import { addCacheTokens, addOwnRefusals, addReasoningTokens, addRepeats, addUnits, splitHours } from './usage.ts';
+import { openViews } from './views.ts';
 
 /** Migrations by name, in order. A published one is never changed. */
 export const migrations: Record<string, Migration> = {
@@ -324,5 +327,14 @@ export const migrations: Record<string, Migration> = {
   },
   '0038-stranger-refusals': {
     up: openStrangerRefusals,
+  },
+  '0039-audit-search': {
+    up: openAuditSearch,
+  },
+  '0040-pulls': {
+    up: openPulls,
+  },
+  '0041-views': {
+    up: openViews,
   },
 };

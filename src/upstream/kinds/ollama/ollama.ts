@@ -4,6 +4,7 @@ import { askedByStreamOptions } from '../../stream-usage.ts';
 import { OllamaDetails } from './details.ts';
 import { allModels, loadedModels } from './list.ts';
 import { ollamaLoads } from './load.ts';
+import { ollamaModels } from './manage.ts';
 import { reloadOptions } from './reload-options.ts';
 
 export const ollama: UpstreamKind = {
@@ -15,6 +16,7 @@ export const ollama: UpstreamKind = {
   listDialects: ['ollama', 'openai'],
   openDetails: () => new OllamaDetails(),
   loads: ollamaLoads,
+  control: ollamaModels,
   usage: askedByStreamOptions,
   // Closing the connection stops generation, but not the processing of a prompt (ollama#11889).
   cancel: (call, reason) => call.abort(reason),

@@ -1,0 +1,51 @@
+// Words of the API reference.
+export const reference = {
+  en: {
+    title: 'API reference',
+    lead: 'The routes that you may call, with their formats. Requests that you send from here are real.',
+    search: 'Search routes',
+    none: 'No route matches.',
+    of: { models: 'Models', management: 'Management API' },
+    about: {
+      models:
+        'Called with an API key. From here they use a key that this page makes for itself, which ends when you leave; they count like any other request.',
+      management: 'Called with your session here, or by programs with an API key that has the right scope.',
+    },
+    body: 'Body (JSON)',
+    shapeBody: 'Format of the body',
+    shapeAnswer: 'Format of the response',
+    sessionOnly: 'Only a signed-in person may call this; an API key cannot.',
+    curl: 'The same with curl',
+    send: 'Send request',
+    ask: { title: 'Send this request?', text: '{{what}} changes data on this gateway.' },
+    answer: 'Response',
+    headers: 'Response headers',
+    answerBody: 'Response body',
+    took: '{{ms}} ms',
+    cut: 'Only the beginning of the response is shown.',
+  },
+  ja: {
+    title: 'APIリファレンス',
+    lead: '利用できるルートとその形式です。この画面から送信したリクエストは、実際に実行されます。',
+    search: 'ルートを検索',
+    none: '一致するルートはありません。',
+    of: { models: 'モデル', management: '管理API' },
+    about: {
+      models:
+        'APIキーで利用します。この画面からのリクエストには、画面を離れると無効になる専用のキーが使われ、通常のリクエストと同じように利用量に数えられます。',
+      management: 'この画面ではセッションで、プログラムからは適切なスコープのAPIキーで利用します。',
+    },
+    body: '本文（JSON）',
+    shapeBody: '本文の形式',
+    shapeAnswer: '応答の形式',
+    sessionOnly: 'サインインした人だけが利用できます。APIキーでは利用できません。',
+    curl: 'curlの場合',
+    send: 'リクエストを送信',
+    ask: { title: 'リクエストを送信しますか？', text: '{{what}}は、このゲートウェイのデータを変更します。' },
+    answer: '応答',
+    headers: '応答ヘッダー',
+    answerBody: '応答の本文',
+    took: '{{ms}}ミリ秒',
+    cut: '応答の先頭だけを表示しています。',
+  },
+} as const;
