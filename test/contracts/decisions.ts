@@ -429,7 +429,7 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
       'cannot be reached by a name that looks like another account’s id',
       withStores(async (store) => {
         const member = await accountOf(store);
-        await expect(createAccount(store, member.id, undefined, author())).rejects.toThrow('looks like an id');
+        await expect(createAccount(store, member.id, undefined, author())).rejects.toThrow('looks like an ID');
         await store.ensureAccount(`${member.id}x`, 'default', event());
         expect(await store.findAccount(`${member.id}x`)).toBeUndefined();
       }),

@@ -30,7 +30,7 @@ test.each([
   ['two lines', `${made}\n${made}`],
 ])('%s is refused, and stays for its operator to inspect', (_, content) => {
   writeFileSync(file, content);
-  expect(() => secretFrom(file, () => made, 'then everybody signs in again.')).toThrow(SecretUnusable);
+  expect(() => secretFrom(file, () => made, 'then everyone has to sign in again.')).toThrow(SecretUnusable);
   expect(readFileSync(file, 'utf8')).toBe(content);
 });
 
