@@ -190,7 +190,9 @@ describe('a certificate that is a key', () => {
     const gate = await open();
     await certificateKey(gate, alice);
     await expect(certificateKey(gate, alice)).rejects.toThrow('already registered');
-    await expect(gate.key({ certificate: readFileSync(alice.key, 'utf8') })).rejects.toThrow('not a certificate in PEM');
+    await expect(gate.key({ certificate: readFileSync(alice.key, 'utf8') })).rejects.toThrow(
+      'not a certificate in PEM',
+    );
     await expect(gate.key({ certificate: pem(bob), publicKey: 'ssh-ed25519 AAAA' })).rejects.toThrow('not both');
   });
 });
