@@ -26,7 +26,6 @@ const mostSettings = 10_000;
 export interface ManagedModelsTools {
   readonly registry: Pick<UpstreamRegistry, 'all'>;
   readonly pulls: ModelPulls;
-  /** Registries from which models may be pulled. */
   /** Whether models may come from this registry; it can change at run time. */
   readonly mayPullFrom: (host: string) => boolean;
   readonly wallNow: () => number;

@@ -168,8 +168,8 @@ test('accounts are chosen by name, address or id among a thousand, with the keyb
   await account.press('ArrowDown');
   await account.press('Enter');
   await eventually(() => expect(new URL(page.url()).searchParams.get('account')).toBe(wanted.id));
-  // A link shows the name as well, and Back takes the choice away again.
-  await reader.open(`/portal/operate/usage?account=${wanted.id}`);
+  // A link shows the name as well.
+  await reader.open(`/portal/operate/requests?account=${wanted.id}`);
   await eventually(async () =>
     expect(await page.getByRole('combobox', { name: 'Account' }).inputValue()).toBe('Person 987'),
   );

@@ -56,7 +56,7 @@ export function FilterForm({ filters, own }: FilterFormProps): ReactNode {
       <Collapse expanded={more}>
         <SimpleGrid cols={{ base: 1, xs: 2, md: 4 }} spacing="sm">
           {!own && <FilterField name="server" filters={filters} label={t('requests.server')} />}
-          <FilterField name="askedModel" filters={filters} label={t('request.asked')} />
+          <FilterField name="askedModel" filters={filters} label={t('request.asked')} model />
           <FilterField name="status" filters={filters} label={t('requests.status')} number />
           <FilterField name="code" filters={filters} label={t('requests.code')} hint={t('requests.codeHint')} />
           {figures.flatMap((name) => [
