@@ -806,7 +806,7 @@ test('an operator views the pages of a member, and a key sees which routes it ma
     body: 'json',
   });
   // Those that a new key of the account has no scope for are not there.
-  const scopes = new Set(items.map(({ scope }: { scope: string }) => scope));
+  const scopes = new Set<string>(items.map(({ scope }: { scope: string }) => scope));
   expect([...scopes].toSorted()).toEqual(['inference:audio', 'inference:chat', 'inference:embed', 'metadata']);
 });
 
