@@ -71,7 +71,7 @@ test('an address with an account gets an email, and an applicant who used it lea
   const [twin, fresh] = [new Visitor(gate.url), new Visitor(gate.url)];
   const shown = ({ status, text }: Reply): string => `${status} ${text.replaceAll(/(app|claim)_\w+/g, '$1')}`;
   expect(shown(await apply(twin, 'known@example.org'))).toBe(shown(await apply(fresh, 'unknown@example.org')));
-  expect((await mailbox.to('known@example.org', 'account already')).text).toContain('/portal/sign-in');
+  expect((await mailbox.to('known@example.org', 'already have an account')).text).toContain('/portal/sign-in');
   expect([twin.cookies.size, fresh.cookies.size]).toEqual([0, 0]);
 });
 

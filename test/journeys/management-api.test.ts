@@ -824,6 +824,18 @@ test('the overview arrives as events, and ends when the right to see it ends', a
   while (!done) ({ done } = await reader.read());
 });
 
+test('a group of settings is read, changed, tried and taken back', async () => {
+  expect((await call('GET', '/settings/general')).body).toMatchObject({ group: 'general' });
+  const changed = await call('PATCH', '/settings/general', { body: { values: { gate_name: 'Another' } } });
+  expect(changed.status).toBe(200);
+  const values = { smtp_url: 'smtp://127.0.0.1:9', mail_from: 'Gate <gate@example.org>' };
+  expect((await call('POST', '/settings/mail/trial', { body: { to: 'a@example.org', values } })).body).toMatchObject({
+    works: false,
+  });
+  const [change] = (await call('GET', '/setting-changes')).body.items;
+  expect((await call('POST', `/setting-changes/${change.id as string}/undo`)).status).toBe(200);
+});
+
 test('every row has answered in its shape', () => {
   expect(endpoints.map(({ name }) => name).filter((name) => !answered.has(name))).toEqual([]);
 });

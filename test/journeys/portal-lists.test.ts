@@ -111,7 +111,7 @@ test('accounts, keys, steps, calls and changes are shown and found by name, addr
   for (const [path, ...words] of [
     ['keys', 'laptop', '花子 (other@lists.example)'],
     ['suspensions', 'laptop', '花子'],
-    ['usage', 'laptop', '花子 (other@lists.example)'],
+    ['requests', 'laptop', '花子 (other@lists.example)'],
     ['accounts', '花子'],
     ['audit', 'laptop (花子)'],
   ] as const) {
