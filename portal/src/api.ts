@@ -230,14 +230,12 @@ export function useAct<A, T>(
   const client = useQueryClient();
   return useMutation<T, Error, A>({
     mutationFn: act,
-    onSuccess: async () => {
+    onSuccess: () => {
       if (done !== undefined) notifications.show({ message: done, color: 'teal' });
-      await Promise.all(
-        // Almost anything may change what waits for an operator.
-        [...refresh, '/waiting'].map((path) =>
-          client.invalidateQueries({ predicate: ({ queryKey }) => String(queryKey[0]).startsWith(path) }),
-        ),
-      );
+      // Not awaited: the caller's own `onSuccess` comes next, and is never called once the refetched list has lost its row.
+      // Almost anything may change what waits for an operator.
+      for (const path of [...refresh, '/waiting'])
+        void client.invalidateQueries({ predicate: ({ queryKey }) => String(queryKey[0]).startsWith(path) });
     },
     onError: (error) => notifications.show({ message: wordsOf(error), color: 'red', autoClose: 8000 }),
   });

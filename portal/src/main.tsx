@@ -44,10 +44,17 @@ const theme = createTheme({
   headings: { fontWeight: '650' },
 });
 
+/** White on Mantine's red is too faint as well. */
+const red = {
+  '--mantine-color-red-filled': 'var(--mantine-color-red-9)',
+  '--mantine-color-red-filled-hover': '#b02525',
+};
+
 /** Mantine's dimmed text has too little contrast for small text (WCAG 2.2, 1.4.3). */
 const quiet: CSSVariablesResolver = () => ({
   variables: {},
   light: {
+    ...red,
     '--mantine-color-dimmed': 'var(--mantine-color-gray-7)',
     '--mantine-color-placeholder': 'var(--mantine-color-gray-7)',
     '--mantine-color-error': 'var(--mantine-color-red-9)',
@@ -60,6 +67,7 @@ const quiet: CSSVariablesResolver = () => ({
     '--mantine-color-vermilion-light-color': 'var(--mantine-color-vermilion-9)',
   },
   dark: {
+    ...red,
     '--mantine-color-dimmed': 'var(--mantine-color-gray-5)',
     '--mantine-color-placeholder': 'var(--mantine-color-gray-5)',
     '--mantine-color-error': 'var(--mantine-color-red-4)',

@@ -150,7 +150,7 @@ test('filters stand in the address, match parts of words, and survive Back; tabl
   expect(await reader.page.getByRole('searchbox').inputValue()).toBe('lab');
   await reader.open('/portal/operate/requests?model=gemma3:270m');
   await reader.page.getByRole('cell', { name: 'gemma3:270m' }).first().waitFor();
-  expect(await reader.page.getByLabel('Model', { exact: true }).inputValue()).toBe('gemma3:270m');
+  expect(await reader.page.getByRole('combobox', { name: 'Model', exact: true }).inputValue()).toBe('gemma3:270m');
   await reader.close();
 });
 

@@ -66,8 +66,7 @@ export function AskProvider({ children }: { readonly children: ReactNode }): Rea
               {t('cancel')}
             </Button>
             <Button
-              // White on a lighter red would be too faint (WCAG 2.2, 1.4.3).
-              {...(question?.harmless === true ? {} : { color: 'red.9' })}
+              {...(question?.harmless === true ? {} : { color: 'red' })}
               disabled={question?.type !== undefined && typed !== question.type}
               onClick={() => end(true)}
             >
