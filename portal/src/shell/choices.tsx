@@ -32,11 +32,18 @@ export function Choices(): ReactNode {
     if (person && !view) await api.patch('/me', { language });
   };
   return (
-    <Group gap={4} wrap="nowrap">
+    <Group gap={4} wrap="nowrap" style={{ flexShrink: 0 }}>
       <Menu>
         <Menu.Target>
-          <Button variant="subtle" color="gray" size="compact-sm" leftSection={<IconLanguage size={18} />} px={6}>
-            {languages[i18n.language as Language]}
+          <Button
+            variant="subtle"
+            color="gray"
+            size="compact-sm"
+            px={6}
+            aria-label={languages[i18n.language as Language]}
+          >
+            <IconLanguage size={18} />
+            <span className="language-name">&nbsp;{languages[i18n.language as Language]}</span>
           </Button>
         </Menu.Target>
         <Menu.Dropdown>

@@ -53,7 +53,7 @@ export function Layout(): ReactNode {
       </a>
       <AppShell.Header>
         <Group h="100%" px="md" justify="space-between" wrap="nowrap">
-          <Group gap="xs" wrap="nowrap">
+          <Group gap="xs" wrap="nowrap" miw={0}>
             {signedIn && <MenuButton opened={open} toggle={toggle} />}
             <Link href="/" className="mark">
               <img src={session.gate.logo ?? '/portal/sekisho.svg'} width="26" height="26" alt="" />
@@ -62,7 +62,7 @@ export function Layout(): ReactNode {
               </span>
             </Link>
           </Group>
-          <Group gap="xs" wrap="nowrap">
+          <Group gap="xs" wrap="nowrap" style={{ flexShrink: 0 }}>
             {signedIn && <Palette />}
             <Choices />
           </Group>
