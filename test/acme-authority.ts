@@ -3,10 +3,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import process from 'node:process';
 import { makeAuthority, makeCertificate } from './certificates.ts';
+import { freePorts } from './free-ports.ts';
 import { eventually, temporaryDirectory } from './gate.ts';
 
 export interface AcmeAuthority {
@@ -98,18 +98,4 @@ export async function startAuthority(habits: AcmeHabits = {}): Promise<AcmeAutho
       await once(nameServer, 'exit');
     },
   };
-}
-
-/** Ports that were free just now. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

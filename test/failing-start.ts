@@ -1,7 +1,7 @@
 // A process that starts the gate once for each step of a start, lets that step fail, and prints what is left open. It ends
 // by itself, or not at all: nothing here calls exit.
 import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -11,6 +11,7 @@ import { StartFailed, type StartStep, startSteps } from '../src/compose/start.ts
 import { openLog } from '../src/observe/log.ts';
 import { loadConfig } from '../src/settings/config.ts';
 import { isHeld } from '../src/store/sqlite/directory-lock.ts';
+import { freePorts } from './free-ports.ts';
 
 export interface Left {
   /** Files of the data directory that this process has open. */
@@ -31,7 +32,7 @@ export interface Report {
 }
 
 const log = openLog('fatal', 'json');
-const [port, plain] = await Promise.all([freePort(), freePort()]);
+const [port = 0, plain = 0] = await freePorts(2);
 
 for (const step of startSteps) await report(step, step);
 const taken = createServer().listen(port, '127.0.0.1');
@@ -115,13 +116,4 @@ async function takingPorts(): Promise<string[]> {
     if (takes) taking.push(name);
   }
   return taking;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port: got } = server.address() as AddressInfo;
-      server.close(() => resolve(got));
-    });
-  });
 }

@@ -1,10 +1,9 @@
 // A start that fails halfway, at each of its steps in turn, in a process of its own.
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import process from 'node:process';
 import { beforeAll, expect, test } from 'vitest';
 import { startSteps } from '../../src/compose/start.ts';
 import type { Report } from '../failing-start.ts';
+import { freePort } from '../free-ports.ts';
 import { openGate, RawClient, run } from '../gate.ts';
 
 const nothing = { files: [], held: false, ports: [], keeps: [] };
@@ -79,12 +78,3 @@ test('the first accepted connection is answered: no request arrives before its r
     await gate.stop();
   }
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}

@@ -151,7 +151,7 @@ test('it ends by itself at its time, and a preview says why a call would not pas
   await eventually(async () => expect((await list()).status).toBe(200));
   expect(await (await manage('GET')).json()).toMatchObject({ on: false, message: null });
   expect(await (await fetch(`${gate.url}/readyz`)).json()).toMatchObject({ maintenance: false });
-  // That it has ended is written down, once, by nobody's hand.
+  // The audit log has the end once, by the gate itself.
   await eventually(async () => {
     const [last, ...others] = await gate.manage((store) => store.listAudit({ subject: 'maintenance', limit: 2 }));
     expect(last).toMatchObject({ actor: 'gate', action: 'maintenance.off', from: { message: 'A minute.' }, to: null });

@@ -1,10 +1,10 @@
 // /metrics over a socket: what calls leave there, what never appears there, and that the table of docs/metrics.md is what
 // a gate shows.
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { freePort } from '../free-ports.ts';
 import { eventually, openGate, post, RawClient, root, type TestGate } from '../gate.ts';
 
 let fake: FakeOllama;
@@ -28,14 +28,6 @@ afterAll(async () => {
   await gate.stop();
   await fake.close();
 });
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 
 const scrape = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
 

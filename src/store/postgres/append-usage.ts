@@ -27,7 +27,7 @@ import {
 import type { Tables } from '../relational/tables.ts';
 import { begin } from './dialect.ts';
 import type { Partitions } from './partitions.ts';
-import { type Pool, storableText, type Taken } from './pool.ts';
+import { type Pool, storableRows, type Taken } from './pool.ts';
 
 type Row = Tables['usage'];
 
@@ -58,7 +58,7 @@ async function insertNew(connection: Taken, rows: readonly Row[]): Promise<Row[]
   const inserted = await connection.query<{ id: string }>(
     `insert into usage (${columns}) select ${columns} from json_populate_recordset(null::usage, $1)
      on conflict (id) do nothing returning id`,
-    [json(rows)],
+    [storableRows(rows)],
   );
   const fresh = new Set(inserted.rows.map(({ id }) => id));
   // A batch may hold a row twice.
@@ -92,7 +92,7 @@ async function add(
     `insert into ${table} (${columns}) select ${[...keys, ...joinedFigures].join(', ')}
      from json_populate_recordset(null::${table}, $1) group by ${keys.join(', ')} order by ${keys.join(', ')}
      on conflict (${keys.join(', ')}) do update set ${changes.join(', ')}`,
-    [json(sums)],
+    [storableRows(sums)],
   );
 }
 
@@ -100,7 +100,7 @@ async function add(
 async function addLatency(connection: Taken, sums: readonly LatencySum[]): Promise<void> {
   if (sums.length === 0) return;
   const [keys, columns] = [latencyKeys.join(', '), latencyColumns.join(', ')];
-  const named = json(sums.map((sum) => rowOfLatency({ ...sum, ...noFigures, counts: noCounts() }, undefined)));
+  const named = storableRows(sums.map((sum) => rowOfLatency({ ...sum, ...noFigures, counts: noCounts() }, undefined)));
   await connection.query(
     `insert into latency_steps (${columns}) select ${columns} from json_populate_recordset(null::latency_steps, $1)
      order by ${keys} on conflict (${keys}) do nothing`,
@@ -118,7 +118,7 @@ async function addLatency(connection: Taken, sums: readonly LatencySum[]): Promi
     `update latency_steps set ${figures.map((column) => `${column} = sum.${column}`).join(', ')}
      from json_populate_recordset(null::latency_steps, $1) as sum
      where ${latencyKeys.map((key) => `latency_steps.${key} = sum.${key}`).join(' and ')}`,
-    [json(changed)],
+    [storableRows(changed)],
   );
 }
 
@@ -126,7 +126,3 @@ const noFigures = { prompt_tokens: 0, completion_tokens: 0, running_ms: 0, waiti
 
 const keyOf = (row: Pick<LatencyRow, (typeof latencyKeys)[number]>): string =>
   JSON.stringify([row.step, row.at, row.upstream, row.model]);
-
-/** Rows as one parameter. JSON of PostgreSQL has the same two limits as its texts (see `storableText`). */
-const json = (rows: readonly object[]): string =>
-  JSON.stringify(rows, (_name, value: unknown) => (typeof value === 'string' ? storableText(value) : value));

@@ -1,7 +1,7 @@
 // Migrates a PostgreSQL database to the tables of this version. Gates that start at the same time take turns.
 import { StoreUnusable } from '../unusable.ts';
 import { begin } from './dialect.ts';
-import { migrations } from './migrations/list.ts';
+import { migrations, run } from './migrations/list.ts';
 import type { Pool } from './pool.ts';
 
 /**
@@ -27,9 +27,10 @@ export function migrate(pool: Pool, now: number): Promise<void> {
         'The database was changed by a newer Sekisho. Start that version, or restore an older backup.',
       );
     const done = new Set(rows.map(({ name }) => name));
-    for (const { name, expands, up } of migrations) {
+    for (const migration of migrations) {
+      const { name, expands } = migration;
       if (done.has(name)) continue;
-      await up(connection);
+      await run(connection, migration);
       await connection.query('insert into migrations values ($1, $2, $3)', [name, expands, now]);
     }
   });

@@ -148,4 +148,8 @@ function storable(value: unknown): unknown {
 }
 
 /** PostgreSQL stores every character but U+0000, and no unpaired surrogate. */
-export const storableText = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd');
+const storableText = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd');
+
+/** Rows as one parameter, for json_populate_recordset. JSON of PostgreSQL has the limits of its texts. */
+export const storableRows = (rows: readonly object[]): string =>
+  JSON.stringify(rows, (_name, value: unknown) => (typeof value === 'string' ? storableText(value) : value));

@@ -2,7 +2,7 @@
 import { movingLease, type RawRow, type RawRows, type RawTable, type TableSums } from '../ports/raw-rows.ts';
 import { migrate } from './migrate.ts';
 import { Partitions } from './partitions.ts';
-import { Pool, type PoolSettings, storableText } from './pool.ts';
+import { Pool, type PoolSettings, storableRows } from './pool.ts';
 import { refuseRunningGate } from './sole-gate.ts';
 
 /**
@@ -34,13 +34,10 @@ export async function postgresRows(settings: PoolSettings): Promise<RawRows> {
     add: async ({ name, columns }, rows) => {
       if (name === 'usage') await partitions.makeFor(rows.map((row) => String(row['id'])));
       const list = columns.map((column) => `"${column}"`).join(', ');
-      const json = JSON.stringify(rows, (_, value: unknown) =>
-        typeof value === 'string' ? storableText(value) : value,
-      );
       await pool.ask(
         `insert into "${name}" (${list}) select ${list} from json_populate_recordset(null::"${name}", $1)
          on conflict do nothing`,
-        [json],
+        [storableRows(rows)],
       );
     },
     clear: async (tables) => {

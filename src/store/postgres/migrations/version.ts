@@ -2,8 +2,9 @@
 // Concurrent changes wait for the row, so the figure has no gaps: a reader sees every change up to it. A sequence would
 // not do, because 11 can be visible before 10.
 
-/** Tables whose changes nobody has to notice: the ledger, and what belongs to a single call, sign-in or gate. */
+/** Tables whose changes nobody has to notice: the figure itself, the ledger, and what belongs to a single call, sign-in or gate. */
 const unnoticed = new Set([
+  'store_version',
   'usage',
   'usage_quarterly',
   'unit_quarterly',
