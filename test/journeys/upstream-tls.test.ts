@@ -197,7 +197,7 @@ describe('a model server behind TLS', () => {
     gate.reload();
     await chat(gate);
     expect(one.seen.at(-1)?.headers.authorization).toBe('Bearer the-second-one');
-    await eventually(() => expect(gate.log()).toContain(`${headers}: line 1 is no`));
+    await eventually(() => expect(gate.log()).toContain(`${headers}: line 1 does not have the form`));
     expect(gate.log()).not.toContain('not a header');
   });
 

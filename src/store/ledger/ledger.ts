@@ -29,6 +29,8 @@ const mendPauseMs = 20;
 const pauseMs = 1_000;
 const touchIntervalMs = 5_000;
 const progressIntervalMs = 1000;
+/** Batches after which a ledger that calls still fill is not waited for. */
+const settleTries = 100;
 
 export interface LedgerBounds {
   /** A segment of this size is closed, and a new one started. */
@@ -68,7 +70,8 @@ export class Ledger implements UsageJournal {
   #mendError: unknown;
   #pausedUntil: MonotonicMs = 0;
   #rotatesFrom: MonotonicMs = 0;
-  #flushing: Promise<void> = Promise.resolve();
+  /** Whether the last one succeeded. */
+  #flushing: Promise<boolean> = Promise.resolve(true);
   #isFlushing = false;
   readonly #timers: NodeJS.Timeout[] = [];
 
@@ -167,19 +170,21 @@ export class Ledger implements UsageJournal {
     return this.#hasGap;
   }
 
-  /** Whether the store still lacks rows. */
   /** Rows in memory that the store does not have yet. */
   get pendingRows(): number {
     return this.#pending.length;
   }
 
+  /** Whether the store still lacks rows. */
   get isBehind(): boolean {
     return this.#pending.length > 0 || this.#unwrittenEnds.length > 0 || this.#spilled.size > 0;
   }
 
   /** Resolves when everything ended so far is in the store; rejects if the store does not accept it. */
   async settle(): Promise<void> {
-    await this.#flush();
+    // What ends while a batch is on its way is left to the next one.
+    for (let tries = 0, stored = true; stored && this.isBehind && tries < settleTries; tries++)
+      stored = await this.#flush();
     if (this.isBehind) throw new Error('usage rows wait in the journal for the next start');
   }
 
@@ -195,17 +200,20 @@ export class Ledger implements UsageJournal {
   }
 
   /** Runs one flush at a time; rows that arrive meanwhile are left to the next one. */
-  #flush(): Promise<void> {
+  #flush(): Promise<boolean> {
     this.#flushing = this.#flushing.then(async () => {
+      let stored = false;
       this.#isFlushing = true;
       try {
         await this.#storePending();
         await this.#readBack();
+        stored = true;
       } catch (error) {
         this.#pausedUntil = performance.now() + pauseMs;
         this.#onError(error);
       }
       this.#isFlushing = false;
+      return stored;
     });
     return this.#flushing;
   }

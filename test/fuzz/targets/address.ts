@@ -67,7 +67,7 @@ function checkNetwork(address: string): void {
 }
 
 function checkBlock(block: string, address: string): void {
-  assert.throws(() => readBlocks(Array.from({ length: mostBlocks + 1 }, () => block)), /: a list holds/);
+  assert.throws(() => readBlocks(Array.from({ length: mostBlocks + 1 }, () => block)), /: a list can have up to/);
   let blocks: AddressBlocks;
   try {
     readBlocks([block]);

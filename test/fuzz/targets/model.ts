@@ -36,7 +36,7 @@ function check(text: string) {
 }
 
 function checkPattern(pattern: string, text: string): void {
-  assert.throws(() => readPatterns(Array.from({ length: mostPatterns + 1 }, () => pattern)), /: a list holds/);
+  assert.throws(() => readPatterns(Array.from({ length: mostPatterns + 1 }, () => pattern)), /: a list can have up to/);
   let patterns: ModelPatterns;
   try {
     patterns = new ModelPatterns(readPatterns([pattern]));

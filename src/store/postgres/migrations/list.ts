@@ -32,7 +32,12 @@ const views = `create table views (
 
 /** A published one is never changed. */
 export const migrations: readonly Migration[] = [
-  { name: '0001-tables', expands: false, statements: [...versionTable, ...accessTables, ...ledgerTables], fill },
+  {
+    name: '0001-tables',
+    expands: false,
+    statements: [...versionTable, ...accessTables, ...ledgerTables],
+    fill: firstRows,
+  },
   { name: '0002-settings', expands: true, statements: settingTables },
   { name: '0003-stranger-refusals', expands: true, statements: [strangerRefusals] },
   { name: '0004-audit-search-and-pulls', expands: true, statements: auditSearchAndPulls },
@@ -47,7 +52,7 @@ export async function run(connection: Taken, { statements, fill }: Migration): P
   await fill?.(connection);
 }
 
-async function fill(connection: Taken): Promise<void> {
+async function firstRows(connection: Taken): Promise<void> {
   const add = (text: string, ...values: readonly unknown[]) => connection.query(text, values);
   for (const { name, version, ...terms } of firstPlans)
     await add('insert into plans values ($1, $2, $3)', name, version, JSON.stringify(terms));
