@@ -84,6 +84,7 @@ test('a database is a folder: ports and shared queries import none, and no datab
     ledger: ['ports', 'relational'],
     sqlite: ['ports', 'relational', 'ledger'],
     postgres: ['ports', 'relational', 'ledger'],
+    redis: ['ports'],
     memory: ['ports'],
   };
   const partOf = (file: string): string => /^store\/(\w+)\//.exec(file)?.[1] ?? '';

@@ -1,0 +1,239 @@
+// The connection to Redis. A command is answered in time or fails; none waits for a connection, and none is sent twice. After three
+// failures in a second the client is degraded: commands fail at once, and a probe asks twice a second until the server takes writes
+// again. Channels and keys carry the prefix of the layout. Loaded only if REDIS_URL is set.
+import { Cluster } from 'ioredis';
+import type { RedisAddress } from './address.ts';
+import { type Connection, connectionOf, refuseEviction } from './connection.ts';
+import { isAway, RedisAway, refusesWrites, translated } from './failures.ts';
+import type { Script } from './script.ts';
+
+export interface RedisSettings {
+  readonly address: RedisAddress;
+  /** Unix milliseconds of a clock that nobody sets. */
+  readonly now: () => number;
+  /** How long an answer may take. */
+  readonly answerMs?: number;
+}
+
+export type RedisState = 'up' | 'degraded';
+export type Argument = string | number | Buffer;
+
+const usualAnswerMs = 250;
+const subscribeMs = 60_000;
+const probeMs = 500;
+/** Probes without an answer after which the connection is made anew: the network may have lost it without a word. */
+const probesBeforeReconnect = 10;
+const failuresToDegrade = 3;
+const failuresWithinMs = 1_000;
+const clockMs = 10_000;
+const prefix = 'sk1:';
+
+export class RedisClient {
+  readonly #settings: RedisSettings;
+  readonly #connection: Connection;
+  #subscriber: Connection | undefined;
+  readonly #channels = new Map<string, (message: string) => void>();
+  readonly #stateListeners: ((state: RedisState, reason: string) => void)[] = [];
+  readonly #failedAt: number[] = [];
+  #state: RedisState = 'up';
+  #unanswered = 0;
+  #offsetMs = 0;
+  #probe: NodeJS.Timeout | undefined;
+  readonly #clock: NodeJS.Timeout;
+
+  private constructor(settings: RedisSettings, connection: Connection) {
+    this.#settings = settings;
+    this.#connection = connection;
+    connection.on('close', () => this.#degrade('the connection has ended'));
+    connection.on('ready', () => void this.#look());
+    if (connection instanceof Cluster) connection.on('node error', () => undefined);
+    this.#clock = setInterval(() => void this.#readClock().catch(() => undefined), clockMs).unref();
+  }
+
+  /** @throws StoreUnusable if somebody has to do something; StoreAway if the server cannot be reached. */
+  static async open(settings: RedisSettings): Promise<RedisClient> {
+    const connection = connectionOf(settings.address, settings.answerMs ?? usualAnswerMs);
+    // Without a listener the client would print them. The last one says why there is no connection.
+    let last: unknown;
+    connection.on('error', (error: unknown) => (last = error));
+    if (connection instanceof Cluster) connection.on('node error', (error: unknown) => (last ??= error));
+    try {
+      await connection.connect();
+      await refuseEviction(connection);
+      const client = new RedisClient(settings, connection);
+      await client.#write();
+      await client.#readClock();
+      return client;
+    } catch (error) {
+      connection.disconnect();
+      throw translated(isAway(error) && !refusesWrites(error) ? (last ?? error) : error);
+    }
+  }
+
+  get state(): RedisState {
+    return this.#state;
+  }
+
+  /** The time of Redis, by this machine's clock and the difference that was measured last. */
+  readonly now = (): number => this.#settings.now() + this.#offsetMs;
+
+  /** How far the clock of Redis is ahead of this machine's. */
+  get offsetMs(): number {
+    return this.#offsetMs;
+  }
+
+  /** Measures the difference of the clocks again. */
+  readClock(): Promise<void> {
+    return this.#asking(() => this.#readClock());
+  }
+
+  /** Called at each change of state, with the reason in words. */
+  onState(listener: (state: RedisState, reason: string) => void): void {
+    this.#stateListeners.push(listener);
+  }
+
+  /**
+   * Runs a script as one step. All of its keys are in `keys`, and all of these have one hash tag, so that one server of a Cluster has
+   * them all. @throws RedisAway, after which the script may have run or may still run.
+   */
+  run({ text, sha }: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    const all = [keys.length, ...keys.map((key) => prefix + key), ...args];
+    return this.#asking(async () => {
+      try {
+        return await this.#connection.call('EVALSHA', [sha, ...all]);
+      } catch (error) {
+        if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+        return this.#connection.call('EVAL', [text, ...all]);
+      }
+    });
+  }
+
+  /** Runs a command whose first argument is its key. @throws RedisAway. */
+  command(name: string, key: string, ...args: readonly Argument[]): Promise<unknown> {
+    return this.#asking(() => this.#connection.call(name, [prefix + key, ...args]));
+  }
+
+  /** A hint to all gates: lost if one is not connected, so whatever it says must also be found without it. */
+  publish(channel: string, message: string): Promise<unknown> {
+    return this.#asking(() => this.#connection.call('PUBLISH', [this.channel(channel), message]));
+  }
+
+  /** The full name of a channel, for scripts that publish. Channels are not part of a database, so its number is in the name. */
+  channel(name: string): string {
+    return `${prefix}${this.#settings.address.database}:${name}`;
+  }
+
+  /** One listener a channel. The subscription outlives lost connections. */
+  subscribe(channel: string, listener: (message: string) => void): void {
+    const name = this.channel(channel);
+    this.#channels.set(name, listener);
+    this.#subscriber ??= this.#openSubscriber();
+    this.#subscriber.subscribe(name).catch(() => undefined);
+  }
+
+  /** What identifies the running servers: another text after a restart or a failover. */
+  readServers(): Promise<string> {
+    return this.#asking(async () => {
+      const nodes = this.#connection instanceof Cluster ? this.#connection.nodes('master') : [this.#connection];
+      const texts = await Promise.all(nodes.map((node) => node.info('server')));
+      return texts
+        .map((text) => /^run_id:(\S+)/m.exec(text)?.[1] ?? '')
+        .toSorted()
+        .join('.');
+    });
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#clock);
+    clearInterval(this.#probe);
+    this.#stateListeners.length = 0;
+    for (const each of [this.#subscriber, this.#connection]) {
+      if (!each) continue;
+      each.removeAllListeners('close');
+      // What was sent before is still taken.
+      if (each === this.#connection && this.#state === 'up') await each.quit().catch(() => undefined);
+      each.disconnect();
+    }
+  }
+
+  async #asking<T>(ask: () => Promise<T>): Promise<T> {
+    if (this.#state === 'degraded') throw new RedisAway('Redis cannot be reached; it is asked again twice a second.');
+    try {
+      return await ask();
+    } catch (error) {
+      this.#note(error);
+      throw translated(error);
+    }
+  }
+
+  #note(error: unknown): void {
+    if (!isAway(error)) return;
+    if (refusesWrites(error)) {
+      this.#degrade((error as Error).message.split(' ', 1)[0] ?? '');
+      // A server that became a replica stays one; its name may lead to the new one.
+      if ((error as Error).message.startsWith('READONLY')) this.#reconnect();
+      return;
+    }
+    const now = performance.now();
+    this.#failedAt.push(now);
+    while ((this.#failedAt[0] as number) < now - failuresWithinMs) this.#failedAt.shift();
+    if (this.#failedAt.length >= failuresToDegrade) this.#degrade((error as Error).message);
+  }
+
+  #degrade(reason: string): void {
+    if (this.#state === 'degraded') return;
+    this.#state = 'degraded';
+    this.#failedAt.length = 0;
+    this.#unanswered = 0;
+    this.#probe = setInterval(() => void this.#look(), probeMs).unref();
+    for (const listener of this.#stateListeners) listener('degraded', reason);
+  }
+
+  /** Asks a degraded server whether it takes writes. */
+  async #look(): Promise<void> {
+    if (this.#state === 'up') return;
+    try {
+      await this.#write();
+      await this.#readClock();
+    } catch (error) {
+      this.#unanswered++;
+      const isReplica = error instanceof Error && error.message.startsWith('READONLY');
+      if (isReplica || this.#unanswered % probesBeforeReconnect === 0) this.#reconnect();
+      return;
+    }
+    if ((this.#state as RedisState) === 'up') return;
+    clearInterval(this.#probe);
+    this.#state = 'up';
+    for (const listener of this.#stateListeners) listener('up', '');
+  }
+
+  #reconnect(): void {
+    if (this.#connection instanceof Cluster) for (const node of this.#connection.nodes()) node.disconnect(true);
+    else if (this.#connection.status === 'ready') this.#connection.disconnect(true);
+  }
+
+  #write(): Promise<unknown> {
+    return this.#connection.call('SET', [`${prefix}written`, '1', 'PX', 60_000]);
+  }
+
+  async #readClock(): Promise<void> {
+    const node = this.#connection instanceof Cluster ? this.#connection.nodes('master')[0] : this.#connection;
+    if (!node) return;
+    const before = this.#settings.now();
+    const [seconds, micros] = await node.time();
+    const between = (before + this.#settings.now()) / 2;
+    this.#offsetMs = Math.round(Number(seconds) * 1000 + Number(micros) / 1000 - between);
+  }
+
+  #openSubscriber(): Connection {
+    const connection = connectionOf(this.#settings.address, subscribeMs, true);
+    connection.on('error', () => undefined);
+    connection.on('message', (channel: string, message: string) => this.#channels.get(channel)?.(message));
+    // A subscription that failed is made again with the next connection.
+    connection.on('ready', () => {
+      for (const channel of this.#channels.keys()) connection.subscribe(channel).catch(() => undefined);
+    });
+    connection.connect().catch(() => undefined);
+    return connection;
+  }
+}

@@ -1,0 +1,43 @@
+// Tells the failures of Redis apart: away for a while, or unusable until somebody does something. Errors of the client carry the
+// command with its arguments, and so the password; they are replaced here by errors that hold a sentence only.
+import { StoreAway, StoreUnusable } from '../unusable.ts';
+
+/** The server answers nothing, or nothing that helps now. */
+export class RedisAway extends StoreAway {
+  override name = 'RedisAway';
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : 'unknown');
+
+/** What the server answers while it cannot take writes: a replica, a start, a full memory, a disk that fails, a lost majority. */
+const cannotWrite = /^(READONLY|LOADING|OOM|MISCONF|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|TRYAGAIN|BUSY|UNKILLABLE)\b/;
+const isConnection =
+  /Connection is closed|Stream isn't writeable|Command timed out|Command aborted|Reached the max retries|connect ETIMEDOUT|Failed to refresh slots|None of startup nodes|ClusterAllFailed|All sentinels are unreachable|Cluster isn't ready|enableOfflineQueue|ECONN\w+|EPIPE|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|max number of clients/;
+
+/** The server is there and refuses writes: the next call would fail the same way. */
+export const refusesWrites = (error: unknown): boolean => cannotWrite.test(messageOf(error));
+
+export const isAway = (error: unknown): boolean => refusesWrites(error) || isConnection.test(messageOf(error));
+
+const reasons: readonly (readonly [RegExp, string])[] = [
+  [
+    /^(WRONGPASS|NOAUTH|ERR AUTH|ERR invalid password|ERR Client sent AUTH)/,
+    'the user name or password in REDIS_URL is not accepted. Correct it, or make the user (ACL SETUSER).',
+  ],
+  [/^NOPERM/, 'the user of REDIS_URL may not do this. docs/redis.md says what its rights must include.'],
+  [/^ERR (DB index|invalid DB|SELECT is not allowed)/, 'it has no database of the number in REDIS_URL.'],
+  [
+    /self.signed|unable to (get|verify)|certificate|altnames|SELF_SIGNED/i,
+    'its certificate is not trusted. Name the authority in REDIS_URL: ?ca=/path/to/ca.pem',
+  ],
+];
+
+/** The error to throw: RedisAway, StoreUnusable, or an error with only the message. */
+export function translated(error: unknown): Error {
+  if (error instanceof StoreUnusable) return error;
+  const message = messageOf(error);
+  const reason = reasons.find(([words]) => words.test(message))?.[1];
+  if (reason !== undefined) return new StoreUnusable(`Redis cannot be used: ${reason}`);
+  if (isAway(error)) return new RedisAway(`Redis cannot be reached: ${message}.`);
+  return new Error(`Redis: ${message}`);
+}

@@ -1,0 +1,166 @@
+// The client of Redis against a real server: what it does while the server is away, hung, full, read-only or someone else's.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readAddress } from '../../src/store/redis/address.ts';
+import { RedisClient, type RedisState } from '../../src/store/redis/client.ts';
+import { RedisAway } from '../../src/store/redis/failures.ts';
+import { script } from '../../src/store/redis/script.ts';
+import { eventually } from '../gate.ts';
+import { type RedisServer, startRedis } from '../redis.ts';
+
+let redis: RedisServer;
+const clients: RedisClient[] = [];
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(async () => {
+  await Promise.all(clients.map((client) => client.close()));
+  await redis.stop();
+});
+
+async function opened(url = redis.database()): Promise<RedisClient> {
+  const client = await RedisClient.open({ address: readAddress(url)!, now: Date.now });
+  clients.push(client);
+  return client;
+}
+
+const counts = script("return redis.call('INCRBY', KEYS[1], ARGV[1])");
+const statesOf = (client: RedisClient): RedisState[] => {
+  const states: RedisState[] = [];
+  client.onState((state) => states.push(state));
+  return states;
+};
+const up = (client: RedisClient): Promise<void> =>
+  eventually(() => {
+    if (client.state !== 'up') throw new Error(client.state);
+  });
+
+describe('addresses', () => {
+  test.each([
+    ['redis://h', { kind: 'server', nodes: [{ host: 'h', port: 6379 }], database: 0, tls: undefined }],
+    ['redis://:p%40ss@h:1/3', { nodes: [{ host: 'h', port: 1 }], user: undefined, password: 'p@ss', database: 3 }],
+    ['rediss://u:p@[::1]:2', { nodes: [{ host: '::1', port: 2 }], user: 'u', password: 'p', tls: {} }],
+    [
+      'redis+sentinel://u:p@a,b:7/main/2?sentinel_password=s',
+      {
+        kind: 'sentinel',
+        nodes: [
+          { host: 'a', port: 26_379 },
+          { host: 'b', port: 7 },
+        ],
+        name: 'main',
+        database: 2,
+        password: 'p',
+        sentinelPassword: 's',
+      },
+    ],
+    ['rediss+cluster://a:1,b:2', { kind: 'cluster', tls: {}, database: 0 }],
+  ])('%s is understood', (text, expected) => {
+    expect(readAddress(text)).toMatchObject(expected);
+  });
+
+  test.each([
+    'http://h',
+    'redis://',
+    'redis://a,b',
+    'redis://h/x',
+    'redis://h/1/2',
+    'redis://h:99999',
+    'redis+sentinel://a',
+    'redis+cluster://a/1',
+    'redis://h?password=x',
+    'redis://h?ca=/ca.pem',
+  ])('%s is refused', (text) => expect(readAddress(text)).toBeUndefined());
+
+  test('an authority that cannot be read is named without the address', () => {
+    expect(() => readAddress('rediss://u:secret@h?ca=/nowhere.pem')).toThrow(/^The file .* ENOENT/);
+  });
+});
+
+describe('the client of Redis', () => {
+  test('runs a script that the server has forgotten', async () => {
+    const client = await opened();
+    expect(await client.run(counts, ['{a}:n'], [2])).toBe(2);
+    await redis.ask('SCRIPT', 'FLUSH');
+    expect(await client.run(counts, ['{a}:n'], [2])).toBe(4);
+  });
+
+  test('a server that hangs is given up after three answers that did not come, and taken up again by itself', async () => {
+    const client = await opened();
+    const states = statesOf(client);
+    redis.signal('SIGSTOP');
+    try {
+      const asked = await Promise.allSettled(Array.from({ length: 3 }, () => client.run(counts, ['{a}:n'], [1])));
+      expect(asked.every((each) => each.status === 'rejected' && each.reason instanceof RedisAway)).toBe(true);
+      expect(client.state).toBe('degraded');
+      await expect(client.command('GET', '{a}:n')).rejects.toThrow(RedisAway);
+    } finally {
+      redis.signal('SIGCONT');
+    }
+    await up(client);
+    expect(states).toEqual(['degraded', 'up']);
+    expect(await client.command('SET', '{a}:x', 1)).toBe('OK');
+  });
+
+  test('a server that ends and starts again is found, with its subscriptions, and known to be another', async () => {
+    const client = await opened();
+    const before = await client.readServers();
+    const heard: string[] = [];
+    client.subscribe('ev', (message) => heard.push(message));
+    await redis.kill();
+    await eventually(() => {
+      if (client.state === 'up') throw new Error('up');
+    });
+    await redis.start();
+    await up(client);
+    expect(await client.readServers()).not.toBe(before);
+    await eventually(async () => {
+      await client.publish('ev', 'hello');
+      expect(heard).toContain('hello');
+    });
+  });
+
+  test('a server that becomes a replica, or whose memory is full, counts as away until it takes writes', async () => {
+    const client = await opened();
+    const states = statesOf(client);
+    await redis.ask('REPLICAOF', '127.0.0.1', '1');
+    await expect(client.run(counts, ['{a}:n'], [1])).rejects.toThrow(RedisAway);
+    expect(client.state).toBe('degraded');
+    await redis.ask('REPLICAOF', 'NO', 'ONE');
+    await up(client);
+    await redis.ask('CONFIG', 'SET', 'maxmemory', '1');
+    await expect(client.run(counts, ['{a}:n'], [1])).rejects.toThrow(RedisAway);
+    await redis.ask('CONFIG', 'SET', 'maxmemory', '0');
+    await up(client);
+    expect(states).toEqual(['degraded', 'up', 'degraded', 'up']);
+  });
+
+  test('a server that would evict keys is refused', async () => {
+    await redis.ask('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
+    await expect(opened()).rejects.toThrow('its maxmemory-policy is allkeys-lru. Set it to noeviction.');
+    await redis.ask('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+  });
+
+  test('a user and password are needed and used, and no error repeats them', async () => {
+    await redis.ask('ACL', 'SETUSER', 'gate', 'on', '>right-word', '~sk1:*', '&sk1:*', '+@all');
+    const wrong = await opened(`redis://gate:wrong-word@127.0.0.1:${redis.port}/9`).catch((error: unknown) => error);
+    expect(String(wrong)).toContain('the user name or password in REDIS_URL is not accepted');
+    expect(JSON.stringify([wrong, String((wrong as Error).stack), (wrong as Error).cause])).not.toContain('wrong-word');
+    const client = await opened(`redis://gate:right-word@127.0.0.1:${redis.port}/9`);
+    expect(await client.run(counts, ['{a}:n'], [1])).toBe(1);
+  });
+
+  test('the difference to the clock of Redis is measured', async () => {
+    const client = await RedisClient.open({
+      address: readAddress(redis.database())!,
+      now: () => Date.now() - 3_600_000,
+    });
+    clients.push(client);
+    expect(Math.abs(client.offsetMs - 3_600_000)).toBeLessThan(1_000);
+    expect(Math.abs(client.now() - Date.now())).toBeLessThan(1_000);
+  });
+
+  test('a server that is not there is named as away, so that a start can wait for it', async () => {
+    await expect(opened('redis://127.0.0.1:1')).rejects.toThrow(RedisAway);
+  });
+});
