@@ -42,6 +42,10 @@ export const cookieSecretIn = (dataDir: string): string =>
     'then everyone has to sign in again, and set up second steps again.',
   );
 
+/** Names the gate of this directory to others that use its database. It is no secret, but as lasting as one. */
+export const gateIdIn = (dataDir: string): string =>
+  secretFrom(join(dataDir, 'gate.id'), () => randomBytes(16).toString('hex'), 'then the gate gets another one.');
+
 /**
  * Replaces a file in one step, readable by its owner alone: a reader, and the next start after a power cut or on a full disk, finds
  * the old content or the new, never a part (fsync before rename, then the directory; rename(2) is atomic).

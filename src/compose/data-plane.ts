@@ -1,5 +1,6 @@
 // Assembles the data plane: everything that the path of a request uses, and what is checked again when the store has changed.
 import { AddressBlocks } from '../domain/address.ts';
+import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
 import { accessLog } from '../gateway/access-log.ts';
 import { ActiveRequests } from '../gateway/active-requests.ts';
@@ -227,11 +228,21 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     },
     wallNow: clock.wall,
     tlsOnly: tlsMode(config) !== 'off',
+    gates: storage.gates,
+    catchUp: catchUpOf(storage),
     draining: false,
     maintenance: null,
     announced: new Announced(),
   };
 }
+
+const catchUpOf =
+  ({ gates, changes, store }: Storage): Gate['catchUp'] =>
+  async () => {
+    await gates.confirm();
+    if (store.loss() !== undefined) throw new GatewayError('draining');
+    await changes.look();
+  };
 
 const decisionsOf = (
   live: LiveSettings,

@@ -66,7 +66,7 @@ export async function serve(
 
 async function open(asked: Config, log: Log, start: Start, adapters: Adapters): Promise<OpenGate> {
   const clocks = openClocks(asked);
-  const storage = await openStorage(asked, log, clocks, start);
+  const storage = await openStorage(asked, log, clocks, start, adapters);
   const config: Config = { ...asked, dataDir: storage.dataDir };
   await start.step('settings', () => followSettings(config, storage, log));
   const data = await openDataPlane(config, log, clocks, storage, start, adapters);

@@ -1,19 +1,22 @@
 // Opens the storage: the data directory and its lock, the store, the ledger, and the built-in account. Names the adapter.
-import { hkdfSync } from 'node:crypto';
+import { hostname } from 'node:os';
 import { type Account, operatorName } from '../domain/account.ts';
 import { unlimited } from '../domain/plan.ts';
 import { Refusals } from '../gateway/refusal-rollup.ts';
 import { openAccount } from '../management/accounts/accounts.ts';
 import { describeCause, type Log } from '../observe/log.ts';
-import { cookieSecretIn } from '../secret-file.ts';
+import { gateIdIn } from '../secret-file.ts';
 import type { Config } from '../settings/config.ts';
 import { openDirectory } from '../store/data-directory.ts';
 import { Ledger } from '../store/ledger/ledger.ts';
 import { openStore } from '../store/open-store.ts';
 import type { ChangeFeed } from '../store/ports/change-feed.ts';
+import { type Gates, onlyGate } from '../store/ports/gates.ts';
 import type { Store } from '../store/ports/store.ts';
 import { type DirectoryLock, lockDirectory } from '../store/sqlite/directory-lock.ts';
 import { whenFree } from '../store/unusable.ts';
+import { version } from '../version.ts';
+import type { Adapters } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
 import type { Start } from './start.ts';
 
@@ -31,6 +34,8 @@ export interface Storage {
   /** Notifies about changes by this or another process. */
   readonly changes: ChangeFeed;
   readonly operator: Account;
+  /** The gates that share the store, this one among them. */
+  readonly gates: Gates;
   /** Runs it as soon as no other program locks the database. */
   readonly patiently: <T>(work: () => Promise<T>) => Promise<T>;
 }
@@ -41,6 +46,7 @@ export async function openStorage(
   { logger }: Log,
   { clock }: GateClocks,
   start: Start,
+  { beats }: Adapters,
 ): Promise<Storage> {
   const dataDir = await start.step('data directory', () => openDirectory(config.dataDir));
   const lock = await start.step(
@@ -51,7 +57,10 @@ export async function openStorage(
   const patiently = <T>(work: () => Promise<T>): Promise<T> => whenFree(work, (sentence) => logger.warn(sentence));
   const store = await start.step(
     'store',
-    () => patiently(() => openStore({ ...config, dataDir }, { patienceMs: storePatienceMs, id: gateIdIn(dataDir) })),
+    () => {
+      const gate = { id: gateIdIn(dataDir), version, host: hostname(), shares: false };
+      return patiently(() => openStore({ ...config, dataDir }, { patienceMs: storePatienceMs, gate, beats }));
+    },
     (opened) => opened.close(),
   );
   const onError = (error: unknown): void =>
@@ -70,9 +79,5 @@ export async function openStorage(
     onFailure: (what, error) => logger.error({ cause: describeCause(error) }, `${what}; the gate keeps trying`),
     onRecovery: (what) => logger.info(`over: ${what}`),
   });
-  return { dataDir, lock, store, ledger, refusals, changes, operator, patiently };
+  return { dataDir, lock, store, ledger, refusals, changes, operator, gates: store.gates ?? onlyGate, patiently };
 }
-
-/** Names the gate to others that may want its database, from a secret that it alone has. */
-const gateIdIn = (dataDir: string): string =>
-  Buffer.from(hkdfSync('sha256', cookieSecretIn(dataDir), '', 'sekisho gate', 16)).toString('hex');

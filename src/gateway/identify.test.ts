@@ -6,7 +6,7 @@ import type { GatewayError } from '../domain/error.ts';
 import type { AccountId } from '../domain/id.ts';
 import { unlimited } from '../domain/plan.ts';
 import type { Caller } from '../store/ports/keys.ts';
-import type { Addressed } from './ask.ts';
+import type { Current } from './catch-up.ts';
 import { identify } from './identify.ts';
 import { AuthThrottle } from './identity/auth-throttle.ts';
 import { KeyCache } from './identity/key-cache.ts';
@@ -53,7 +53,7 @@ async function ask(headers: Record<string, string>, path = '/api/tags'): Promise
   const matched = matchOperation('GET', canonicalTarget(path));
   const request = { headers, socket: {} };
   const received = { request, method: 'GET', target: matched.target, repeated: new Set() };
-  const asked = { ...matched, received } as unknown as Addressed;
+  const asked = { ...matched, received } as unknown as Current;
   const exchange = {
     at: at * 1000,
     address: '192.0.2.1',

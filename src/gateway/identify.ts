@@ -1,4 +1,4 @@
-// Identifies the caller. Takes a known operation; proves a principal whose credential is correct, active and unexpired.
+// Identifies the caller. Takes a known operation, at a gate that has missed nothing; proves a principal whose credential is correct, active and unexpired.
 // Each place that can hold a credential gives one of three results (credential.ts): a credential, an invalid one, or
 // none. Two different credentials are refused. From here on, the record has the caller.
 
@@ -12,6 +12,7 @@ import type { WallMs } from '../domain/time.ts';
 import type { TicketStore } from '../store/ports/tickets.ts';
 import type { Addressed } from './ask.ts';
 import { Caller } from './caller.ts';
+import type { Current } from './catch-up.ts';
 import type { Operation } from './dialects/dialect.ts';
 import type { Exchange } from './exchange.ts';
 import type { AccessTokens } from './identity/access-tokens.ts';
@@ -59,7 +60,7 @@ export class FailedIdentification extends GatewayError {
  * principal (LiteLLM CVE-2026-59822).
  */
 export function identify(
-  asked: Addressed,
+  asked: Current,
   exchange: Pick<Exchange, 'at' | 'address' | 'notes' | 'challenge' | 'scopeChallenge'>,
   tools: IdentifyTools,
 ): Identified | Promise<Identified> {

@@ -25,6 +25,7 @@ import { shape } from './apply-plan.ts';
 import { ask, refuseKeyInQuery } from './ask.ts';
 import { authorizeIntent } from './authorize.ts';
 import { refuseNavigation } from './browser.ts';
+import { type CatchUpTools, type Current, catchUp } from './catch-up.ts';
 import { permit } from './check-access.ts';
 import type { Confirmed, Decisions } from './decide-again.ts';
 import { Exchange } from './exchange.ts';
@@ -102,6 +103,8 @@ export interface Gate {
   readonly wallNow: () => WallMs;
   /** Plain HTTP is refused. */
   readonly tlsOnly: boolean;
+  readonly gates: CatchUpTools['gates'];
+  readonly catchUp: CatchUpTools['catchUp'];
   draining: boolean;
   maintenance: MaintenanceSwitch['maintenance'];
   readonly announced: Announced;
@@ -140,7 +143,9 @@ async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | ServiceA
   const asked = ask(fetched, exchange);
   const addressed = refuseKeyInQuery(asked);
 
-  const identifying: Soon<Identified> = identify(addressed, exchange, gate);
+  const catching: Soon<Current> = catchUp(addressed, exchange, gate);
+  const current = isLater(catching) ? await catching : catching;
+  const identifying: Soon<Identified> = identify(current, exchange, gate);
   const identified = isLater(identifying) ? await identifying : identifying;
   const opening: Soon<Accounted> = openUsage(identified, exchange, gate.rules);
   const accounted = isLater(opening) ? await opening : opening;

@@ -4,6 +4,8 @@ import { openDirectory } from './data-directory.ts';
 import { type MovedTable, moveRows } from './move.ts';
 import type { RawRows } from './ports/raw-rows.ts';
 import type { Store } from './ports/store.ts';
+import type { Beats } from './postgres/heartbeat.ts';
+import type { GateFacts } from './postgres/registry.ts';
 import { isHeld } from './sqlite/directory-lock.ts';
 import { databaseIn, openSqlite } from './sqlite/open.ts';
 import { sqliteRows } from './sqlite/raw-rows.ts';
@@ -20,8 +22,9 @@ export interface StorePlace {
 export interface Host {
   /** How long a write to SQLite waits for another process's. */
   readonly patienceMs: number;
-  /** The same for every start with one data directory, and for no other gate. */
-  readonly id: string;
+  readonly gate: GateFacts;
+  /** The usual ones if they are not given. */
+  readonly beats?: Beats | undefined;
 }
 
 /** Adding up the rows of a large ledger takes minutes. */
@@ -32,7 +35,7 @@ export async function openStore(place: StorePlace, host?: Host): Promise<Store> 
   const { dataDir, databaseUrl, databaseConnections } = place;
   if (databaseUrl === '') return openSqlite(dataDir, host?.patienceMs, host !== undefined);
   const { openPostgres } = await import('./postgres/open.ts');
-  return openPostgres({ url: databaseUrl, connections: databaseConnections }, host?.id);
+  return openPostgres({ url: databaseUrl, connections: databaseConnections }, host?.gate, host?.beats);
 }
 
 /**

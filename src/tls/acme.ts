@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createSecureContext, createServer, type SecureContext, type Server as TlsServer } from 'node:tls';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { CertificateStore, StoredCertificate } from '../store/ports/certificates.ts';
-import type { LeaseStore } from '../store/ports/leases.ts';
+import type { HeldLease, LeaseStore } from '../store/ports/leases.ts';
 import type { Certificates } from './certificates.ts';
 import {
   type AcmeSettings,
@@ -66,6 +66,7 @@ export class AcmeCertificates {
   #askedAtMs: MonotonicMs = -Infinity;
   #renewAt = 0;
   #looking: Promise<void> | undefined;
+  #lease: HeldLease | undefined;
   #stopped = false;
   readonly #challengeServer: TlsServer;
   /** The certificate that answers the last challenge. */
@@ -123,7 +124,7 @@ export class AcmeCertificates {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    await this.#tools.store.giveLease(this.#id, this.#owner).catch(() => undefined);
+    await this.#giveLease().catch(() => undefined);
   }
 
   /** For requests of an authority for /.well-known/acme-challenge/<token>. */
@@ -146,7 +147,7 @@ export class AcmeCertificates {
   }
 
   async #look(): Promise<void> {
-    const { store, now, nowMs, onFail } = this.#tools;
+    const { store, nowMs, onFail } = this.#tools;
     try {
       await this.#save();
       this.#take(await store.findCertificate(this.#id));
@@ -155,13 +156,14 @@ export class AcmeCertificates {
         return;
       }
       if (nowMs() < this.#waitsUntilMs) return;
-      if (!(await store.takeLease(this.#id, this.#owner, now(), now() + leaseMs))) return;
+      this.#lease = await store.takeLease(this.#id, this.#owner, leaseMs);
+      if (!this.#lease) return;
       try {
         // Another gateway may have been faster.
         this.#take(await store.findCertificate(this.#id));
         if (await this.#isDue()) await this.#order();
       } finally {
-        await store.giveLease(this.#id, this.#owner);
+        await this.#giveLease();
       }
     } catch (error) {
       const wait = waitsMs[Math.min(this.#failures, waitsMs.length - 1)] as number;
@@ -172,6 +174,12 @@ export class AcmeCertificates {
       this.problem = error instanceof Error ? error.message : 'unknown';
       onFail(error, waitMs);
     }
+  }
+
+  async #giveLease(): Promise<void> {
+    const lease = this.#lease;
+    this.#lease = undefined;
+    if (lease) await this.#tools.store.giveLease(lease);
   }
 
   async #order(): Promise<void> {

@@ -6,9 +6,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newRequestId } from '../../src/domain/id.ts';
 import { openPostgres } from '../../src/store/postgres/open.ts';
 import { migrations } from '../../src/store/sqlite/migrations/list.ts';
+import { eventually } from '../gate.ts';
 import { type PostgresServer, startPostgres } from '../postgres.ts';
 import { changesContract } from './changes.ts';
 import { decisionsContract } from './decisions.ts';
+import { leasesContract } from './leases.ts';
 import { ledgerWriterContract } from './ledger-writer.ts';
 import { namesContract } from './names.ts';
 import { noticesContract } from './notices.ts';
@@ -50,6 +52,7 @@ policyContract('PostgreSQL', create);
 peopleContract('PostgreSQL', create);
 decisionsContract('PostgreSQL', create);
 changesContract('PostgreSQL', create);
+leasesContract('PostgreSQL', create);
 racesContract('PostgreSQL', create);
 serversContract('PostgreSQL', create);
 routesContract('PostgreSQL', create);
@@ -174,5 +177,91 @@ test('the month of a row is made when it arrives, and dropped when it is old', a
   expect((await store.listUsage(10)).map(({ at }) => at)).toEqual([months[3], months[2]]);
   await store.appendUsage([record(months[0]!)]);
   expect(await store.listUsage(10)).toHaveLength(3);
+  await store.close();
+});
+
+test('a lease does not pass on while a change that belongs to it is being written', async () => {
+  const url = await server.database(made);
+  const [mine, other] = [await openPostgres({ url, connections: 2 }), await openPostgres({ url, connections: 2 })];
+  const lease = (await mine.takeLease('work', 'a', 500))!;
+  const order: string[] = [];
+  const begun = Promise.withResolvers<void>();
+  const taking = begun.promise.then(() =>
+    eventually(async () => {
+      if (!(await other.takeLease('work', 'b', 60_000))) throw new Error('not yet');
+      order.push('taken');
+    }),
+  );
+  await mine.whileHeld(lease, async (store) => {
+    begun.resolve();
+    // Until the lease is over and the other one waits for its row.
+    await eventually(async () => {
+      const waits = await asking(url, "select 1 from pg_stat_activity where wait_event_type = 'Lock'");
+      expect(waits).toHaveLength(1);
+    });
+    await store.forgetPulls(0);
+    order.push('written');
+  });
+  await taking;
+  expect(order).toEqual(['written', 'taken']);
+  await mine.close();
+  await other.close();
+});
+
+const beats = { lifeMs: 400, renewMs: 100 };
+
+const factsOf = (id: string, shares = true) => ({ id, version: '1', host: 'here', shares });
+
+test('gates that count together know of each other, and exclude one that counts alone', async () => {
+  const settings = { url: await server.database(made), connections: 2 };
+  const b = await openPostgres(settings, factsOf('b'), beats);
+  const a = await openPostgres(settings, factsOf('a'), beats);
+  expect([a.gates?.epoch, a.gates?.alive, b.gates?.epoch]).toEqual([1, ['a', 'b'], 1]);
+  await eventually(() => expect(b.gates?.alive).toEqual(['a', 'b']));
+  await expect(openPostgres(settings, factsOf('c', false), beats)).rejects.toThrow(
+    /^Another gate uses this database\./,
+  );
+  await a.close();
+  await eventually(() => expect(b.gates?.alive).toEqual(['b']));
+  await expect(openPostgres(settings, factsOf('c', false), beats)).rejects.toThrow(/Another gate|belongs to a gate/);
+  const again = await openPostgres(settings, factsOf('a'), beats);
+  expect(again.gates?.epoch).toBe(2);
+  await again.close();
+  await b.close();
+  const alone = await openPostgres(settings, factsOf('c', false), beats);
+  await expect(openPostgres(settings, factsOf('d'), beats)).rejects.toThrow(/^Another gate uses this database\./);
+  await alone.close();
+});
+
+test('a gate that was given up takes part under a new epoch, and one whose id another process has taken ends', async () => {
+  const settings = { url: await server.database(made), connections: 2 };
+  const a = await openPostgres(settings, factsOf('a'), { lifeMs: 60_000, renewMs: 60_000 });
+  const untilMs = a.gates?.certainUntilMs ?? 0;
+  expect(untilMs).toBeGreaterThan(performance.now());
+  await asking(settings.url, 'update gates set until = 0');
+  await a.gates?.confirm();
+  expect([a.gates?.epoch, a.gates?.alive, a.loss()]).toEqual([2, ['a'], undefined]);
+  const copy = await openPostgres(settings, factsOf('a'), { lifeMs: 60_000, renewMs: 60_000 });
+  expect(copy.gates?.epoch).toBe(3);
+  await a.gates?.confirm();
+  expect(a.loss()).toMatch(/^Another gate runs with a copy of this data directory/);
+  await a.close();
+  await copy.gates?.confirm();
+  expect([copy.gates?.epoch, copy.loss()]).toEqual([3, undefined]);
+  await copy.close();
+});
+
+test('a server that ends a connection between two statements of a decision fails the decision, and nothing else', async () => {
+  const url = await server.database(made);
+  const store = await openPostgres({ url, connections: 2 });
+  const end = "select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle in transaction'";
+  const failing = store.atomically(async (within) => {
+    await within.readRegistration();
+    await new Promise((resolve) => setImmediate(resolve));
+    await eventually(async () => expect(await asking(url, end)).toHaveLength(0));
+    await within.readRegistration();
+  });
+  await expect(failing).rejects.toThrow();
+  await eventually(() => store.readRegistration());
   await store.close();
 });

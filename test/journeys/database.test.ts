@@ -1,9 +1,14 @@
 // A gate on PostgreSQL: the same as on its own file, and what happens when the server goes away and comes back.
+import process from 'node:process';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { inMemory } from '../../src/compose/adapters.ts';
+import { revokeKey } from '../../src/management/keys/keys.ts';
 import { moveStore } from '../../src/store/open-store.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
 import { type PostgresServer, startPostgres } from '../postgres.ts';
+import { quickBeats } from '../quick-gate.ts';
 
 let server: PostgresServer;
 let ollama: FakeOllama;
@@ -118,4 +123,39 @@ test('an installation moves to PostgreSQL and back with every row, and goes on w
   expect((await home.ledger(5)).slice(0, 4)).toEqual(four);
   home.process.kill('SIGTERM');
   expect(await home.ended).toBe(0);
+});
+
+test('a gate that was frozen for longer than others wait for it learns what it missed before it serves another call', async () => {
+  const DATABASE_URL = await server.database();
+  const command = [process.execPath, 'test/quick-gate.ts'];
+  const frozen = await spawnGate({ DATABASE_URL, UPSTREAM: ollama.url }, command);
+  const [first, second] = [await frozen.key(), await frozen.key()];
+  const statusOf = async ({ secret }: { readonly secret: string }) => (await send(frozen.url, secret)).status;
+  expect([await statusOf(first), await statusOf(second)]).toEqual([200, 200]);
+  const asking = new pg.Client(DATABASE_URL);
+  await asking.connect();
+  const isOver = async (): Promise<void> => {
+    const alive = 'select 1 from gates where until > extract(epoch from clock_timestamp()) * 1000';
+    expect((await asking.query(alive)).rowCount).toBe(0);
+  };
+
+  frozen.process.kill('SIGSTOP');
+  await eventually(isOver);
+  await frozen.manage(async (store, by) => revokeKey(store, first.id, by));
+  const missed = statusOf(first);
+  frozen.process.kill('SIGCONT');
+  expect([await missed, await statusOf(second)]).toEqual([401, 200]);
+  expect((await asking.query('select epoch from gates')).rows).toEqual([{ epoch: '2' }]);
+
+  frozen.process.kill('SIGSTOP');
+  await eventually(isOver);
+  const other = await openGate(ollama.url, { DATABASE_URL }, { ...inMemory, beats: quickBeats });
+  const late = statusOf(second);
+  frozen.process.kill('SIGCONT');
+  expect(await late).toBe(503);
+  expect(await frozen.ended).toBe(5);
+  expect(frozen.output()).toContain('Another gate has taken the database over');
+  expect((await send(other.url, second.secret)).status).toBe(200);
+  await asking.end();
+  await other.stop();
 });

@@ -11,10 +11,11 @@ import type { CertificateStore } from './certificates.ts';
 import type { ChangeFeed, FeedReport } from './change-feed.ts';
 import type { RepeatStore } from './creations.ts';
 import type { DisplayNameStore } from './display-names.ts';
+import type { Gates } from './gates.ts';
 import type { HealthStore } from './health.ts';
 import type { InvitationStore } from './invitations.ts';
 import type { KeyStore } from './keys.ts';
-import type { LeaseStore } from './leases.ts';
+import type { HeldLease, LeaseStore } from './leases.ts';
 import type { LedgerWriter } from './ledger-writer.ts';
 import type { MaintenanceStore } from './maintenance.ts';
 import type { NameStore } from './names.ts';
@@ -73,6 +74,8 @@ export interface Store
     DisplayNameStore,
     ViewStore {
   readonly signIn: SignInTables;
+  /** The gates of this database; undefined for a command, and where there can be only one. */
+  readonly gates?: Gates;
   /**
    * Runs a whole decision, with its reads and writes, in one serializable transaction; if `work` throws, nothing is
    * changed. `work` must use only the store that it is given, and nothing that waits for another use of this one (the
@@ -80,6 +83,11 @@ export interface Store
    * transaction.
    */
   atomically<T>(work: (store: Store) => Promise<T>): Promise<T>;
+  /**
+   * Runs such a decision only while the lease is held, until it is committed.
+   * @throws LeaseLost
+   */
+  whileHeld<T>(lease: HeldLease, work: (store: Store) => Promise<T>): Promise<T>;
   /** A feed of this store's changes, for this process. It looks only when told to. */
   changeFeed(report: FeedReport): ChangeFeed;
   /** A sentence if the open database is no longer the store of this gateway, and refuses writes. */

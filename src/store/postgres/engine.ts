@@ -4,6 +4,7 @@ import { firstRequestId } from '../../domain/id.ts';
 import type { Engine } from '../relational/engine.ts';
 import { usageAppender } from './append-usage.ts';
 import { isCollision } from './errors.ts';
+import { now } from './heartbeat.ts';
 import { Partitions } from './partitions.ts';
 import type { Pool } from './pool.ts';
 
@@ -24,6 +25,7 @@ export function postgresEngine(pool: Pool, loss: () => string | undefined): Engi
         }
       }
     },
+    now: sql.raw(now),
     holds: (column, search) => sql`strpos(lower(${sql.ref(column)}), lower(${search}::text collate "C")) > 0`,
     version: async () => (await pool.ask<{ n: number }>('select n from store_version', [])).rows[0]?.n ?? 0,
     loss,

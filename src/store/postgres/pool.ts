@@ -118,10 +118,16 @@ class Connected implements Taken {
   readonly #client: pg.PoolClient;
   readonly #note: (error: unknown) => unknown;
   #broken = false;
+  /** The pool listens only while the connection is idle. A server that ends it between two questions would end this process. */
+  readonly #onError = (error: unknown): void => {
+    this.#broken = true;
+    this.#note(error);
+  };
 
   constructor(client: pg.PoolClient, note: (error: unknown) => unknown) {
     this.#client = client;
     this.#note = note;
+    client.on('error', this.#onError);
   }
 
   async query<Row>(text: string, values: readonly unknown[]): Promise<pg.QueryResult<Row & pg.QueryResultRow>> {
@@ -137,6 +143,7 @@ class Connected implements Taken {
 
   /** A connection on which a question was given up is closed (brianc/node-postgres#2973). */
   release(isDiscarded = false): void {
+    this.#client.off('error', this.#onError);
     this.#client.release(this.#broken || isDiscarded);
   }
 }

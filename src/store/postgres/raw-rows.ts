@@ -46,7 +46,7 @@ export async function postgresRows(settings: PoolSettings): Promise<RawRows> {
     sums: (table) => sumsOf(pool, table),
     mark: async (isMoving) => {
       await pool.ask('delete from leases where name = $1', [movingLease]);
-      if (isMoving) await pool.ask('insert into leases values ($1, $1, 0)', [movingLease]);
+      if (isMoving) await pool.ask('insert into leases (name, owner, until) values ($1, $1, 0)', [movingLease]);
     },
     isMarked: async () => (await pool.ask('select 1 from leases where name = $1', [movingLease])).rows.length > 0,
     close: () => pool.end(),

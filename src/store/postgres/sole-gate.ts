@@ -1,14 +1,13 @@
-// Keeps a database to one gate: each gate counts limits in its own memory, so two on one database would admit twice as much. The
-// gate holds a lease in the database and renews it; times are the database's, so no gate's clock matters.
+// Keeps a database to one gate, or to gates that count together. A gate that counts limits in its own memory must be the only one,
+// or both would admit twice as much. The gate holds a lease in the database and renews it; gates that share their counts hold it
+// together.
 import { movingLease } from '../ports/raw-rows.ts';
 import { StoreBusy, StoreUnusable } from '../unusable.ts';
+import { type Beats, now } from './heartbeat.ts';
 import type { Pool } from './pool.ts';
 
-const lifeMs = 20_000;
-const renewMs = 5_000;
-
-/** The time of the database in Unix milliseconds. */
-const now = 'floor(extract(epoch from clock_timestamp()) * 1000)::bigint';
+/** Who holds the lease where gates share their counts. */
+export const together = 'together';
 
 /** @throws StoreUnusable while a gate uses the database. */
 export async function refuseRunningGate(pool: Pool): Promise<void> {
@@ -27,34 +26,35 @@ async function refuseHalf(pool: Pool): Promise<void> {
 
 export class SoleGate {
   readonly #pool: Pool;
-  /** The same for every start with one data directory, so that a gate that was killed starts again at once. */
+  /** The same for every start with one data directory, so that a gate that was killed starts again at once; or `together`. */
   readonly #id: string;
+  readonly #beats: Beats;
   #loss: string | undefined;
-  #timer: NodeJS.Timeout | undefined;
 
-  private constructor(pool: Pool, id: string) {
+  private constructor(pool: Pool, id: string, beats: Beats) {
     this.#pool = pool;
     this.#id = id;
+    this.#beats = beats;
   }
 
   /**
    * Waits as long as a gate that was killed may still hold the lease.
    * @throws StoreUnusable if another gate uses the database; StoreBusy while that is not certain.
    */
-  static async open(pool: Pool, id: string): Promise<SoleGate> {
+  static async open(pool: Pool, id: string, beats: Beats): Promise<SoleGate> {
     await refuseHalf(pool);
-    const gate = new SoleGate(pool, id);
+    const gate = new SoleGate(pool, id, beats);
     const held = await gate.#take();
     if (held !== undefined) {
       if (held.renewed)
         throw new StoreUnusable(
-          'Another gate uses this database. One gate at a time can: stop that one, or give this one a database of its own.',
+          'Another gate uses this database. Several gates need Redis, which counts limits for all of them and is not used here yet: ' +
+            'stop that gate, or give this one a database of its own.',
         );
       throw new StoreBusy(
         'The database belongs to a gate that has not been heard of for seconds; this one waits for its place.',
       );
     }
-    gate.#timer = setInterval(() => void gate.#renew(), renewMs).unref();
     return gate;
   }
 
@@ -64,25 +64,25 @@ export class SoleGate {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer);
     await this.#pool
-      .ask('delete from leases where name = $1 and owner = $2', ['gate', this.#id])
+      .ask(
+        `delete from leases where name = 'gate' and owner = $1
+           and ($1 <> $2 or not exists (select from gates where until > ${now}))`,
+        [this.#id, together],
+      )
       .catch(() => undefined);
   }
 
-  async #renew(): Promise<void> {
-    try {
-      if ((await this.#take()) === undefined) return;
-      this.#loss =
-        'Another gate has taken the database over while this one did not answer. Start this one again when it may.';
-      clearInterval(this.#timer);
-    } catch {
-      // The next try tells.
-    }
+  /** With every heartbeat. */
+  async renew(): Promise<void> {
+    if (this.#loss !== undefined || (await this.#take()) === undefined) return;
+    this.#loss =
+      'Another gate has taken the database over while this one did not answer. Start this one again when it may.';
   }
 
   /** Takes or renews the lease; returns who has it instead, and whether they renewed it lately. */
   async #take(): Promise<{ readonly renewed: boolean } | undefined> {
+    const { lifeMs, renewMs } = this.#beats;
     const taken = await this.#pool.ask(
       `insert into leases (name, owner, until) values ('gate', $1, ${now} + ${lifeMs})
        on conflict (name) do update set owner = excluded.owner, until = excluded.until

@@ -18,6 +18,8 @@ export interface Engine {
    * act. If the database aborts a transaction because of another one, the work runs again from the start.
    */
   transact<T>(db: Kysely<Tables>, work: (transaction: Transaction<Tables>) => Promise<T>): Promise<T>;
+  /** The time of the database in Unix milliseconds. */
+  readonly now: RawBuilder<number>;
   /** Whether the column contains this text, ignoring ASCII case; the text is never a pattern. */
   holds(column: SearchedColumn, search: string): RawBuilder<SqlBool>;
   /** A figure that changes if and only if another process has changed anything but the ledger and the last use of keys. */

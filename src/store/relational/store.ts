@@ -1,7 +1,7 @@
 // The whole store for a relational database, composed of one file per noun. An engine opens the connection, runs its
 // migrations, and handles the differences (engine.ts). Queries go through Kysely's builder, so values are always
 // parameters (LiteLLM CVE-2026-42208 was a key check that built its SQL from the Authorization header).
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, sql, type Transaction } from 'kysely';
 import type { Store } from '../ports/store.ts';
 import { accountQueries } from './accounts.ts';
 import { admissionQueries } from './admission.ts';
@@ -16,7 +16,7 @@ import type { Engine } from './engine.ts';
 import { healthQueries } from './health.ts';
 import { invitationQueries } from './invitations.ts';
 import { keyQueries } from './keys.ts';
-import { leaseQueries } from './leases.ts';
+import { keepHeld, leaseQueries } from './leases.ts';
 import { maintenanceQueries } from './maintenance.ts';
 import { nameQueries } from './names.ts';
 import { linkQueries } from './one-time-links.ts';
@@ -39,6 +39,12 @@ import { viewQueries } from './views.ts';
 
 export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
   const connection = connect(db, engine);
+  const decide = <T>(transaction: Transaction<Tables>, work: (store: Store) => Promise<T>): Promise<T> =>
+    deciding(async () => {
+      const result = await work(relationalStore(transaction, engine));
+      refuseDoomed(transaction);
+      return result;
+    });
   return {
     ...keyQueries(connection),
     ...accountQueries(connection),
@@ -76,13 +82,11 @@ export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
       await sql`select 1`.execute(db);
     },
     close: () => db.destroy(),
-    atomically: (work) =>
-      connection.transact((transaction) =>
-        deciding(async () => {
-          const result = await work(relationalStore(transaction, engine));
-          refuseDoomed(transaction);
-          return result;
-        }),
-      ),
+    atomically: (work) => connection.transact((transaction) => decide(transaction, work)),
+    whileHeld: (lease, work) =>
+      connection.transact(async (transaction) => {
+        await keepHeld(transaction, engine, lease);
+        return decide(transaction, work);
+      }),
   };
 }

@@ -173,7 +173,9 @@ export interface CertificateTables {
   readonly certificates: { id: string; chain: string; private_key: string; issued_at: number; not_after: number };
   readonly acme_accounts: { directory: string; private_key: string };
   readonly acme_challenges: { token: string; domain: string; answer: string; expires_at: number };
-  readonly leases: { name: string; owner: string; until: number };
+  /** `epoch` grows each time that it is taken. */
+  readonly leases: { name: string; owner: string; until: number; epoch: number };
+  readonly gates: { id: string; epoch: number; until: number; started_at: number; version: string; host: string };
 }
 
 /** Model servers that were added at run time. */

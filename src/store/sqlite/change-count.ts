@@ -19,6 +19,9 @@ const ledgerTables: Record<keyof UsageTables, true> = {
   stranger_refusals: true,
 };
 
+/** What a gate renews by itself, several times a minute. */
+const renewed: ReadonlySet<string> = new Set(['gates', 'leases']);
+
 /** Columns whose changes do not count: a key's last use is written every few seconds, a session in use is renewed every few minutes. */
 const uncounted: Readonly<Record<string, readonly string[]>> = {
   keys: ['last_used_at'],
@@ -34,7 +37,8 @@ export function countChanges(database: Database.Database): void {
     database.prepare('select name from sqlite_schema where type = ?').pluck().all(type) as string[];
   for (const name of names('trigger')) if (name.startsWith('change_of_')) database.exec(`drop trigger "${name}"`);
   for (const table of names('table')) {
-    if (table in ledgerTables || table === 'store_version' || /^(?:sqlite|kysely)_/.test(table)) continue;
+    if (table in ledgerTables || renewed.has(table) || table === 'store_version' || /^(?:sqlite|kysely)_/.test(table))
+      continue;
     for (const event of ['insert', 'delete', updateOf(database, table)])
       database.exec(
         `create trigger "change_of_${table}_${event.slice(0, 6)}" after ${event} on "${table}"

@@ -21,6 +21,7 @@ export function sqliteEngine(database: Database.Database, loss: () => string | u
     type: 'sqlite',
     // There is one writer at a time, so no transaction needs to run again.
     transact: (db, work) => db.transaction().execute(work),
+    now: sql`cast(unixepoch('subsec') * 1000 as integer)`,
     holds: (column, search) => sql`instr(lower(${sql.ref(column)}), lower(${search})) > 0`,
     findCaller: Object.assign(
       translating((id: KeyId) => oneCaller.get(id)),

@@ -3,7 +3,7 @@ import Database from 'better-sqlite3';
 import { movingLease, type RawRow, type RawRows, type RawTable, type TableSums } from '../ports/raw-rows.ts';
 
 /** Tables that each database has for itself, or that are not used any more. */
-const own = /^(sqlite_|kysely_|store_version$|leases$|notices$)/;
+const own = /^(sqlite_|kysely_|store_version$|gates$|leases$|notices$)/;
 
 /** `file`: of a database that has the tables of this version. */
 export function sqliteRows(file: string, readonly: boolean): RawRows {
@@ -44,7 +44,8 @@ export function sqliteRows(file: string, readonly: boolean): RawRows {
     sums: (table) => soon(sumsOf(database, table)),
     mark: (isMoving) => {
       database.prepare('delete from leases where name = ?').run(movingLease);
-      if (isMoving) database.prepare('insert into leases values (?, ?, 0)').run(movingLease, movingLease);
+      if (isMoving)
+        database.prepare('insert into leases (name, owner, until) values (?, ?, 0)').run(movingLease, movingLease);
       return soon(undefined);
     },
     isMarked: () => soon(database.prepare('select 1 from leases where name = ?').get(movingLease) !== undefined),

@@ -12,6 +12,7 @@ import type { Principal } from '../../../src/domain/principal.ts';
 import { tableOf } from '../../../src/domain/service-table.ts';
 import { type Addressed, ask, refuseKeyInQuery } from '../../../src/gateway/ask.ts';
 import type { Fetched } from '../../../src/gateway/browser.ts';
+import type { Current } from '../../../src/gateway/catch-up.ts';
 import { dialects } from '../../../src/gateway/dialects/dialects.ts';
 import { identify } from '../../../src/gateway/identify.ts';
 import { AuthThrottle } from '../../../src/gateway/identity/auth-throttle.ts';
@@ -158,7 +159,7 @@ async function checkCaller(asked: Addressed, lines: readonly { name: string; val
     const tokens = { find: () => Promise.resolve(undefined), holds: () => false };
     if (guessing) for (let wrong = 0; wrong < 100; wrong++) throttle.note(exchange.address);
     ({ principal } = (
-      await identify(asked, exchange, { keyCache, tickets, tokens, throttle, signatureSkewMs: 60_000 })
+      await identify(asked as Current, exchange, { keyCache, tickets, tokens, throttle, signatureSkewMs: 60_000 })
     ).caller);
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;

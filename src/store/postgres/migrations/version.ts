@@ -15,6 +15,7 @@ const unnoticed = new Set([
   'key_sums',
   'coarse_sums_until',
   'stranger_refusals',
+  'gates',
   'leases',
   'repeatables',
   'used_once',

@@ -10,6 +10,7 @@ import { openAnnouncements } from './announcements.ts';
 import { openAuditSearch } from './audit-search.ts';
 import { openCertificates } from './certificates.ts';
 import { openCoarseSums } from './coarse-sums.ts';
+import { openGates } from './gates.ts';
 import { openMaintenance } from './maintenance.ts';
 import { openNames } from './names.ts';
 import { addNoticeStates } from './notices.ts';
@@ -336,5 +337,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0041-views': {
     up: openViews,
+  },
+  '0042-gates': {
+    up: openGates,
   },
 };

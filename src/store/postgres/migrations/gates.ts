@@ -1,0 +1,9 @@
+// What SQLite's migration 0042 adds: the gates of this database, an epoch for each lease, and which gate pulls a model.
+export const gateTables: readonly string[] = [
+  `create table gates (
+  id text primary key, epoch bigint not null, until bigint not null, started_at bigint not null, version text not null,
+  host text not null
+)`,
+  'alter table leases add column epoch bigint not null default 0',
+  "alter table pulls add column gate text not null default ''",
+];

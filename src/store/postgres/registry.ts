@@ -1,0 +1,128 @@
+// The gates of one database, registered in a table. All times are the database's, so no gate's clock matters; what a gate measures
+// itself is only how long ago it sent its last heartbeat.
+import type { MonotonicMs } from '../../domain/time.ts';
+import type { Gates } from '../ports/gates.ts';
+import { type Beats, now } from './heartbeat.ts';
+import type { Pool } from './pool.ts';
+import type { SoleGate } from './sole-gate.ts';
+
+/** What a gate says of itself. */
+export interface GateFacts {
+  /** The same for every start with one data directory, and for no other gate. */
+  readonly id: string;
+  readonly version: string;
+  readonly host: string;
+  /** It counts limits together with other gates, so they may use the database, too. */
+  readonly shares: boolean;
+}
+
+const cloned =
+  'Another gate runs with a copy of this data directory (its gate.id). Give this one a directory of its own, or remove its gate.id.';
+
+export class Registry implements Gates {
+  readonly #pool: Pool;
+  readonly #facts: GateFacts;
+  readonly #sole: SoleGate;
+  readonly #beats: Beats;
+  readonly #nowMs = (): MonotonicMs => performance.now();
+  #epoch = 0;
+  #alive: readonly string[] = [];
+  #certainUntilMs: MonotonicMs = -Infinity;
+  #beating: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #loss: string | undefined;
+
+  private constructor(pool: Pool, facts: GateFacts, sole: SoleGate, beats: Beats) {
+    this.#pool = pool;
+    this.#facts = facts;
+    this.#sole = sole;
+    this.#beats = beats;
+  }
+
+  static async open(pool: Pool, facts: GateFacts, sole: SoleGate, beats: Beats): Promise<Registry> {
+    const registry = new Registry(pool, facts, sole, beats);
+    await registry.#register();
+    await registry.#beat();
+    registry.#timer = setInterval(() => void registry.confirm(), beats.renewMs).unref();
+    return registry;
+  }
+
+  get id(): string {
+    return this.#facts.id;
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  get alive(): readonly string[] {
+    return this.#alive;
+  }
+
+  get certainUntilMs(): MonotonicMs {
+    return this.#certainUntilMs;
+  }
+
+  /** A sentence if another process has taken this gate's place. */
+  loss(): string | undefined {
+    return this.#sole.loss() ?? this.#loss;
+  }
+
+  confirm(): Promise<void> {
+    this.#beating ??= this.#beat()
+      // The next heartbeat tells.
+      .catch(() => undefined)
+      .finally(() => {
+        this.#beating = undefined;
+      });
+    return this.#beating;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#beating;
+    await this.#pool
+      .ask('update gates set until = 0 where id = $1 and epoch = $2', [this.id, this.#epoch])
+      .catch(() => undefined);
+    await this.#sole.close();
+  }
+
+  async #beat(): Promise<void> {
+    await this.#sole.renew();
+    if (this.loss() !== undefined) return;
+    // Measured before the question, since others count from when the database has answered it, which is later.
+    let sentMs = this.#nowMs();
+    const renewed = await this.#pool.ask(
+      `update gates set until = ${now} + $3 where id = $1 and epoch = $2 and until > ${now} returning 1`,
+      [this.id, this.#epoch, this.#beats.lifeMs],
+    );
+    if (renewed.rows.length === 0) {
+      sentMs = this.#nowMs();
+      if (!(await this.#register())) return;
+    }
+    const { rows } = await this.#pool.ask<{ id: string }>(`select id from gates where until > ${now} order by id`, []);
+    const ids = rows.map(({ id }) => id);
+    this.#alive = ids.includes(this.id) ? ids : [...ids, this.id].toSorted();
+    this.#certainUntilMs = sentMs + this.#beats.lifeMs;
+  }
+
+  /** Takes part under a new epoch. False: another process has done so under the same id. */
+  async #register(): Promise<boolean> {
+    const { id, version, host } = this.#facts;
+    const { rows } = await this.#pool.ask<{ epoch: number }>(
+      `insert into gates (id, epoch, until, started_at, version, host) values ($1, 1, ${now} + $2, ${now}, $3, $4)
+       on conflict (id) do update set epoch = gates.epoch + 1, until = excluded.until, version = excluded.version,
+         host = excluded.host, started_at = case when $5 = 0 then excluded.started_at else gates.started_at end
+         where $5 = 0 or gates.epoch = $5
+       returning epoch`,
+      [id, this.#beats.lifeMs, version, host, this.#epoch],
+    );
+    const epoch = rows[0]?.epoch;
+    if (epoch === undefined) {
+      this.#loss = cloned;
+      return false;
+    }
+    this.#epoch = epoch;
+    return true;
+  }
+}

@@ -1,0 +1,21 @@
+// A gate as a process of its own that sends its heartbeats many times a second, so that a test can freeze it for longer than they
+// last. Started by spawnGate in place of src/main.ts.
+import process from 'node:process';
+import './quick-passwords.ts';
+import { inMemory } from '../src/compose/adapters.ts';
+import { serve } from '../src/compose/serve.ts';
+import { openLog } from '../src/observe/log.ts';
+import { loadConfig } from '../src/settings/config.ts';
+
+export const quickBeats = { lifeMs: 1_500, renewMs: 300 };
+
+if (process.argv[1] === import.meta.filename) {
+  const log = openLog('debug', 'json');
+  const gate = await serve(loadConfig(process.env), log, undefined, { ...inMemory, beats: quickBeats });
+  log.logger.info({ url: gate.url }, 'the gate is open');
+  process.once('SIGTERM', () => void gate.stop().then(() => process.exit(0)));
+  void gate.over.then((sentence) => {
+    log.logger.error(sentence);
+    void log.close().then(() => process.exit(5));
+  });
+}
