@@ -32,8 +32,8 @@ export function requestCommand(program: Command, withContext: WithContext): void
   request
     .command('list')
     .description('list requests with their times and tokens, newest first')
-    .option('--account <name>', 'only one account, by name or ID')
-    .option('--key <id>', 'of one key')
+    .option('--account <text>', 'only one account by name or ID, or all whose name or email contains the text')
+    .option('--key <text>', 'only one key by ID, or all whose name contains the text')
     .option('--model <name>', 'only one model, or one service as route:<name>')
     .option('--server <name>', 'only one server')
     .addOption(new Option('--outcome <outcome>', 'only this outcome').choices(outcomes))

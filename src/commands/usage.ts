@@ -4,9 +4,8 @@ import { canonicalText } from '../domain/model-name.ts';
 import { Refusal } from '../domain/refusal.ts';
 import { iso } from '../domain/time.ts';
 import { type Outcome, outcomes, type UnitSums, type UsageRecord } from '../domain/usage.ts';
-import { requireAccount } from '../management/accounts/accounts.ts';
-import { requireKey } from '../management/keys/keys.ts';
 import { nameOwners, type ReportGroup, reportUsage } from '../management/usage/usage-report.ts';
+import { theOneOf, whoseOf } from '../management/usage/whose.ts';
 import type { Store } from '../store/ports/store.ts';
 import type { UsageFilter } from '../store/ports/usage.ts';
 import { type CommandContext, type Json, pastMoment, printRows, rowCount, type WithContext } from './command.ts';
@@ -48,8 +47,8 @@ export function usageCommand(program: Command, withContext: WithContext): void {
     .command('usage')
     .description('show usage: the newest rows of the ledger, or sums with --by')
     .addOption(new Option('--by <group>', 'add up').choices(['key', 'account', 'model', 'hour', 'day', 'month']))
-    .option('--account <name>', 'only one account, by name or ID')
-    .option('--key <id>', 'of one key')
+    .option('--account <text>', 'only one account by name or ID, or all whose name or email contains the text')
+    .option('--key <text>', 'only one key by ID, or all whose name contains the text')
     .option('--model <name>', 'only one model, or one service as route:<name>')
     .option('--asked <name>', 'only calls that requested this alias; not with --by')
     .addOption(new Option('--outcome <outcome>', 'only this outcome; not with --by').choices(outcomes))
@@ -62,10 +61,8 @@ export function usageCommand(program: Command, withContext: WithContext): void {
     );
 }
 
-async function filterOf(store: Store, { account, key, model, asked, outcome }: Options): Promise<UsageFilter> {
+function narrowed({ model, asked, outcome }: Options): UsageFilter {
   return {
-    ...(account === undefined ? {} : { accountId: (await requireAccount(store, account)).id }),
-    ...(key === undefined ? {} : { keyId: (await requireKey(store, key)).id }),
     ...(model === undefined ? {} : { model }),
     ...(asked === undefined ? {} : { askedModel: canonicalText(asked) }),
     ...(outcome === undefined ? {} : { outcome }),
@@ -83,7 +80,7 @@ async function printSums({ store, config, author }: CommandContext, options: Opt
     );
   const until = options.until ?? author.at;
   const since = options.since ?? until - monthMs;
-  const filter = await filterOf(store, options);
+  const filter = { ...narrowed(options), ...(await theOneOf(store, options)) };
   const sums = await reportUsage(store, by, since, until, config.timeZone, filter);
   const rows = (await nameOwners(store, by, sums)).map(
     ({ group, name, accountName, promptTokens, completionTokens, ...rest }) => ({
@@ -106,7 +103,8 @@ async function printSums({ store, config, author }: CommandContext, options: Opt
 async function printUsage({ store }: CommandContext, options: Options): Promise<void> {
   const { since, until } = options;
   const filter = {
-    ...(await filterOf(store, options)),
+    ...narrowed(options),
+    ...(await whoseOf(store, options)),
     ...(since === undefined ? {} : { since }),
     ...(until === undefined ? {} : { until }),
   };

@@ -92,6 +92,8 @@ export const sentences = {
   certificate_shape: 'That is not a certificate in PEM format (-----BEGIN CERTIFICATE-----).',
   account_taken: 'The account "{name}" already exists.',
   account_name_like_id: 'That name looks like an ID; give the account another name.',
+  filter_several: 'Several match "{text}": {names}. Type the whole name or ID of one.',
+  filter_wide: 'More than {most} match "{text}"; type more of it.',
   account_missing: 'There is no account "{name}".',
   account_missing_id: 'There is no account {id}.',
   account_look_alike: `That name looks like "{name}", which is another account's.`,

@@ -92,7 +92,11 @@ function matches(row: UsageRecord, filter: UsageFilter): boolean {
     const figure = figureOf(row, name);
     return figure !== undefined && figure >= least && figure <= most;
   });
-  return wanted.every(([want, is]) => want === undefined || want === is) && at >= since && at < until && within;
+  const { accounts = [row.accountId], keys = [row.keyId] } = filter;
+  const owned = accounts.includes(row.accountId) && keys.includes(row.keyId);
+  return (
+    wanted.every(([want, is]) => want === undefined || want === is) && owned && at >= since && at < until && within
+  );
 }
 const heads = new Map<string, number>();
 const startOf = ({ id, at }: UsageRecord): number => heads.get(id) ?? at;
@@ -134,6 +138,11 @@ export function requestsContract(name: string, create: () => Promise<Database>):
           { accountId: 'acc_busy' as AccountId, code: 'queue_full', until: day },
           { accountId: 'acc_nobody' as AccountId },
           { keyId: 'key_rare1' as KeyId },
+          { accounts: ['acc_rare', 'acc_nobody'] as AccountId[] },
+          { accounts: ['acc_rare', 'acc_busy'] as AccountId[], code: 'queue_full' },
+          { keys: ['key_rare1', 'key_gone'] as KeyId[], accounts: ['acc_rare'] as AccountId[] },
+          { accountId: 'acc_busy' as AccountId, keys: ['key_rare1'] as KeyId[] },
+          { accounts: [] },
           { model: 'llama3', server: 'two' },
           { code: 'rate_limited' },
           { status: 429, model: 'gemma3:270m' },

@@ -1,9 +1,8 @@
 // What every list, chart and log of the portal must do, in one long visit by an operator and a member: names in the place of
 // ids, keys that pages make for themselves nowhere, figures and times that are true.
 import { readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Look, openBrowser, Reader } from '../browser.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import {
@@ -11,7 +10,6 @@ import {
   type GateProcess,
   openGate,
   post,
-  root,
   sekisho,
   spawnGate,
   type TestGate,
@@ -92,6 +90,22 @@ test('accounts, keys, steps, calls and changes are shown and found by name, addr
   expect((await operator.get('/usage?account=hanako@lists.example')).body.items).toMatchObject([
     { accountName: '花子', keyName: 'laptop' },
   ]);
+  // Parts of names and addresses, for the log and for the command line; sums are of one.
+  for (const [search, count] of [
+    ['account=nako@lists', 1],
+    ['account=lists.example', 2],
+    ['key=apto', 2],
+    ['key=apto&account=nako@', 1],
+  ] as const)
+    expect((await operator.get(`/requests?${search}`)).body.items, search).toHaveLength(count);
+  expect((await operator.get('/requests?account=nobody-like-this')).status).toBe(404);
+  expect((await operator.get('/usage/report?by=day&account=lists.example')).body).toMatchObject({
+    reason: 'filter_several',
+  });
+  const listed = await sekisho(['request', 'list', '--account', 'ists.example', '--key', 'lapt', '--json'], {
+    DATA_DIR: gate.dataDir,
+  });
+  expect(JSON.parse(listed.out)).toHaveLength(2);
   const { items: sums } = (await operator.get('/usage/report?by=key')).body;
   expect(sums.map(({ name, accountName }: Record<string, string>) => `${name} ${accountName}`).toSorted()).toEqual([
     'laptop 花子',
@@ -229,102 +243,4 @@ test('backup codes can be copied and kept, and other sessions ended at once', as
   await eventually(async () => expect(await layoutFaults(reader.page)).toEqual([]), 3_000);
   await reader.isSound();
   await reader.close();
-});
-
-/** Every page of the portal, by who may see it; a route that is added is walked as well. */
-const paths = Array.from(
-  readFileSync(join(root, 'portal/src/routes.tsx'), 'utf8').matchAll(/path: '([^']+)',\s*who: '(\w+)'/g),
-  ([, path = '', who = '']) => ({ path, who }),
-);
-
-describe('every page shows everything that is on it, on a desktop and on a phone', () => {
-  const places: Record<string, string> = { '/help/:name': '/help/plans' };
-  let full: Visitor;
-  const long = 'Ludwig-Maximilians-Universität München, Institut für Netze 7';
-
-  async function walk(who: Visitor | undefined, which: readonly string[], language: 'en' | 'ja'): Promise<void> {
-    const reader = who ? await readerOf(who, { language }) : await Reader.at(browser, gate.url, { language });
-    const found: Record<string, readonly string[]> = {};
-    for (const { path } of paths.filter((each) => which.includes(each.who))) {
-      const place = path.includes(':') ? places[path] : path;
-      expect(place, `an example of ${path}`).toBeDefined();
-      for (const width of [1440, 390]) {
-        await reader.page.setViewportSize({ width, height: 900 });
-        if (width === 1440) await reader.open(`/portal${place ?? ''}`);
-        await reader.page.locator('.mantine-Skeleton-root').first().waitFor({ state: 'detached' });
-        // A page that was just drawn or made narrow may still move.
-        await eventually(async () => expect(await layoutFaults(reader.page)).toEqual([]), 1_500).catch(async () => {
-          found[`${place ?? ''} at ${width} px`] = await layoutFaults(reader.page);
-        });
-      }
-    }
-    expect(found).toEqual({});
-    expect(reader.wrong).toEqual([]);
-    await reader.close();
-  }
-
-  beforeAll(async () => {
-    full = await applicant(long, 'a.rather.long.address.of.somebody@subdomain.university.example');
-    const { id } = (await full.get('/session')).body.account;
-    await operator.post('/plans', { name: 'a-plan-with-a-name-as-long-as-names-are', like: 'default' });
-    await operator.patch(`/accounts/${id as string}`, { plan: 'a-plan-with-a-name-as-long-as-names-are' });
-    for (const name of ['laptop', 'The key of the night job that adds up everything of the day']) {
-      const { body } = await full.post('/me/keys', {
-        name,
-        models: ['gemma3:*', `${'w'.repeat(30)}/${'W'.repeat(30)}`],
-      });
-      expect((await call(body.secret)).status).toBe(200);
-      await operator.post('/suspensions', {
-        whom: body.id,
-        step: 'warn',
-        reason: 'A reason of some length: '.repeat(4),
-      });
-    }
-    await operator.patch('/registration', { mode: 'approval' });
-    await new Visitor(gate.url).post('/applications', {
-      name: `${long} waits`,
-      email: 'another.rather.long.address@subdomain.university.example',
-      purpose: 'p'.repeat(300),
-      password: goodPassword,
-    });
-    await operator.patch('/registration', { mode: 'open' });
-    await operator.post('/servers', {
-      name: 'w'.repeat(40),
-      address: `http://127.0.0.1:9/${'w'.repeat(80)}`,
-      plans: ['default'],
-    });
-    await operator.post('/model-names', {
-      name: `${'w'.repeat(30)}/${'v'.repeat(30)}`,
-      target: `${'w'.repeat(30)}/${'W'.repeat(30)}`,
-    });
-    await operator.post('/routes', { name: 'store', options: { path: '/store', upstreams: ['http://127.0.0.1:9'] } });
-    await operator.post('/invites', { email: 'invited.rather.long.address@subdomain.university.example', plan: null });
-    const rows = await gate.ledger(2);
-    const request = rows.find(({ accountId }) => accountId === id)?.id ?? '';
-    Object.assign(places, {
-      '/requests/:id': `/requests/${request}`,
-      '/operate/requests/:id': `/operate/requests/${request}`,
-      '/operate/accounts/:id': `/operate/accounts/${id as string}`,
-      '/operate/audit/:id': `/operate/audit/${(await operator.get('/audit?limit=1')).body.items[0].id as string}`,
-      '/operate/plans/:name': '/operate/plans/a-plan-with-a-name-as-long-as-names-are',
-    });
-  });
-
-  test.each(['en', 'ja'] as const)('with long names and full lists (%s)', async (language) => {
-    await Promise.all([
-      walk(undefined, ['everybody', 'visitor'], language),
-      walk(full, ['member'], language),
-      walk(operator, ['operator'], language),
-    ]);
-  });
-
-  test('of somebody who has nothing yet', async () => {
-    const fresh = await memberOf(gate, 'fresh@lists.example');
-    const own = paths.filter(({ path, who }) => who === 'member' && !path.includes(':'));
-    expect(own.length).toBeGreaterThan(3);
-    const before = places['/requests/:id'];
-    places['/requests/:id'] = '/requests/req_nothing';
-    await walk(fresh, ['member'], 'ja');
-    if (before !== undefined) places['/requests/:id'] = before;
-  });
 });

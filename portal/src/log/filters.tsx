@@ -36,12 +36,13 @@ export function FilterForm({ filters, own }: FilterFormProps): ReactNode {
             label={t('requests.account')}
             value={params.get('account') ?? ''}
             onChange={(account) => set({ account })}
+            parts
           />
         )}
         {own ? (
           <OwnKey filters={filters} />
         ) : (
-          <KeyPicker label={t('requests.key')} value={params.get('key') ?? ''} onChange={(key) => set({ key })} />
+          <KeyPicker label={t('requests.key')} value={params.get('key') ?? ''} onChange={(key) => set({ key })} parts />
         )}
         <FilterField name="model" filters={filters} label={t('requests.model')} model />
         <Select

@@ -86,6 +86,8 @@ export interface PickerProps extends LabelProps {
   readonly value: string;
   readonly onChange: (id: string) => void;
   readonly autoFocus?: boolean;
+  /** Offers the typed text itself: everything that contains it is meant. For filters. */
+  readonly parts?: boolean;
 }
 
 /** Undefined as a kind: an account or a key. */
@@ -96,17 +98,21 @@ function Picker({
   autoFocus = false,
   required = false,
   placeholder,
+  parts = false,
   ...rest
 }: PickerProps & { readonly kind: Kind | undefined }): ReactNode {
   const { t } = useTranslation('lists');
   const [typed, setTyped] = useState('');
   const [searching, setSearching] = useState(false);
   const { data, about, isEmpty } = useOptions(searching ? typed : '', kind, value === '' ? [] : [value]);
+  const text = typed.trim();
+  const all = parts && searching && text !== '' && !data.some((option) => option.value === text);
+  const isPart = (option: string): boolean => all && option === text;
   return (
     <Select
       {...rest}
       placeholder={placeholder ?? t('picker.hint')}
-      data={[...data]}
+      data={all ? [...data, { value: text, label: text }] : [...data]}
       value={value === '' ? null : value}
       onChange={(id) => {
         setSearching(false);
@@ -118,7 +124,9 @@ function Picker({
       onInput={() => setSearching(true)}
       // The gate has searched.
       filter={({ options }) => options}
-      renderOption={({ option }) => <Shown name={option.label} about={about(option.value)} />}
+      renderOption={({ option }) => (
+        <Shown name={isPart(option.value) ? t('picker.parts', { text }) : option.label} about={about(option.value)} />
+      )}
       {...(isEmpty ? { description: t('picker.none') } : {})}
       clearable={!required}
       clearButtonProps={{ 'aria-label': t('picker.clear', { what: rest.label }) }}

@@ -85,6 +85,7 @@ export const lists = {
     picker: {
       hint: 'Name, email or ID',
       none: 'Nothing found',
+      parts: 'All that contain “{{text}}”',
       key: 'Key',
       ended: 'ended',
       clear: 'Clear: {{what}}',
@@ -233,6 +234,7 @@ export const lists = {
     picker: {
       hint: '名前、メールアドレス、ID',
       none: '見つかりません',
+      parts: '「{{text}}」を含むものすべて',
       key: 'キー',
       ended: '無効',
       clear: '「{{what}}」を消去',

@@ -96,6 +96,8 @@ export const japanese: Readonly<Record<Reason, string>> = {
   certificate_shape: 'PEM形式の証明書（-----BEGIN CERTIFICATE-----）ではありません。',
   account_taken: 'アカウント「{name}」はすでにあります。',
   account_name_like_id: 'IDと紛らわしい名前は使えません。別の名前にしてください。',
+  filter_several: '「{text}」に一致するものが複数あります（{names}）。名前またはIDを最後まで入力してください。',
+  filter_wide: '「{text}」に一致するものが{most}件を超えています。もう少し長く入力してください。',
   account_missing: 'アカウント「{name}」はありません。',
   account_missing_id: 'アカウント「{id}」はありません。',
   account_look_alike: '別のアカウント「{name}」と紛らわしいため、この名前は使えません。',

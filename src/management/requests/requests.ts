@@ -1,11 +1,11 @@
 // The use cases of the request log: presents requests with names in addition to ids, and with their stages.
-import { type AccountId, type KeyId, requestTime } from '../../domain/id.ts';
+import { type AccountId, requestTime } from '../../domain/id.ts';
 import { iso } from '../../domain/time.ts';
 import { type Outcome, tokensPerSecond, type UsageRecord } from '../../domain/usage.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { type FigureBounds, type RowFigure, rowFigures, type UsageFilter } from '../../store/ports/usage.ts';
-import { requireAccount } from '../accounts/accounts.ts';
 import { Fault } from '../fault.ts';
+import { whoseOf } from '../usage/whose.ts';
 
 /** `showsServer`: names of servers are for operators. */
 export async function showRequests(
@@ -109,14 +109,13 @@ export type AskedRequests = Partial<Readonly<Record<Bound, number | undefined>>>
   readonly code?: string | undefined;
 };
 
-/** @throws Fault if there is no such account. */
+/** @throws Fault if there is no such account or key. */
 export async function requestFilterOf(store: Store, asked: AskedRequests): Promise<UsageFilter> {
   const { since, until, account, key, model, askedModel, server, outcome, status, code } = asked;
   return {
     ...(since === undefined ? {} : { since: Date.parse(since) }),
     ...(until === undefined ? {} : { until: Date.parse(until) }),
-    ...(account === undefined ? {} : { accountId: (await requireAccount(store, account)).id }),
-    ...(key === undefined ? {} : { keyId: key as KeyId }),
+    ...(await whoseOf(store, { account, key })),
     ...(model === undefined ? {} : { model }),
     ...(askedModel === undefined ? {} : { askedModel }),
     ...(server === undefined ? {} : { server }),

@@ -81,7 +81,7 @@ const bounds = Object.fromEntries(
 export const ownRequestFilters = {
   since: z.iso.datetime().optional(),
   until: z.iso.datetime().optional(),
-  key: z.string().max(100).optional().describe('id'),
+  key: z.string().max(200).optional().describe('id, or part of a name'),
   model: z.string().max(200).optional().describe('or route:<name> of a service'),
   askedModel: z.string().max(200).optional().describe('the canonical form of the requested name'),
   outcome: z.enum(outcomes).optional(),
@@ -92,6 +92,6 @@ export const ownRequestFilters = {
 
 export const requestFilters = {
   ...ownRequestFilters,
-  account: z.string().max(200).optional().describe('id or name'),
+  account: z.string().max(200).optional().describe('id or name, or part of a name or email address'),
   server: z.string().max(300).optional().describe('name'),
 };

@@ -1,13 +1,11 @@
 // The endpoints for usage: the ledger, its sums, and both as CSV.
 
 import { z } from 'zod';
-import type { KeyId } from '../../domain/id.ts';
 import { canonicalText } from '../../domain/model-name.ts';
 import { iso, type WallMs } from '../../domain/time.ts';
 import { outcomes, type UsageRecord } from '../../domain/usage.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { UsageFilter } from '../../store/ports/usage.ts';
-import { requireAccount } from '../accounts/accounts.ts';
 import { ownAccount } from '../http/authenticate.ts';
 import { readId, writeId } from '../http/cursor.ts';
 import { type Endpoint, endpoint, streamed } from '../http/endpoint.ts';
@@ -16,6 +14,7 @@ import { pagesOfUsage } from '../people/export.ts';
 import { csvLine } from './csv.ts';
 import { reportGroups, timeZone, usageRowSchema, usageSumSchema } from './schemas.ts';
 import { nameOwners, reportUsage } from './usage-report.ts';
+import { theOneOf, whoseOf } from './whose.ts';
 
 const read = 'management:read';
 const at = (text: string): number => Date.parse(text);
@@ -25,8 +24,8 @@ const monthMs = 30 * 86_400_000;
 const period = { since: z.iso.datetime().optional(), until: z.iso.datetime().optional() };
 const filters = {
   ...period,
-  account: z.string().max(200).optional().describe('id or name'),
-  key: z.string().max(100).optional(),
+  account: z.string().max(200).optional().describe('id or name, or part of a name or email address'),
+  key: z.string().max(200).optional().describe('id, or part of a name'),
   model: z.string().max(200).optional(),
   asked: z.string().max(200).optional().describe('the requested name, if it is not that of the model'),
   outcome: z.enum(outcomes).optional(),
@@ -51,8 +50,7 @@ async function filterOf(
   { account, key, model, asked, outcome, since, until }: z.output<z.ZodObject<typeof filters>>,
 ): Promise<UsageFilter> {
   return {
-    ...(account === undefined ? {} : { accountId: (await requireAccount(store, account)).id }),
-    ...(key === undefined ? {} : { keyId: key as KeyId }),
+    ...(await whoseOf(store, { account, key })),
     ...(model === undefined ? {} : { model }),
     ...(asked === undefined ? {} : { askedModel: canonicalText(asked) }),
     ...(outcome === undefined ? {} : { outcome }),
@@ -157,7 +155,7 @@ export const usageEndpoints: readonly Endpoint[] = [
     answer: pageOf(usageSumSchema),
     run: async ({ store, query, timeZone: own, now }) => {
       const { since, until } = periodOf(query, now());
-      const of = query.account === undefined ? {} : { accountId: (await requireAccount(store, query.account)).id };
+      const of = query.account === undefined ? {} : await theOneOf(store, { account: query.account });
       const sums = await reportUsage(store, query.by, since, until, query.timeZone ?? own, of);
       return { items: await nameOwners(store, query.by, sums), next: null };
     },

@@ -21,7 +21,11 @@ export interface RefusalCount {
 
 export interface UsageFilter {
   readonly accountId?: AccountId;
+  /** Of any of them. */
+  readonly accounts?: readonly AccountId[];
   readonly keyId?: KeyId;
+  /** Of any of them. */
+  readonly keys?: readonly KeyId[];
   readonly model?: string;
   /** The canonical name that was asked for, where another model answered. */
   readonly askedModel?: string;

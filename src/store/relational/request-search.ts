@@ -4,7 +4,7 @@
 // in short pieces, between which the process does other things, and ends with a cursor when it has become too much.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Kysely, type SelectQueryBuilder, type SqlBool, sql } from 'kysely';
-import { firstRequestId, requestTime } from '../../domain/id.ts';
+import { type AccountId, firstRequestId, type KeyId, requestTime } from '../../domain/id.ts';
 import type { UsageRecord } from '../../domain/usage.ts';
 import { quarterMs, usageOfRow } from '../ledger/usage-rows.ts';
 import type { RowFigure, UsageFilter } from '../ports/usage.ts';
@@ -90,14 +90,18 @@ type Zone = (from: number, before: number) => Promise<readonly Range[] | 'too ma
 /** Undefined: nothing narrows the search down, or no row can match. */
 async function zonesOf(db: Kysely<Tables>, filter: UsageFilter): Promise<readonly Zone[] | 'none'> {
   const zones: Zone[] = [];
-  const { keyId } = filter;
-  let { accountId } = filter;
-  if (keyId !== undefined) {
-    const key = await db.selectFrom('keys').select('account_id').where('id', '=', keyId).executeTakeFirst();
-    if (key && accountId !== undefined && key.account_id !== accountId) return 'none';
-    accountId ??= key?.account_id;
+  const keys = filter.keyId === undefined ? filter.keys : [filter.keyId];
+  let accounts = filter.accountId === undefined ? filter.accounts : [filter.accountId];
+  if (keys !== undefined && keys.length > 0) {
+    const rows = await db.selectFrom('keys').select('account_id').where('id', 'in', keys).execute();
+    // A key that is gone may have rows of any account.
+    if (rows.length === keys.length) {
+      const owners = new Set(rows.map((row) => row.account_id));
+      accounts = accounts === undefined ? [...owners] : accounts.filter((id) => owners.has(id));
+    }
   }
-  if (accountId !== undefined) zones.push(accountZone(db, { ...filter, accountId }));
+  if (accounts?.length === 0 || keys?.length === 0) return 'none';
+  if (accounts !== undefined) zones.push(accountZone(db, accounts, keys, filter.model));
   const { model, server, outcome, status, code, figures = {} } = filter;
   const named = [model, server, outcome, status, code].some((each) => each !== undefined);
   if (named || Object.values(figures).some(({ least }) => least !== undefined)) zones.push(outcomeZone(db, filter));
@@ -109,17 +113,19 @@ const mostSums = 5_000;
 
 function accountZone(
   db: Kysely<Tables>,
-  { accountId, keyId, model }: UsageFilter & Required<Pick<UsageFilter, 'accountId'>>,
+  accounts: readonly AccountId[],
+  keys: readonly KeyId[] | undefined,
+  model: string | undefined,
 ): Zone {
   return async (from, before) => {
     let query = db
       .selectFrom('usage_quarterly')
       .select(['quarter', 'first_id', 'last_id'])
-      .where('account_id', '=', accountId)
+      .where('account_id', 'in', accounts)
       .where('quarter', '>=', from)
       .where('quarter', '<', before)
       .limit(mostSums);
-    if (keyId !== undefined) query = query.where('key_id', '=', keyId);
+    if (keys !== undefined) query = query.where('key_id', 'in', keys);
     if (model !== undefined) query = query.where('model', 'in', [model, '']);
     const sums = await query.execute();
     if (sums.length === mostSums) return 'too many';
@@ -249,10 +255,12 @@ const figureColumns: Readonly<Record<RowFigure, ReturnType<typeof sql<number>>>>
 };
 
 function matching(query: Selected, filter: UsageFilter): Selected {
-  const { accountId, keyId, model, askedModel, server, outcome, status, code, figures = {} } = filter;
+  const { accountId, accounts, keyId, keys, model, askedModel, server, outcome, status, code, figures = {} } = filter;
   let found = query;
   if (accountId !== undefined) found = found.where('account_id', '=', accountId);
+  if (accounts !== undefined) found = found.where('account_id', 'in', accounts);
   if (keyId !== undefined) found = found.where('key_id', '=', keyId);
+  if (keys !== undefined) found = found.where('key_id', 'in', keys);
   // Reports name services beside models.
   if (model !== undefined) found = found.where(model.startsWith('route:') ? 'operation' : 'model', '=', model);
   if (askedModel !== undefined) found = found.where('asked_model', '=', askedModel);
