@@ -44,7 +44,21 @@ import type { suspensionRowSchema, suspensionSchema } from '../../src/management
 import type { usageRowSchema, usageSumSchema } from '../../src/management/usage/schemas.ts';
 import type { viewSchema } from '../../src/management/views/schemas.ts';
 
-type Of<T extends z.ZodType> = z.output<T>;
+/** A sentence that the gateway wrote, or somebody else, in any language. It is no text for a page before `useCause` has translated it. */
+export interface Told {
+  readonly told: unique symbol;
+}
+
+type Telling = 'reason' | 'problem' | 'error' | 'detail';
+/** With `Told` for every free text that explains a state. */
+type Marked<T> = T extends readonly (infer Item)[]
+  ? Marked<Item>[]
+  : T extends object
+    ? { [Name in keyof T]: Name extends Telling ? MarkedText<T[Name]> : Marked<T[Name]> }
+    : T;
+type MarkedText<T> = T extends string ? (string extends T ? Told : T) : Marked<T>;
+
+type Of<T extends z.ZodType> = Marked<z.output<T>>;
 
 export type Account = Of<typeof accountSchema>;
 export type Announcement = Of<typeof announcementSchema>;

@@ -24,7 +24,7 @@ const signInCodes: Readonly<Record<string, Readonly<Record<Language, string>>>> 
 const texts = { en: sentences, ja: japanese } as const;
 
 /** `reason` is from the network. Undefined: unknown to this page, for example from a newer gateway. */
-export function reasonIn(said: { readonly reason: unknown; readonly parameters: unknown }, language: Language) {
+export function reasonIn(said: { readonly reason?: unknown; readonly parameters?: unknown }, language: Language) {
   const { reason, parameters } = said;
   if (typeof reason !== 'string' || !Object.hasOwn(sentences, reason)) return undefined;
   const known: Said = { reason: reason as Reason, parameters: (parameters ?? {}) as Said['parameters'] };

@@ -87,6 +87,23 @@ export const causes = {
   asks_for_other: 'the authority asks for none of {words}',
   says_too_much: 'the authority sends more than it has to say',
   plain_read: 'it cannot be read',
+
+  route: 'route "{name}": {fault}',
+  route_here: '{origin} is this gate itself; a route must lead to another service',
+  its_secret: 'its secret: {fault}',
+  too_large: 'it is too large',
+  files_refused: '{origin}: its certificate files cannot be used: {other}',
+  secret_shape: 'line {line} does not have the form "Name: value"',
+  secret_name: 'line {line}: {name} cannot be set',
+  same_address: 'the setting upstream names the same address',
+  no_kind: 'this version knows no kind "{name}"',
+  no_directory: 'the setting server_files names no directory for it',
+  no_key_file: 'the setting server_secret_key names no file with a key, so no secret can be stored or opened',
+  many_keys: 'it holds more than {count} keys',
+  no_key: 'it does not hold a key of 32 bytes; make one with: openssl rand -hex 32',
+  sealed_newer: 'its secret is stored in a form that this version cannot read',
+  sealed_otherwise: 'its secret was stored with another key than those in the file',
+  sealed_broken: 'its stored secret was changed, or belongs to something else',
 } as const;
 
 export type Cause = keyof typeof causes;
@@ -99,6 +116,8 @@ const holes: Readonly<Record<string, string>> = {
   status: '\\d{3}',
   wait: '\\d+',
   file: '\\S+',
+  origin: '\\S+',
+  line: '\\d+',
   moment: '\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z',
   code: '[\\w-]+',
   rule: '[\\w-]+',

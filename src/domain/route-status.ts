@@ -1,5 +1,6 @@
 // What the management plane may ask about the published services of this gate.
 import type { RouteId } from './id.ts';
+import type { Said } from './sentences.ts';
 import type { ServiceRoute } from './service-route.ts';
 
 export interface RouteServerStatus {
@@ -16,6 +17,8 @@ export interface RouteServerStatus {
 export interface RouteStatus {
   readonly state: 'published' | 'unusable';
   readonly reason: string | null;
+  /** The same as an entry of the catalogue of sentences, if it is one. */
+  readonly said: Said | null;
   readonly servers: readonly RouteServerStatus[];
 }
 

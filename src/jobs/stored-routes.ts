@@ -3,6 +3,7 @@
 import type { RouteId } from '../domain/id.ts';
 import { readServiceRoute } from '../domain/read-service-route.ts';
 import type { RouteIntrospection, RouteStatus } from '../domain/route-status.ts';
+import { type Said, Unreadable } from '../domain/sentences.ts';
 import type { ServiceRoute } from '../domain/service-route.ts';
 import { refuseClashes } from '../domain/service-table.ts';
 import type { StoredRoute } from '../domain/stored-route.ts';
@@ -27,6 +28,7 @@ interface Kept {
   readonly entry: ServiceEntry | undefined;
   /** Why it is not published. */
   readonly problem: string | undefined;
+  readonly said: Said | null;
 }
 
 export class StoredRoutes implements RouteIntrospection {
@@ -85,9 +87,10 @@ export class StoredRoutes implements RouteIntrospection {
     try {
       const route = readServiceRoute({ ...stored.options, name: stored.name });
       refuseClashes([...before.map((entry) => entry.route), route], ownHosts);
-      return { stored, entry: entryOf(route), problem: undefined };
+      return { stored, entry: entryOf(route), problem: undefined, said: null };
     } catch (error) {
-      return { stored, entry: undefined, problem: (error as Error).message };
+      const said = error instanceof Unreadable ? error.said : null;
+      return { stored, entry: undefined, problem: (error as Error).message, said };
     }
   }
 
@@ -98,7 +101,7 @@ export class StoredRoutes implements RouteIntrospection {
   statusOf(id: RouteId): RouteStatus | undefined {
     const kept = this.#kept.get(id);
     if (!kept) return undefined;
-    if (kept.problem !== undefined) return { state: 'unusable', reason: kept.problem, servers: [] };
+    if (kept.problem !== undefined) return { state: 'unusable', reason: kept.problem, said: kept.said, servers: [] };
     return this.#published(kept.stored.name);
   }
 
@@ -111,6 +114,6 @@ export class StoredRoutes implements RouteIntrospection {
       reason: reason ?? null,
       inFlight,
     }));
-    return { state: 'published', reason: null, servers };
+    return { state: 'published', reason: null, said: null, servers };
   }
 }

@@ -14,6 +14,9 @@ const samples: Readonly<Record<string, string>> = {
   status: '503',
   wait: '12',
   file: '/etc/gate.pem',
+  origin: 'https://gpu.example',
+  line: '3',
+  other: 'wrong tag',
   moment: '2026-11-26T00:00:00.000Z',
   code: 'EACCES',
   rule: 'night-use',
@@ -67,6 +70,16 @@ test('what certificates are refused with, and what is said of servers, is in the
     ...written(['src/tls/*.ts'], /new (?:PairUnusable)\(\s*(['`])((?:(?!\1)[^\\])*)\1/g),
     ...written(['src/domain/authority-certificates.ts'], /throw unusable\(\s*(['`])((?:(?!\1)[^\\])*)\1/g),
     ...written(['src/upstream/json-route.ts'], /new (?:Loading|Refused|NoList|Error)\(\s*(['`])((?:(?!\1)[^\\])*)\1/g),
+    ...written(['src/upstream/credentials.ts'], /new CredentialsUnusable\(\s*(['`])((?:(?!\1)[^\\])*)\1/g),
+    ...written(
+      ['src/domain/sealed-secret.ts', 'src/management/servers/sealing.ts'],
+      /new SealUnusable\(\s*(['`])((?:(?!\1)[^\\])*)\1/g,
+    ),
+    ...written(['src/compose/services.ts'], /throw new Error\(\s*(['`])((?:(?!\1)[^\\])*)\1/g),
+    ...written(
+      ['src/compose/model-servers.ts', 'src/jobs/stored-servers.ts'],
+      /(?:throw new Error\(|return) (['`])((?:(?!\1)[^\\]){12,})\1/g,
+    ),
     ...written(
       ['src/upstream/*.ts', 'src/upstream/loads/*.ts'],
       /(?:reason[:=]|reason =|undefined :) (['`])((?:(?!\1)[^\\])*)\1/g,
@@ -74,5 +87,7 @@ test('what certificates are refused with, and what is said of servers, is in the
   ];
   expect(texts.length).toBeGreaterThan(25);
   // Two parts of different kinds in one text are compared by the other test.
-  expect(texts.filter((text) => !isKnown(text) && (text.match(/\$\{/g) ?? []).length < 2)).toEqual([]);
+  // What is wrong with the settings stops the start, and is read on a terminal.
+  const known = texts.filter((text) => !/upstream_cert|servers in upstream/.test(text));
+  expect(known.filter((text) => !isKnown(text) && (text.match(/\$\{/g) ?? []).length < 2)).toEqual([]);
 });

@@ -68,6 +68,16 @@ test('no page shows the words of an answer or of the browser', () => {
   }
 });
 
+test('what the gateway says of a state has a type that no page can show, and is not put into a longer text either', () => {
+  expect(pages.get('api-types.ts')).toMatch(/type Of<T extends z\.ZodType> = Marked<z\.output<T>>;/);
+  for (const [file, text] of pages) {
+    expect(text, file).not.toMatch(/\$\{(?:\w+\.)*(?:reason|problem|error|detail)\}/);
+    // Quoted marks it as English; a caller's own answer is quoted as it was.
+    if (!['shell/cause.ts', 'shell/told.tsx', 'log/request-page.tsx'].includes(file))
+      expect(text, file).not.toMatch(/\btextOf\(\w*(?:reason|problem|error|detail|told)\)|as unknown as string/);
+  }
+});
+
 test('labels, titles and placeholders for those who cannot see the page are in its language too', () => {
   for (const [file, text] of pages)
     for (const [attribute, value = ''] of text.matchAll(/\b(?:aria-label|title|label|placeholder|alt)="([^"]*)"/g))

@@ -6,12 +6,15 @@ import { Link, useParams } from 'wouter';
 import { useGet } from '../api.ts';
 import type { RequestDetail } from '../api-types.ts';
 import { IconArrowLeft, IconListSearch } from '../icons.ts';
+import { codeIn } from '../refusals.ts';
+import { textOf } from '../shell/cause.ts';
 import { Copy } from '../shell/copy.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { AccountName } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
+import type { Language } from '../words.ts';
 import { Outcome } from './request-list.tsx';
 import { useTimes } from './times.ts';
 
@@ -143,13 +146,15 @@ function Stages({ request: { stages, durationMs } }: { readonly request: Request
 }
 
 function Refusal({ request, own }: { readonly request: RequestDetail; readonly own: boolean }): ReactNode {
-  const { t } = useTranslation('log');
+  const { t, i18n } = useTranslation('log');
   const { refusedBy, detail, code } = request;
+  const said = code === null ? undefined : codeIn(code, i18n.language as Language);
   return (
     <Paper withBorder p="md">
       <Title order={2} size="h4" mb="xs">
         {t('request.refused')}
       </Title>
+      {said !== undefined && <Text>{said}</Text>}
       <Text ff="monospace" size="sm">
         {code}
       </Text>
@@ -160,7 +165,7 @@ function Refusal({ request, own }: { readonly request: RequestDetail; readonly o
             {t('request.told')}
           </Text>
           <Text size="sm" lang="en" style={{ overflowWrap: 'anywhere' }}>
-            {detail}
+            {textOf(detail)}
           </Text>
         </>
       )}

@@ -20,7 +20,7 @@ import { Link } from 'wouter';
 import { useGet } from '../api.ts';
 import type { Encryption as Now } from '../api-types.ts';
 import { IconCertificateOff, IconHourglass } from '../icons.ts';
-import { useCause } from '../shell/cause.ts';
+import { Quoted } from '../shell/told.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
 
@@ -75,7 +75,6 @@ function colourOf({ certificates, provisional, problem, exposed }: Now): string 
 function Failed({ now }: { readonly now: Now }): ReactNode {
   const { t } = useTranslation('policy');
   const { moment, relative } = useWriting();
-  const inWords = useCause();
   const { how, problem, provisional, triesAt } = now;
   if (problem === null)
     return (
@@ -92,7 +91,7 @@ function Failed({ now }: { readonly now: Now }): ReactNode {
       title={t(how === 'files' ? 'encryption.filesRefused' : 'encryption.renewalFailed')}
     >
       <Stack gap="xs">
-        <Code fz="sm">{inWords(problem)}</Code>
+        <Quoted told={problem} />
         <Text size="sm">{t(provisional ? 'encryption.provisional' : 'encryption.kept')}</Text>
         <Text size="sm">
           {triesAt === null

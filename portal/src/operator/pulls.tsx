@@ -1,12 +1,13 @@
 // Pulls of models: the gateway goes on with them by itself, so every operator sees them here, after a reload and on another machine as
 // well, with what became of those that have ended.
-import { Badge, Button, Code, Group, Paper, Progress, Select, Stack, Text, Title } from '@mantine/core';
+import { Badge, Button, Group, Paper, Progress, Select, Stack, Text, Title } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
 import type { PageOf, Pull, ServerModels } from '../api-types.ts';
 import { useSession } from '../session.tsx';
 import { ModelField } from '../shell/model-field.tsx';
+import { Quoted } from '../shell/told.tsx';
 import { useWriting } from '../shell/when.ts';
 import { Against, sending } from '../visitor/form.tsx';
 
@@ -121,11 +122,7 @@ function OnePull({ pull }: { readonly pull: Pull }): ReactNode {
         </Group>
       </Group>
       {state === 'running' && <Running pull={pull} />}
-      {error !== null && (
-        <Code block mt="xs" lang="en">
-          {error}
-        </Code>
-      )}
+      {error !== null && <Quoted told={error} block />}
       {state === 'interrupted' && (
         <Text size="sm" mt="xs">
           {t('models.interrupted')}

@@ -7,6 +7,7 @@ import type { PageOf, Server } from '../api-types.ts';
 import { IconPlus, IconServer } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
+import { useCause } from '../shell/cause.ts';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
@@ -58,6 +59,7 @@ function One({ server }: { readonly server: Server }): ReactNode {
   const { t } = useTranslation('serving');
   const { relative } = useWriting();
   const { operates } = useSession();
+  const inWords = useCause();
   const { name, address, fixed, state, since, reason, detectedKind, kind } = server;
   return (
     <Paper withBorder p="md">
@@ -84,7 +86,7 @@ function One({ server }: { readonly server: Server }): ReactNode {
         </Text>
         {reason !== null && (
           <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
-            {reason}
+            {inWords(reason)}
           </Text>
         )}
         <Facts server={server} />

@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
 import type { PageOf, Route } from '../api-types.ts';
 import { IconPlugConnected, IconPlus } from '../icons.ts';
+import { reasonIn } from '../refusals.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { useCause } from '../shell/cause.ts';
@@ -14,6 +15,7 @@ import { FormDialog } from '../shell/form-dialog.tsx';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
+import type { Language } from '../words.ts';
 
 const stateSeconds = 5;
 
@@ -38,7 +40,7 @@ export default function Services(): ReactNode {
 const colors = { published: 'teal', unusable: 'red', unknown: 'gray', up: 'teal', doubtful: 'yellow', down: 'red' };
 
 function One({ route }: { readonly route: Route }): ReactNode {
-  const { t } = useTranslation('operator');
+  const { t, i18n } = useTranslation('operator');
   const { operates } = useSession();
   const { relative } = useWriting();
   const inWords = useCause();
@@ -48,6 +50,7 @@ function One({ route }: { readonly route: Route }): ReactNode {
     done: t('services.removed'),
     refresh: ['/routes', '/audit'],
   });
+  const said = route.said === null ? undefined : reasonIn(route.said, i18n.language as Language);
   const { path, hostName, scope } = route.options;
   const onRemove = async (): Promise<void> => {
     const question = {
@@ -68,7 +71,7 @@ function One({ route }: { readonly route: Route }): ReactNode {
             {t(`services.state.${route.state}`)}
           </Badge>
         </Group>
-        {route.reason !== null && <Text size="sm">{inWords(route.reason)}</Text>}
+        {route.reason !== null && <Text size="sm">{said ?? inWords(route.reason)}</Text>}
         <Text size="sm">
           {t('services.where', {
             at: textIn(path) ?? textIn(hostName) ?? '',

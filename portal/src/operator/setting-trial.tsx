@@ -1,10 +1,11 @@
 // Tries out the settings of mail or of the provider, as they are typed, before they are saved.
-import { Alert, Button, Code, Group, Stack, Text, TextInput } from '@mantine/core';
+import { Alert, Button, Group, Stack, Text, TextInput } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct } from '../api.ts';
 import type { SettingTrial as Result } from '../api-types.ts';
 import { useSession } from '../session.tsx';
+import { Quoted } from '../shell/told.tsx';
 
 interface Props {
   readonly group: 'mail' | 'provider';
@@ -41,11 +42,7 @@ export function SettingTrial({ group, values }: Props): ReactNode {
       {result && (
         <Alert color={result.works ? 'teal' : 'red'} role={result.works ? 'status' : 'alert'}>
           <Text size="sm">{result.works ? t(`worked.${group}`, { to: result.to }) : t(`failed.${result.step}`)}</Text>
-          {result.problem !== null && (
-            <Code lang="en" fz="xs">
-              {result.problem}
-            </Code>
-          )}
+          {result.problem !== null && <Quoted told={result.problem} />}
         </Alert>
       )}
     </Stack>

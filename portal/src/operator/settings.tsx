@@ -3,7 +3,6 @@ import {
   Alert,
   Anchor,
   Button,
-  Code,
   NumberInput,
   Paper,
   Radio,
@@ -18,9 +17,9 @@ import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
 import type { Connections, Registration } from '../api-types.ts';
 import { useSession } from '../session.tsx';
-import { useCause } from '../shell/cause.ts';
 import { Page } from '../shell/page.tsx';
 import { useSeen } from '../shell/seen.ts';
+import { Quoted } from '../shell/told.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
 import { sending } from '../visitor/form.tsx';
@@ -132,7 +131,6 @@ function Applying(props: { readonly registration: Registration; readonly etag: s
 function Connected(): ReactNode {
   const { t } = useTranslation('policy');
   const { relative } = useWriting();
-  const inWords = useCause();
   const { data } = useGet<Connections>('/connections', {}, 15_000);
   if (!data) return null;
   const states = [...(data.mail ? [{ name: t('settings.mail'), ...data.mail }] : []), ...data.providers];
@@ -149,11 +147,7 @@ function Connected(): ReactNode {
           when: at === null ? '' : relative(at),
         })}
       </Text>
-      {problem !== null && (
-        <Code {...(inWords(problem) === problem ? { lang: 'en' } : {})} fz="xs">
-          {inWords(problem)}
-        </Code>
-      )}
+      {problem !== null && <Quoted told={problem} />}
     </Alert>
   ));
 }

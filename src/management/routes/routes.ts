@@ -146,5 +146,6 @@ export const showFixedRoute = (route: ServiceRoute, status: RouteStatus | undefi
 const showStatus = (status: RouteStatus | undefined) => ({
   state: status?.state ?? ('unknown' as const),
   reason: status?.reason ?? null,
+  said: status?.said ?? null,
   servers: (status?.servers ?? []).map((server) => ({ ...server, since: iso(server.since) })),
 });

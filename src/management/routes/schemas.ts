@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { credentialWays, serviceMethods } from '../../domain/service-route.ts';
 import { id, scope, text, time, timeOrNull } from '../http/fields.ts';
+import { saidShape } from '../http/said-shape.ts';
 
 const names = z.array(text(500)).max(100);
 const seconds = z.int().min(1);
@@ -88,6 +89,10 @@ export const routeSchema = z
     version: z.int().nullable(),
     state: z.enum(['published', 'unusable', 'unknown']).describe('unknown: this gateway has not loaded it yet'),
     reason: z.string().nullable().describe('why it is not published'),
+    said: z
+      .strictObject(saidShape)
+      .nullable()
+      .describe('the same as a reason with its values, if it is one of the API'),
     servers: z.array(
       z.strictObject({
         address: z.string(),
