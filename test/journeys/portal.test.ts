@@ -730,66 +730,6 @@ test('an operator sees why an application is held, and what the cached and reaso
   }
 });
 
-describe.each<Required<Look>>([
-  { language: 'en', scheme: 'light', width: 1440 },
-  { language: 'ja', scheme: 'dark', width: 390 },
-  { language: 'ja', scheme: 'light', width: 1440 },
-  { language: 'en', scheme: 'dark', width: 390 },
-])('in $language, $scheme, at $width px', (look) => {
-  test('every page is sound', async () => {
-    await mode('open');
-    const member = await memberOf(gate, newMail());
-    const { body: key } = await member.post('/me/keys', { name: 'x', models: ['gemma3:*'] });
-    await call(key.secret);
-    await gate.ledger(1);
-    const { id } = (await member.get('/session')).body.account;
-    await operator.post('/suspensions', { whom: id, step: 'warn', reason: 'A page full of things' });
-    const [visitor, inside, operatorReader] = [
-      await Reader.at(browser, gate.url, look),
-      await readerOf(member, look),
-      await readerOf(operator, look),
-    ];
-    const pages: readonly [Reader, readonly string[]][] = [
-      [visitor, ['/', '/apply', '/sign-in', '/setup#x', '/reset#x', '/confirm#x', '/trust']],
-      [inside, ['/home', '/keys', '/usage', '/playground', '/reference', '/me', '/nowhere']],
-      [
-        operatorReader,
-        [
-          '/operate',
-          '/operate/applications',
-          '/operate/accounts',
-          `/operate/accounts/${id as string}`,
-          '/operate/keys',
-          '/operate/plans',
-          '/operate/plans/default',
-          '/operate/rules',
-          '/operate/services',
-          '/operate/notices',
-          '/operate/suspensions',
-          '/operate/usage',
-          '/operate/servers',
-          '/operate/model-names',
-          '/operate/models',
-          '/operate/audit',
-          '/operate/settings',
-        ],
-      ],
-    ];
-    await Promise.all(
-      pages.map(async ([reader, paths]) => {
-        for (const path of paths) {
-          await reader.open(`/portal${path}`);
-          await reader.page.locator('.mantine-Skeleton-root').first().waitFor({ state: 'detached' });
-          await reader.isSound();
-          expect(await reader.page.evaluate('document.documentElement.lang')).toBe(look.language);
-          expect(await reader.page.evaluate('document.documentElement.dataset.mantineColorScheme')).toBe(look.scheme);
-        }
-        await reader.close();
-      }),
-    );
-  });
-});
-
 test('a chosen language stays, on other pages and in other browsers', async () => {
   await mode('open');
   const member = await memberOf(gate, newMail());
