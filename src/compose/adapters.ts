@@ -5,12 +5,13 @@ import { MemoryLimits } from '../store/memory/limit-store.ts';
 import { MemoryTickets } from '../store/memory/tickets.ts';
 import type { LimitStore } from '../store/ports/limit-store.ts';
 import type { TicketStore } from '../store/ports/tickets.ts';
-import type { QueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
+import type { SharedQueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
 import type { Beats } from '../store/postgres/heartbeat.ts';
 
 export interface Adapters {
   readonly limits: (calendar: Calendar) => LimitStore;
-  readonly queue: <Server>(settings: QueueSettings<Server>) => TurnQueue<Server>;
+  /** `lanes`: what calls wait for. */
+  readonly queue: <Server>(settings: SharedQueueSettings<Server>, lanes: 'models' | 'services') => TurnQueue<Server>;
   /** `now`: milliseconds of a monotonic clock. */
   readonly tickets: (now: () => number) => TicketStore;
   /** How often this gate tells the others of its database that it is alive; the usual ones if they are not given. */

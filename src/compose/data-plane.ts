@@ -44,7 +44,7 @@ import type { Derived, LiveSettings } from '../settings/live.ts';
 import type { ChangeFeed } from '../store/ports/change-feed.ts';
 import type { Store } from '../store/ports/store.ts';
 import type { TicketStore } from '../store/ports/tickets.ts';
-import type { QueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
+import type { SharedQueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
 import { ColdLoads } from '../upstream/loads/cold-loads.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
@@ -118,9 +118,9 @@ export async function openDataPlane(
       ladder,
       accountUsages,
       observers: [ladder, liveStats, new PaceObserver(clocks.nowMs), ...(requestMetrics ? [requestMetrics] : [])],
-      queue: adapters.queue(queueSettings(config, registry)),
+      queue: adapters.queue(queueSettings(config, registry), 'models'),
       services,
-      serviceQueue: adapters.queue(serviceQueue(config, services)),
+      serviceQueue: adapters.queue(serviceQueue(config, services), 'services'),
       tickets: adapters.tickets(clocks.nowMs),
     }),
   );
@@ -311,7 +311,7 @@ function recorderOf(log: Log, { nowMs }: GateClocks, { ledger, refusals }: Stora
   };
 }
 
-function queueSettings({ live }: Config, registry: UpstreamRegistry): QueueSettings<Upstream> {
+function queueSettings({ live }: Config, registry: UpstreamRegistry): SharedQueueSettings<Upstream> {
   return {
     serversFor: (_, { demand, reach }, ahead) => registry.serving(demand, reach, ahead),
     slotsFor: slotsOf(live),
@@ -321,6 +321,8 @@ function queueSettings({ live }: Config, registry: UpstreamRegistry): QueueSetti
     get maxWaitMs() {
       return live.now.queueSeconds * 1000;
     },
+    nameOf: ({ entry }) => entry.url.href,
+    trialsOf: ({ health }) => health.trials,
     trials: { take: ({ health }) => health.take(), giveBack: ({ health }, hold) => health.giveBack(hold) },
   };
 }

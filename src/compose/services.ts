@@ -13,7 +13,7 @@ import { cookieSecretIn } from '../secret-file.ts';
 import { type Config, pageUrl, plainPort } from '../settings/config.ts';
 import { ownHostsOf, readRoutesFile } from '../settings/routes-file.ts';
 import type { Store } from '../store/ports/store.ts';
-import type { QueueSettings } from '../store/ports/turn-queue.ts';
+import type { SharedQueueSettings } from '../store/ports/turn-queue.ts';
 import { readOwnCredentials } from '../upstream/credentials.ts';
 import type { ServiceEntry } from '../upstream/service-entry.ts';
 import { rankServers, type ServiceServer } from '../upstream/service-server.ts';
@@ -97,11 +97,12 @@ function entryOf(
 }
 
 /** The queue in front of services: a lane for each route, with slots on each of its servers. */
-export function serviceQueue({ live }: Config, services: PublishedServices): QueueSettings<ServiceServer> {
+export function serviceQueue({ live }: Config, services: PublishedServices): SharedQueueSettings<ServiceServer> {
   const routeOf = (lane: string) => services.table.routes.find(({ route }) => operationNameOf(route) === lane);
   return {
     serversFor: (lane, { reach }) => rankServers(reach ?? routeOf(lane)?.servers ?? []),
     slotsFor: (lane) => routeOf(lane)?.route.slots ?? 1,
+    nameOf: ({ name, basePath }) => name + basePath,
     get maxWaiting() {
       return live.now.queueLength;
     },

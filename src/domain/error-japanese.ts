@@ -70,6 +70,7 @@ export const japanese: Readonly<Record<ErrorCode, string>> = {
   beyond_plan: 'このリクエストは、キーのプランで許可された範囲を超えています。',
   queue_full: 'このモデルを待っているリクエストが多すぎます。',
   queue_timeout: '順番を待つ時間が上限に達しました。',
+  turns_unavailable: '現在、このモデルの順番を割り当てられません。',
 
   upstream_unreachable: 'モデルサーバーに接続できません。',
   upstream_untrusted: 'モデルサーバーの証明書を信頼できません。',

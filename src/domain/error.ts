@@ -221,6 +221,12 @@ export const registry = {
     message: 'The call waited too long for its turn.',
     retryAfterSeconds: 10,
   },
+  turns_unavailable: {
+    status: 503,
+    owner: 'gateway',
+    message: 'The gateway cannot give calls their turns at this model right now.',
+    retryAfterSeconds: 2,
+  },
 
   // The model server.
   upstream_unreachable: {

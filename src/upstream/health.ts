@@ -140,6 +140,11 @@ export class Health {
     return this.#probed === 'up' && !this.#spell && this.#halfOpen.hasRoom;
   }
 
+  /** How many calls it may have while it gets few at first; Infinity: as many as it has slots. */
+  get trials(): number {
+    return this.#halfOpen.hasRoom ? this.#halfOpen.most : Infinity;
+  }
+
   /** The better of two servers has the lower rank; 0 if `admits`. */
   get rank(): number {
     const { state } = this;

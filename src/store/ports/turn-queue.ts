@@ -84,6 +84,14 @@ export interface QueueSettings<Server> {
   };
 }
 
+/** What a queue needs that several gates share. */
+export interface SharedQueueSettings<Server> extends QueueSettings<Server> {
+  /** Names a server, the same at every gate. */
+  readonly nameOf: (server: Server) => string;
+  /** How many calls a server that gets few at first may have now, over all gates; Infinity: as many as it has slots. */
+  readonly trialsOf?: (server: Server) => number;
+}
+
 export interface TurnQueue<Server> {
   /** Returns a slot if one is free and no call waits for it, else a place, or undefined if the queue is full. */
   enter(model: string, turn: Turn<Server>, nowMs: MonotonicMs): Soon<Slot<Server> | Place | undefined>;

@@ -1,0 +1,266 @@
+// The decisions of the queue that several gates share, as scripts that Redis runs: one script, one decision. The state of a
+// model's lane stands in the keys of one hash slot, so that a script sees all of it and a cluster takes it too.
+import { type Script, script } from './script.ts';
+import { lanePrelude, lostMs } from './turn-prelude.ts';
+
+/** Of the keys of a lane, in the order in which the scripts name them. */
+const laneKeys = ['v', 't', 'w', 's', 'f', 'q', 'b', 'n', 'c', 'u', 'g'];
+
+/** `lanes`: what the lanes are for, such as models. The braces name the hash slot. */
+export const keysOfLane = (lanes: string, model: string): readonly string[] => {
+  const tag = `{${lanes}:${encodeURIComponent(model)}}:`;
+  return laneKeys.map((name) => tag + name);
+};
+
+export const keysOfGates = (lanes: string): readonly string[] =>
+  ['run', 'gates', 'lanes'].map((name) => `{${lanes}}:${name}`);
+
+/** A gate hears of its tickets on the channel with its name behind this. */
+export const channelPrefix = 'g:';
+
+/**
+ * Says that a gate is there, and returns the run: a name that changes when Redis may have lost what the gates told it: it was
+ * flushed or started again, another server took over, or it stood still for so long that gates would look lost. Runs are
+ * ordered, the later one is greater. ARGV: gate, run id of the server, something random, whether to return the lanes that gates
+ * use, then those that this one uses.
+ */
+export const hail = script(`
+local at = redis.call('TIME')
+local now = at[1] * 1000 + math.floor(at[2] / 1000)
+local run = redis.call('HMGET', KEYS[1], 'name', 'server')
+local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+local others = redis.call('ZCARD', KEYS[2])
+if redis.call('ZSCORE', KEYS[2], ARGV[1]) then others = others - 1 end
+local name = run[1]
+if not name or run[2] ~= ARGV[2] or (others > 0 and now - last[2] > 2500) then
+  name = string.format('%015d-%s', now, ARGV[3])
+  redis.call('HSET', KEYS[1], 'name', name, 'server', ARGV[2])
+end
+redis.call('ZADD', KEYS[2], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 10000)
+for i = 5, #ARGV do redis.call('ZADD', KEYS[3], now, ARGV[i]) end
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - 10000)
+local lanes = ARGV[4] == '1' and redis.call('ZRANGEBYSCORE', KEYS[3], now - 3000, '+inf') or {}
+return {now, name, redis.call('ZRANGEBYSCORE', KEYS[2], now - ${lostMs}, '+inf'), lanes}
+`);
+
+const decision = (lua: string): Script => script(lanePrelude + lua);
+
+/** ARGV: ticket, account, cost, most, weight, behind, servers with slots, longest queue. */
+export const enter = decision(`
+local id, account = ARGV[6], ARGV[7]
+local ticket = {account = account, cost = tonumber(ARGV[8]), most = tonumber(ARGV[9]), weight = tonumber(ARGV[10]),
+  behind = tonumber(ARGV[11]), list = ARGV[12], seq = nextSeq()}
+local seq = string.format('%d', ticket.seq)
+
+local function lastOf(behind, beyond)
+  local accounts = call('ZREVRANGE', N, 0, -1, 'WITHSCORES')
+  for i = 1, #accounts, 2 do
+    if tonumber(accounts[i + 1]) <= beyond then return nil end
+    local from, to = bounds(accounts[i], behind)
+    local members = call('ZREVRANGEBYLEX', W, to, from, 'LIMIT', 0, 1)
+    if members[1] then return idOf(members[1]) end
+  end
+end
+local function makeRoom()
+  local worst = ticket.behind == 0 and lastOf(1, 0) or nil
+  worst = worst or lastOf(ticket.behind, tonumber(call('ZSCORE', N, account) or 0) + 1)
+  if not worst then return false end
+  local other = ticketOf(worst)
+  unwait(worst, other)
+  if gateOf(worst) == gate then
+    call('HDEL', T, worst)
+    expelled[#expelled + 1] = worst
+  else
+    other.state = 'expelled'
+    keep(worst, other)
+    call('ZADD', U, now, worst)
+    notify(worst)
+  end
+  return true
+end
+
+if call('ZCARD', W) == 0 then
+  local server = freeIn(ticket.list)
+  if server then
+    setServed(account, math.max(servedOf(account), virtual))
+    grant(id, ticket, server)
+    return done('slot', seq, server)
+  end
+end
+if call('ZCARD', W) >= tonumber(ARGV[13]) and not makeRoom() then return done('full') end
+wait(id, ticket)
+local position = placer()(id, ticket)
+fill()
+return done('place', seq, position)
+`);
+
+/** ARGV: ticket. */
+export const leave = decision(`
+local ticket = ticketOf(ARGV[6])
+if ticket then remove(ARGV[6], ticket) end
+fill()
+return done('left')
+`);
+
+/** ARGV: ticket, cost or nothing, how long it was held or nothing, whether the cost was reported. Of a lost slot, it changes nothing. */
+export const release = decision(`
+local id, cost, heldMs = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local ticket = ticketOf(id)
+if ticket and (ticket.state == 'held' or ticket.state == 'offered') then
+  free(id, ticket)
+  call('HDEL', T, id)
+  call('ZREM', U, id)
+  if cost then
+    local settled = cost
+    if heldMs and ARGV[9] == '1' then
+      turns = turns * 0.9 + 1
+      tokens = tokens * 0.9 + cost
+      ms = ms * 0.9 + math.max(1, heldMs)
+    elseif heldMs then
+      local pace = ms > 0 and tokens / ms or 0.02
+      settled = math.max(cost, math.min(ticket.most, heldMs * pace))
+    end
+    setServed(ticket.account, servedOf(ticket.account) + (settled - ticket.cost) / ticket.weight)
+  end
+end
+fill()
+return done('released')
+`);
+
+/** Puts a ticket that waits on one of these servers, if one has a free slot. ARGV: ticket, servers with slots. */
+export const elsewhere = decision(`
+local id = ARGV[6]
+local ticket = ticketOf(id)
+local server = ticket and ticket.state == 'waiting' and freeIn(ARGV[7])
+if server then
+  unwait(id, ticket)
+  grant(id, ticket, server)
+  call('ZADD', U, now, id)
+end
+return done('went')
+`);
+
+/** What the gate was told of its tickets: they are held from now on, or were expelled. */
+const collect = `
+local function collect(id)
+  local ticket = ticketOf(id)
+  if not ticket or gateOf(id) ~= gate then return end
+  if ticket.state == 'expelled' then expelled[#expelled + 1] = id
+  elseif ticket.state ~= 'waiting' then
+    if ticket.state == 'offered' then
+      ticket.state = 'held'
+      keep(id, ticket)
+    end
+    granted[#granted + 1] = id
+    granted[#granted + 1] = ticket.server
+  end
+end
+`;
+
+/** ARGV: the tickets of which the gate has heard. */
+export const confirm = decision(`${collect}
+for i = 6, #ARGV do collect(ARGV[i]) end
+return done('confirmed')
+`);
+
+/**
+ * Looks after a lane: takes back offers that no gate took within three seconds, forgets clocks that say nothing any more, and
+ * tells the gate what it may have missed. ARGV: how many tickets the gate has heard of, and which; then, for each ticket that
+ * it looks at, the ticket, behind, weight, and servers with slots.
+ */
+export const sweep = decision(`${collect}
+local heard = tonumber(ARGV[6])
+for i = 7, 6 + heard do
+  local ticket = ticketOf(ARGV[i])
+  call('ZREM', U, ARGV[i])
+  if ticket and ticket.state == 'expelled' then call('HDEL', T, ARGV[i]) end
+end
+local looked = {}
+for i = 7 + heard, #ARGV, 4 do
+  local id, behind = ARGV[i], tonumber(ARGV[i + 1])
+  looked[#looked + 1] = id
+  local ticket = ticketOf(id)
+  if ticket and ticket.state == 'waiting' and
+      (ticket.behind ~= behind or ticket.weight ~= tonumber(ARGV[i + 2]) or ticket.list ~= ARGV[i + 3]) then
+    unwait(id, ticket)
+    ticket.behind, ticket.weight, ticket.list = behind, tonumber(ARGV[i + 2]), ARGV[i + 3]
+    wait(id, ticket)
+  end
+end
+for _, id in ipairs(call('ZRANGEBYSCORE', U, '-inf', now - 3000)) do
+  local ticket = ticketOf(id)
+  if not ticket then call('ZREM', U, id)
+  elseif ticket.state == 'offered' and gateOf(id) ~= gate then
+    remove(id, ticket)
+    wait(id, ticket)
+  end
+end
+fill()
+granted = {}
+for _, id in ipairs(call('ZRANGE', U, 0, -1)) do collect(id) end
+local servers, counts, accounts = {}, {}, {}
+for _, member in ipairs(call('ZRANGE', S, 0, -1)) do
+  local server, id = string.match(member, '^([^%z]*)%z(.*)$')
+  if gateOf(id) ~= gate then
+    if not counts[server] then servers[#servers + 1] = server end
+    counts[server] = (counts[server] or 0) + 1
+  end
+  accounts[ticketOf(id).account] = true
+end
+local cleaned = tonumber(call('HGET', V, 'cleaned') or 0)
+if now - cleaned > 1000 then
+  call('HSET', V, 'cleaned', now)
+  local clocks = call('HGETALL', F)
+  for i = 1, #clocks, 2 do
+    if tonumber(clocks[i + 1]) <= virtual and not accounts[clocks[i]] and not call('ZSCORE', N, clocks[i]) then
+      call('HDEL', F, clocks[i])
+    end
+  end
+end
+if call('HLEN', T) == 0 then
+  call('DEL', F, Q, B, N, C, U, W, S)
+  virtual, turns, tokens, ms = 0, 0, 0, 0
+end
+local others = {}
+for i, server in ipairs(servers) do
+  others[i * 2 - 1] = server
+  others[i * 2] = counts[server]
+end
+local positions, place = {}, placer()
+for i, id in ipairs(looked) do
+  local ticket = ticketOf(id)
+  positions[i] = ticket and ticket.state == 'waiting' and place(id, ticket) or 0
+end
+return done('swept', others, positions)
+`);
+
+/**
+ * Says again what a gate has at a lane, in place of all that it has said before. ARGV: the gate's name before, then of each ticket:
+ * ticket, account, cost, most, weight, behind, servers with slots, number, server that it holds or nothing. May come in parts.
+ */
+export const rejoin = decision(`
+if ARGV[6] ~= '' then dropGate(ARGV[6]) end
+for i = 7, #ARGV, 9 do
+  local id, server = ARGV[i], ARGV[i + 8]
+  local ticket = {account = ARGV[i + 1], cost = tonumber(ARGV[i + 2]), most = tonumber(ARGV[i + 3]),
+    weight = tonumber(ARGV[i + 4]), behind = tonumber(ARGV[i + 5]), list = ARGV[i + 6], seq = tonumber(ARGV[i + 7])}
+  if ticket.seq == 0 then ticket.seq = nextSeq() end
+  last = math.max(last, ticket.seq)
+  if ticketOf(id) then remove(id, ticketOf(id)) end
+  if server == '' then wait(id, ticket)
+  else
+    setServed(ticket.account, math.max(servedOf(ticket.account), virtual) + ticket.cost / ticket.weight)
+    hold(id, ticket, server)
+    ticket.state = 'held'
+    keep(id, ticket)
+  end
+end
+fill()
+return done('joined')
+`);
+
+/** Of a lane that only other gates use: running, waiting, accounts. */
+export const look = script(
+  "return {redis.call('ZCARD', KEYS[4]), redis.call('ZCARD', KEYS[3]), redis.call('ZCARD', KEYS[8])}",
+);

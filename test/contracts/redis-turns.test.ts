@@ -1,0 +1,111 @@
+// Runs the contract of turn queues against Redis, and compares its order with that of the memory queue.
+import fc from 'fast-check';
+import { afterAll, expect, test } from 'vitest';
+import { FairQueue } from '../../src/store/memory/fair-queue.ts';
+import type { Place, QueueSettings, Slot, TurnQueue } from '../../src/store/ports/turn-queue.ts';
+import { readAddress } from '../../src/store/redis/address.ts';
+import { RedisClient } from '../../src/store/redis/client.ts';
+import { RedisTurnQueue } from '../../src/store/redis/turn-queue.ts';
+import { startRedis } from '../redis.ts';
+import { turnQueueContract } from './turn-queue.ts';
+
+const redis = await startRedis();
+const client = await RedisClient.open({ address: readAddress(redis.database())!, now: Date.now, answerMs: 10_000 });
+const servers = await client.readServers();
+let queues = 0;
+let last: RedisTurnQueue<string>;
+const faults: unknown[] = [];
+
+afterAll(async () => {
+  await client.close();
+  await redis.stop();
+  expect(faults).toEqual([]);
+});
+
+function open(settings: QueueSettings<string>): RedisTurnQueue<string> {
+  const lanes = `lanes${queues++}`;
+  // A run of long ago: one that has just begun grants nothing for a while.
+  void client.command('HSET', `{${lanes}}:run`, 'name', '000000000000000-0', 'server', servers);
+  const shared = { ...settings, nameOf: (server: string) => server };
+  last = new RedisTurnQueue(shared, { client, lanes, onError: (error) => faults.push(error) });
+  return last;
+}
+
+turnQueueContract({ name: 'Redis', open, settled: () => last.settled() });
+
+interface Call {
+  readonly name: string;
+  slot?: Slot<string>;
+  place?: Place;
+}
+
+type Step =
+  | {
+      readonly do: 'enter';
+      readonly who: number;
+      readonly cost: number;
+      readonly weight: number;
+      readonly behind: boolean;
+    }
+  | { readonly do: 'release'; readonly real: number; readonly ms: number; readonly isReported: boolean }
+  | { readonly do: 'leave'; readonly which: number };
+
+// Costs are no whole numbers, so that no two accounts have been served the same.
+const cost = fc.double({ min: 1, max: 5_000, noNaN: true });
+const steps = fc.array(
+  fc.oneof(
+    fc.record({
+      do: fc.constant('enter' as const),
+      who: fc.nat(6),
+      cost,
+      weight: fc.constantFrom(0.5, 1, 3),
+      behind: fc.boolean(),
+    }),
+    fc.record({ do: fc.constant('release' as const), real: cost, ms: fc.nat(5_000), isReported: fc.boolean() }),
+    fc.record({ do: fc.constant('leave' as const), which: fc.nat(50) }),
+  ),
+  { minLength: 20, maxLength: 80 },
+);
+
+/** The names of the calls in the order in which they get their turns. */
+async function orderIn(
+  queue: TurnQueue<string>,
+  list: readonly Step[],
+  settled: () => Promise<void>,
+): Promise<string[]> {
+  const order: string[] = [];
+  const running: Call[] = [];
+  const waiting: Call[] = [];
+  for (const [at, step] of list.entries()) {
+    if (step.do === 'enter') {
+      const call: Call = { name: `${at}` };
+      const start = (slot: Slot<string>): void => {
+        call.slot = slot;
+        order.push(call.name);
+        running.push(call);
+        if (waiting.includes(call)) waiting.splice(waiting.indexOf(call), 1);
+      };
+      const turn = { ...step, accountId: `account${step.who}`, most: 2 * step.cost, start, refuse: () => undefined };
+      const entered = await queue.enter('m', turn, at);
+      if (entered?.kind === 'slot') start(entered);
+      else if (entered) {
+        call.place = entered;
+        if (!call.slot) waiting.push(call);
+      }
+    } else if (step.do === 'release') running.shift()?.slot?.release(step.real, step);
+    else waiting.splice(step.which, 1)[0]?.place?.leave();
+    await settled();
+  }
+  return order;
+}
+
+test('calls get their turns in the same order as in memory', async () => {
+  const settings = { serversFor: () => ['a', 'b'], slotsFor: () => 1, maxWaiting: 1_000, maxWaitMs: 1e9 };
+  await fc.assert(
+    fc.asyncProperty(steps, async (list) => {
+      const inMemory = await orderIn(new FairQueue(settings), list, () => Promise.resolve());
+      expect(await orderIn(open(settings), list, () => last.settled())).toEqual(inMemory);
+    }),
+    { numRuns: 60 },
+  );
+});
