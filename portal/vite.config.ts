@@ -28,7 +28,7 @@ const compress = (): Plugin => ({
     const out = join(import.meta.dirname, 'dist');
     for (const name of readdirSync(out, { recursive: true, encoding: 'utf8' })) {
       // The page itself differs with every answer: it carries the nonce.
-      if (!/\.(js|css|svg|md)$/.test(name)) continue;
+      if (!/\.(js|css|svg|md|txt)$/.test(name)) continue;
       const bytes = readFileSync(join(out, name));
       if (bytes.length < 1024) continue;
       writeFileSync(join(out, `${name}.br`), brotliCompressSync(bytes));
@@ -37,10 +37,41 @@ const compress = (): Plugin => ({
   },
 });
 
+/** Most licenses ask for their text beside the code; minifying drops comments. */
+const licenses = (): Plugin => ({
+  name: 'licenses-beside',
+  apply: 'build',
+  generateBundle(_, bundle) {
+    const folders = new Set<string>();
+    for (const part of Object.values(bundle))
+      if (part.type === 'chunk')
+        for (const file of part.moduleIds) {
+          const [, folder] = /^\0?(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file) ?? [];
+          if (folder !== undefined) folders.add(folder);
+        }
+    const own = readFileSync(join(import.meta.dirname, 'src/icons.ts'), 'utf8');
+    const icons = (/\/\*! @license ([^]*?)\*\//.exec(own)?.[1] ?? '').replaceAll(/^ \* ?/gm, '');
+    const texts = [icons.trim(), ...[...folders].toSorted().map(licenseOf)];
+    this.emitFile({ type: 'asset', fileName: 'licenses.txt', source: `${texts.join(`\n\n${'-'.repeat(72)}\n\n`)}\n` });
+  },
+});
+
+function licenseOf(folder: string): string {
+  const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+    readonly name: string;
+    readonly version: string;
+    readonly license?: string;
+  };
+  const file = readdirSync(folder).find((each) => /^licen[cs]e(?:[.-]|$)/i.test(each));
+  const text =
+    file === undefined ? `License: ${license ?? 'unknown'}` : readFileSync(join(folder, file), 'utf8').trim();
+  return `${name} ${version}\n\n${text}`;
+}
+
 export default defineConfig({
   root: import.meta.dirname,
   base: '/portal/',
-  plugins: [react(), documents(), compress()],
+  plugins: [react(), documents(), licenses(), compress()],
   build: {
     target: 'es2023',
     assetsInlineLimit: 0,

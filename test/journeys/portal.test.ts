@@ -746,7 +746,7 @@ test('a chosen language stays, on other pages and in other browsers', async () =
   await elsewhere.close();
 });
 
-test('a first visit loads little, and nothing from other sites', async () => {
+test('a first visit loads little, nothing from other sites, and leads to the license of everything in it', async () => {
   await mode('open');
   const reader = await Reader.at(browser, gate.url);
   let bytes = 0;
@@ -758,6 +758,24 @@ test('a first visit loads little, and nothing from other sites', async () => {
   );
   await reader.open('/portal/');
   await reader.page.waitForLoadState('networkidle');
+  const page = reader.page.getByRole('link', { name: 'Open-source licenses' });
+  const licenses = await fetch(`${gate.url}${(await page.getAttribute('href')) ?? ''}`);
+  expect(licenses.headers.get('content-type')).toBe('text/plain;charset=utf-8');
+  const texts = (await licenses.text()).split(`\n${'-'.repeat(72)}\n`);
+  for (const name of [
+    'Icons by Tabler',
+    'react',
+    'react-dom',
+    '@mantine/core',
+    '@tanstack/react-query',
+    'i18next',
+    'recharts',
+  ])
+    expect(
+      texts.find((text) => text.trim().startsWith(name === 'Icons by Tabler' ? name : `${name} `)),
+      name,
+    ).toMatch(/copyright/i);
+  expect(texts.filter((text) => /License: unknown/.test(text))).toEqual([]);
   expect(bytes).toBeGreaterThan(50_000);
   expect(bytes).toBeLessThanOrEqual(350 * 1024);
   expect(reader.wrong).toEqual([]);

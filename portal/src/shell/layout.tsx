@@ -112,13 +112,16 @@ export function Layout(): ReactNode {
               </Switch>
             </Suspense>
           </Fault>
-          {session.gate.statusPage && !session.view && location !== '/status' && (
-            <Group component="footer" justify="center" mt="xl">
+          <Group component="footer" justify="center" mt="xl">
+            {session.gate.statusPage && !session.view && location !== '/status' && (
               <Anchor component={Link} href="/status" size="sm">
                 {t('statusPage')}
               </Anchor>
-            </Group>
-          )}
+            )}
+            <Anchor href="/portal/licenses.txt" target="_blank" size="sm" c="dimmed">
+              {t('licenses')}
+            </Anchor>
+          </Group>
         </Container>
       </AppShell.Main>
     </AppShell>

@@ -38,6 +38,7 @@ export const shell = {
       text: 'Calls are refused until a model server responds. The gateway keeps trying, and this message disappears by itself.',
     },
     statusPage: 'Service status',
+    licenses: 'Open-source licenses',
     viewing: {
       title: 'You are viewing the pages of {{name}}',
       text: 'You see what they see and cannot change anything. The view is in the audit log and ends {{when}}.',
@@ -140,6 +141,7 @@ export const shell = {
       text: '応答が戻るまで、リクエストは拒否されます。ゲートウェイは接続を試し続け、応答が戻るとこのメッセージは自動的に消えます。',
     },
     statusPage: 'サービスの稼働状況',
+    licenses: 'オープンソースライセンス',
     viewing: {
       title: '{{name}}さんの画面を閲覧しています',
       text: '本人と同じ画面が表示されます。変更はできません。閲覧は監査ログに記録され、{{when}}に終了します。',

@@ -11,6 +11,7 @@ const types: Readonly<Record<string, string>> = {
   '.js': 'text/javascript;charset=utf-8',
   '.md': 'text/markdown;charset=utf-8',
   '.svg': 'image/svg+xml',
+  '.txt': 'text/plain;charset=utf-8',
   '.woff2': 'font/woff2',
 };
 
