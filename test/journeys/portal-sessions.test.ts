@@ -203,6 +203,22 @@ test.each([
     expect(await reader.page.locator('main').getByRole('button').allTextContents()).toEqual([
       words('Stop viewing', '閲覧を終了'),
     ]);
+    // Ctrl-K finds what the member would find in these pages, and nothing of the operator's own.
+    await reader.page.keyboard.press('Control+k');
+    const found = reader.page.getByRole('option');
+    await found.first().waitFor();
+    expect(await found.count()).toBe(4);
+    await reader.page
+      .getByRole('combobox', { name: words('Search everything (Ctrl K)', 'すべてを検索（Ctrl K）') })
+      .fill('laptop');
+    await eventually(async () =>
+      expect(await found.allInnerTexts()).toEqual([expect.stringContaining('their laptop')]),
+    );
+    await reader.page
+      .getByRole('combobox', { name: words('Search everything (Ctrl K)', 'すべてを検索（Ctrl K）') })
+      .fill('operator-1');
+    await eventually(async () => expect(await found.count()).toBe(0));
+    await reader.page.keyboard.press('Escape');
     // Other pages are not there: neither the operator's own nor the member's settings.
     for (const path of ['me', 'playground', 'operate/keys']) {
       await reader.page.goto(`${gate.url}/portal/${path}`);

@@ -1,5 +1,6 @@
 // Ctrl-K (Cmd-K): jumps to a page, an account, a key, a model, a request or an audit event by what is typed. Operators and auditors find
-// everything, by name, email address or id, which the gate searches; members find their own pages and keys.
+// everything, by name, email address or id, which the gate searches; members find their own pages and keys, and so does an operator who
+// views them.
 import { Button, Modal, Text, TextInput, UnstyledButton, VisuallyHidden } from '@mantine/core';
 import { useDebouncedValue, useDisclosure, useHotkeys } from '@mantine/hooks';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
@@ -152,7 +153,7 @@ function useTargets(text: string): readonly Target[] {
   const things = (reads && isAsking ? found.data?.items : undefined) ?? [];
   return [
     ...idTargets(text, reads, t('palette.request'), t('palette.event')),
-    ...pagesFor(reads, session.account !== null)
+    ...pagesFor(reads, session.account !== null, session.view !== null)
       .map(({ path, name }) => ({ href: path, name: t(`shell:nav.${name}`), about: t('palette.page') }))
       .filter(({ name }) => holds(name)),
     ...things.map(({ kind, id, name, of }) => ({
@@ -184,9 +185,9 @@ function idTargets(text: string, reads: boolean, request: string, event: string)
   return [];
 }
 
-const pagesFor = (reads: boolean, hasAccount: boolean) =>
-  routes.flatMap(({ path, who, name }) => {
-    if (name === undefined || (who === 'operator' && !reads)) return [];
+const pagesFor = (reads: boolean, hasAccount: boolean, isView: boolean) =>
+  routes.flatMap(({ path, who, name, inView }) => {
+    if (name === undefined || (who === 'operator' && !reads) || (isView && inView !== true)) return [];
     // Somebody without an account waits: their other pages would be empty.
     if (who === 'member' && !hasAccount && path !== '/home' && path !== '/me') return [];
     return [{ path, name }];
