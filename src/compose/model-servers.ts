@@ -43,7 +43,8 @@ function reportTurn(
   const facts = { upstream, ...(changes > 1 ? { changes } : {}) };
   if (state === 'up') logger.info(facts, 'the model server answers');
   else if (state === 'loading') logger.info(facts, 'the model server is loading its model');
-  else if (state === 'down') logger.warn({ ...facts, reason }, 'no model server answers there; the gate keeps trying');
+  else if (state === 'down')
+    logger.warn({ ...facts, reason }, 'no model server answers there; the gateway keeps trying');
   else if (state === 'refused')
     logger.error({ ...facts, reason }, 'the model server refuses the gate; check its secret');
   else logger.warn({ ...facts, state, reason }, 'the model server gets fewer calls for a while');
@@ -86,7 +87,10 @@ export function openStoredServers(
     fixed: fixedAddresses(config),
     drainMs: config.serverDrainSeconds * 1000,
     onUnusable: ({ name, address }, reason) =>
-      logger.error({ server: name, upstream: address, reason }, 'a model server cannot be used; the gate keeps trying'),
+      logger.error(
+        { server: name, upstream: address, reason },
+        'a model server cannot be used; the gateway keeps trying',
+      ),
     onError: (error) => logger.error({ cause: describeCause(error) }, 'a model server could not be removed'),
   });
 }

@@ -41,7 +41,7 @@ export const openStoredRoutes = (
     ownHosts: ownHostsOf(config),
     wallNow,
     onUnusable: (route, reason) =>
-      logger.error({ route, reason }, 'a route cannot be published; the gate keeps trying'),
+      logger.error({ route, reason }, 'a route cannot be published; the gateway keeps trying'),
   });
 
 function fileOf(file: string, { serverFiles }: Config): string {
@@ -83,7 +83,7 @@ function entryOf(
   const path = (file: string | null): string | undefined => (file === null ? undefined : pathOf(file));
   for (const address of upstreams)
     if (isOwnAddress(address, listening))
-      throw new Error(`route "${name}": ${address} is this gate itself; a route must lead to another service`);
+      throw new Error(`route "${name}": ${address} is this gateway itself; a route must lead to another service`);
   try {
     const credentials = upstreams.map((address) => {
       const files = { ca: path(tls.caFile), cert: path(tls.certificateFile), key: path(tls.keyFile) };

@@ -76,7 +76,7 @@ export async function openStorage(
     patiently(() => openAccount(store, operatorName, unlimited, { actor: 'gate', at: clock.wall() })),
   );
   const changes = store.changeFeed({
-    onFailure: (what, error) => logger.error({ cause: describeCause(error) }, `${what}; the gate keeps trying`),
+    onFailure: (what, error) => logger.error({ cause: describeCause(error) }, `${what}; the gateway keeps trying`),
     onRecovery: (what) => logger.info(`over: ${what}`),
   });
   return { dataDir, lock, store, ledger, refusals, changes, operator, gates: store.gates ?? onlyGate, patiently };

@@ -89,7 +89,7 @@ export const causes = {
   plain_read: 'it cannot be read',
 
   route: 'route "{name}": {fault}',
-  route_here: '{origin} is this gate itself; a route must lead to another service',
+  route_here: '{origin} is this gateway itself; a route must lead to another service',
   its_secret: 'its secret: {fault}',
   too_large: 'it is too large',
   files_refused: '{origin}: its certificate files cannot be used: {other}',

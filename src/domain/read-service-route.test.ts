@@ -89,12 +89,12 @@ test.each([
   [
     'a command to a proxy in front',
     { ...least, headers: { response: ['X_Accel-Redirect'] } },
-    'cannot have x_accel-redirect: the gate sets it',
+    'cannot have x_accel-redirect: the gateway sets it',
   ],
   [
     'permission for shared caches',
     { ...least, headers: { response: ['CDN-Cache-Control'] } },
-    'cannot have cdn-cache-control: the gate sets it',
+    'cannot have cdn-cache-control: the gateway sets it',
   ],
   ['path and host', { ...least, hostName: 'q.example.com' }, 'give either a path'],
   ['the root as its path', { ...least, path: '/' }, 'route "qdrant": path begins with / and has segments'],
@@ -134,9 +134,9 @@ const clashes: readonly (readonly [string, readonly ServiceRoute[], string])[] =
   ['the same path', [under('/a', 'x'), under('/a', 'y')], 'routes "x" and "y" have the same path'],
   ['one path under the other', [under('/a/b', 'x'), under('/a', 'y')], 'the paths of routes "x" and "y" overlap'],
   ['the same host', [onHost('a.example.com', 'x'), onHost('A.example.com', 'y')], 'have the same hostName'],
-  ['the gate’s own host', [onHost('gate.example.com', 'x')], "gate.example.com is the gate's own host name"],
+  ['the gate’s own host', [onHost('gate.example.com', 'x')], "gate.example.com is the gateway's own host name"],
   ...['/api', '/v1', '/k', '/healthz', '/readyz', '/portal', '/management', '/API', '/v1/x'].map(
-    (path) => [path, [under(path, 'x')], 'belong to the gate itself'] as const,
+    (path) => [path, [under(path, 'x')], 'belong to the gateway itself'] as const,
   ),
 ];
 

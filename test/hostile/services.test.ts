@@ -708,16 +708,20 @@ describe('a routes file that cannot be is refused at the start with a sentence',
     ['no list', '{}', 'it must be a list of routes'],
     ['an unknown option', [{ ...route, timeout: 5 }], 'route "x" has no option "timeout"'],
     ['two names', [route, { ...route, path: '/y' }], 'two routes have the name "x"'],
-    ['an address of the gate', [{ ...route, path: '/portal/x' }], 'addresses under /portal belong to the gate itself'],
+    [
+      'an address of the gate',
+      [{ ...route, path: '/portal/x' }],
+      'addresses under /portal belong to the gateway itself',
+    ],
     [
       'the gate’s own host',
       [{ ...route, path: undefined, hostName: 'gate.example' }],
-      "gate.example is the gate's own host name",
+      "gate.example is the gateway's own host name",
     ],
     [
       'a loop to the gate',
       [{ ...route, upstreams: ['https://gate.example/deep'] }],
-      'https://gate.example/deep is this gate itself',
+      'https://gate.example/deep is this gateway itself',
     ],
     [
       'a secret that is not there',

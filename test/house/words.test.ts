@@ -20,6 +20,7 @@ import { windowNames } from '../../src/domain/calendar.ts';
 import { measures } from '../../src/domain/limit.ts';
 import { termNames } from '../../src/domain/plan.ts';
 import { ruleMeasures, steps } from '../../src/domain/rule.ts';
+import { sentences } from '../../src/domain/sentences.ts';
 import { serverStates } from '../../src/domain/server-status.ts';
 import { outcomes } from '../../src/domain/usage.ts';
 import { endpoints } from '../../src/management/endpoints.ts';
@@ -43,6 +44,11 @@ function flat(words: object, before = ''): Map<string, string> {
 /** By the name without its plural category (Intl.PluralRules); of several the last, which is the one for many. */
 const pluralless = (words: Map<string, string>): Map<string, string> =>
   new Map([...words].map(([name, text]) => [name.replace(/_(?:one|other)$/, ''), text]));
+
+test('pages and refusals name the gateway as the glossary does', () => {
+  const texts = [...Object.values(all).flatMap(({ en }) => [...flat(en).values()]), ...Object.values(sentences)];
+  expect(texts.filter((text) => /(?<![{@-])\bgates?\b(?![@}.-])/i.test(text))).toEqual([]);
+});
 
 test.each(Object.entries(all))('a word with a count in %s has every form that its language has', (_, { en, ja }) => {
   for (const [language, words] of [

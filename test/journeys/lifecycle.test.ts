@@ -32,7 +32,7 @@ describe('starting', () => {
     const { port } = later;
     await later.close();
     const gate = await spawnGate({ UPSTREAM: `http://127.0.0.1:${port}`, PROBE_SECONDS: '0.1' });
-    await eventually(() => expect(gate.output()).toMatch(/no model server answers there; the gate keeps trying/));
+    await eventually(() => expect(gate.output()).toMatch(/no model server answers there; the gateway keeps trying/));
     const health = await fetch(`${gate.url}/healthz`);
     expect([health.status, health.headers.get('x-request-id')]).toEqual([200, expect.stringMatching(/^req_/)]);
     expect((await fetch(`${gate.url}/readyz`)).status).toBe(503);

@@ -340,7 +340,7 @@ describe('an operator', () => {
     await reader.sees('This is not a JSON object.');
     await reader.fill('Options', '{ "path": "/v1/store", "upstreams": ["http://127.0.0.1:9"] }');
     await save();
-    await reader.sees('addresses under /v1 belong to the gate itself');
+    await reader.sees('addresses under /v1 belong to the gateway itself');
     await reader.fill('Options', '{ "path": "/store", "upstreams": ["http://127.0.0.1:9"], "healthPath": "/up" }');
     await save();
     await reader.sees('At /store, for keys with route:store');

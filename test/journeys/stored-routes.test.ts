@@ -112,7 +112,7 @@ test.each([
   ['two names', { name: 'fixed', path: '/other' }, 409, 'Two routes have the name "fixed".'],
   ['a path that another has', { path: '/fixed' }, 409, 'Routes "fixed" and "new" have the same path.'],
   ['a path under another', { path: '/fixed/inner' }, 409, 'The paths of routes "fixed" and "new" overlap.'],
-  ['a path of the gate', { path: '/v1/x' }, 409, 'Route "new": addresses under /v1 belong to the gate itself.'],
+  ['a path of the gate', { path: '/v1/x' }, 409, 'Route "new": addresses under /v1 belong to the gateway itself.'],
   ['the gate itself', { path: '/x', upstreams: ['SELF'] }, 400, 'is this gateway itself'],
   ['an unknown scheme', { path: '/x', upstreams: ['ftp://x'] }, 400, 'upstreams has addresses that begin with http://'],
   ['a file elsewhere', { path: '/x', secretFile: '../keys' }, 400, 'Give the name of a file without its directory'],

@@ -101,7 +101,7 @@ export const lists = {
       clear: 'Clear selection',
       done_one: 'Done for {{count}}.',
       done_other: 'Done for {{count}}.',
-      unknown: 'The gate gives no reason.',
+      unknown: 'The gateway gives no reason.',
       failedTitle_one: 'Not done for {{count}}',
       failedTitle_other: 'Not done for {{count}}',
       failedText: 'Nothing was changed for these. They stay selected.',

@@ -87,7 +87,7 @@ export function portalPages(directory: string, origins: Origins, shared: SharedA
     }
     if (!origins.knows(request)) {
       const sentence =
-        'This gate does not know itself by that name. Its operator sets PUBLIC_URL to the address of its pages.\n';
+        'This gateway does not know itself by that name. Its operator sets PUBLIC_URL to the address of its pages.\n';
       response.status(421).type('text/plain').send(sentence);
       return;
     }

@@ -69,7 +69,7 @@ export function openValues(rows: readonly Pick<StoredSettings, 'values'>[], keyF
       const plain = isSealed(value) ? unseal(sealingKeysFrom(keyFile), ownerOf(name), value.sealed).reveal() : value;
       values.set(key, settingOf(key).schema.parse(plain));
     } catch (error) {
-      unusable.set(name, error instanceof SealUnusable ? error.message : 'this version of the gate cannot read it');
+      unusable.set(name, error instanceof SealUnusable ? error.message : 'this version of the gateway cannot read it');
     }
   }
   return { values, unusable };
