@@ -1,8 +1,14 @@
+import { globSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const wire = 'test/{contracts,fuzz,journeys,hostile}/**/*.test.ts';
+
+/** Files that measure or change the process that they run in, so that each gets one of its own. */
+const alone = globSync(wire, { cwd: import.meta.dirname }).filter((path) =>
+  /\b(vi\.\w|process\.memoryUsage|process\.env\[[^\]]*\] = )/.test(readFileSync(path, 'utf8')),
+);
 
 /** The slowest files by measurement. They begin first, so that no worker is left alone with one of them at the end. */
 const slowest = [
@@ -43,6 +49,7 @@ const fastest = [
 ].map((name) => `test/${name}.test.ts`);
 
 // house: reads the sources and the documents. unit: beside their files in src/. wire: real sockets, real processes.
+// alone: those of them that need a process of their own.
 // fast: what a contributor runs after each change; about 75 seconds of processor time in all, so a minute on two cores.
 export default defineConfig({
   test: {
@@ -54,9 +61,10 @@ export default defineConfig({
     sequence: { sequencer: SlowestFirst },
     projects: [
       { extends: true, test: { name: 'house', include: ['test/house/**/*.test.ts'] } },
-      // They keep nothing in their process that another could meet, and loading the sources anew for each cost half of their time.
+      // Files share a process, because loading the sources anew for each takes more than a second of processor time.
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'], isolate: false } },
-      { extends: true, test: { name: 'wire', include: [wire] } },
+      { extends: true, test: { name: 'wire', include: [wire], exclude: alone, isolate: false } },
+      { extends: true, test: { name: 'alone', include: alone } },
       { extends: true, test: { name: 'fast', include: ['src/**/*.test.ts', ...fastest] } },
     ],
   },
