@@ -1,12 +1,16 @@
 // Several gates share the queue in front of a model through Redis: fair over all of them, never more calls than slots, and nothing
 // lost when a gate or Redis fails. Each gate here is a queue with a connection of its own; what holds a slot is counted by the test.
 import { afterAll, describe, expect, test } from 'vitest';
+import { inMemory } from '../../src/compose/adapters.ts';
+import { turnsThrough } from '../../src/compose/redis-turns.ts';
+import { openLog } from '../../src/observe/log.ts';
 import type { Place, SharedQueueSettings, Slot, Turn } from '../../src/store/ports/turn-queue.ts';
 import { readAddress } from '../../src/store/redis/address.ts';
 import { RedisClient } from '../../src/store/redis/client.ts';
 import { shareOf } from '../../src/store/redis/turn-away.ts';
 import { RedisTurnQueue } from '../../src/store/redis/turn-queue.ts';
-import { eventually } from '../gate.ts';
+import { startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, post } from '../gate.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
 
 const redis = await startRedis();
@@ -39,7 +43,7 @@ async function gatesOf(count: number, slots: number, server = redis, more: Setti
   const lanes = `test${++names}`;
   const gates: Gate[] = [];
   for (let i = 0; i < count; i++) {
-    const client = await RedisClient.open({ address, now: Date.now, answerMs: 1_000 });
+    const client = await RedisClient.open({ address, now: Date.now, answerMs: 1_500 });
     if (i === 0) {
       const run = ['name', '000000000000000-0', 'server', await client.readServers()];
       await client.command('HSET', `{${lanes}}:run`, ...run);
@@ -350,6 +354,63 @@ describe.concurrent('when Redis', () => {
       await own.stop();
     }
   });
+});
+
+test('two gates send a model one call at a time, and while Redis hangs one of them serves it and the other says when to try again', async () => {
+  const own = await startRedis();
+  const fake = await startFakeOllama();
+  const client = await RedisClient.open({ address: readAddress(own.database())!, now: Date.now, answerMs: 1_000 });
+  const closing: (() => unknown)[] = [];
+  const queue = turnsThrough(client, { logger: openLog('error', 'json', '/dev/null').logger }, (close) =>
+    closing.push(close),
+  );
+  const gates = await Promise.all([0, 1].map(() => openGate(fake.url, { SLOTS: '1' }, { ...inMemory, queue })));
+  try {
+    const keys = await Promise.all(gates.map((gate) => gate.key()));
+    const oracle = new Oracle();
+    const ends: (() => void)[] = [];
+    const ask = (index: number): Promise<Response> => {
+      fake.next(async (request, answer) => {
+        oracle.begin();
+        await request.body;
+        await new Promise<void>((resolve) => ends.push(resolve));
+        oracle.end();
+        answer.head(200, { 'Content-Type': 'application/json' });
+        await answer.chunk('{"message":{"content":"y"},"done":true,"prompt_eval_count":20,"eval_count":10}');
+        answer.end();
+      });
+      const body = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }], stream: false };
+      return post(`${at(gates, index).url}/api/chat`, at(keys, index).secret, body);
+    };
+    const endOne = async (): Promise<void> =>
+      (await eventually(() => ends.shift() ?? Promise.reject(new Error('none'))))();
+    const calls = [0, 1, 0, 1].map((index) => ask(index));
+    for (const call of calls) {
+      void call;
+      await endOne();
+    }
+    expect((await Promise.all(calls)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    own.signal('SIGSTOP');
+    const both = [ask(0), ask(1)];
+    await endOne();
+    const served = await Promise.race(both.map(async (call, index) => ((await call).status === 200 ? index : -1)));
+    const refused = await ask(1 - served);
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '2']);
+    expect(await refused.json()).toMatchObject({
+      code: 'turns_unavailable',
+      error: 'The gateway cannot give calls their turns at this model right now.',
+    });
+    own.signal('SIGCONT');
+    await endOne();
+    expect((await Promise.all(both)).map(({ status }) => status)).toEqual([200, 200]);
+    expect(oracle).toMatchObject({ running: 0, most: 1 });
+  } finally {
+    await Promise.all(gates.map((gate) => gate.stop()));
+    for (const close of closing) await close();
+    await client.close();
+    await own.stop();
+    await fake.close();
+  }
 });
 
 test('the shares of all gates are the slots, whatever the gates and the lane', () => {
