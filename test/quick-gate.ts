@@ -8,10 +8,13 @@ import { openLog } from '../src/observe/log.ts';
 import { loadConfig } from '../src/settings/config.ts';
 
 export const quickBeats = { lifeMs: 1_500, renewMs: 300 };
+export const quickLives = { lifeMs: 1_000, renewMs: 200 };
 
 if (process.argv[1] === import.meta.filename) {
   const log = openLog('debug', 'json');
-  const gate = await serve(loadConfig(process.env), log, undefined, { ...inMemory, beats: quickBeats });
+  const shares = process.env['SHARES'] === 'on';
+  const adapters = { ...inMemory, shares, beats: quickBeats, upkeepLives: quickLives };
+  const gate = await serve(loadConfig(process.env), log, undefined, adapters);
   log.logger.info({ url: gate.url }, 'the gate is open');
   process.once('SIGTERM', () => void gate.stop().then(() => process.exit(0)));
   void gate.over.then((sentence) => {

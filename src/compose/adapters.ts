@@ -1,5 +1,6 @@
 // Chooses the adapters for limits, turns at models, and tickets. A single gateway keeps them all in memory.
 import type { Calendar } from '../domain/calendar.ts';
+import type { UpkeepTools } from '../jobs/upkeep.ts';
 import { FairQueue } from '../store/memory/fair-queue.ts';
 import { MemoryLimits } from '../store/memory/limit-store.ts';
 import { MemoryTickets } from '../store/memory/tickets.ts';
@@ -16,6 +17,10 @@ export interface Adapters {
   readonly tickets: (now: () => number) => TicketStore;
   /** How often this gate tells the others of its database that it is alive; the usual ones if they are not given. */
   readonly beats?: Beats;
+  /** How long one gate has the periodic work, and how often it renews that; the usual ones if they are not given. */
+  readonly upkeepLives?: UpkeepTools['lives'];
+  /** Limits and turns are counted together with other gates, so these may use the database, too. */
+  readonly shares?: boolean;
 }
 
 export const inMemory: Adapters = {

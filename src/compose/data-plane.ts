@@ -124,7 +124,7 @@ export async function openDataPlane(
       tickets: adapters.tickets(clocks.nowMs),
     }),
   );
-  const models = await openModelPulls(log, storage.store, gate);
+  const models = await openModelPulls(log, storage, gate);
   start.closes(() => models.stop());
   return {
     gate,

@@ -4,14 +4,17 @@ import { answerHeaders } from '../gateway/browser.ts';
 import { watchClock } from '../jobs/clock-watch.ts';
 import { every } from '../jobs/every.ts';
 import { watchLoop } from '../jobs/loop-watch.ts';
-import { Retention } from '../jobs/retention.ts';
-import { cleanUpSessions } from '../jobs/session-cleanup.ts';
+import { lostPulls } from '../jobs/lost-pulls.ts';
+import { retention } from '../jobs/retention.ts';
+import { sessionCleanup } from '../jobs/session-cleanup.ts';
 import { watchStore } from '../jobs/store-watch.ts';
-import { Summing } from '../jobs/summing.ts';
-import { endByItself } from '../jobs/timed-ends.ts';
+import { summing } from '../jobs/summing.ts';
+import { timedEnds } from '../jobs/timed-ends.ts';
+import { Upkeep } from '../jobs/upkeep.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
 import { StatesFile } from '../store/server-states.ts';
+import type { Adapters } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { Start } from './start.ts';
@@ -30,21 +33,34 @@ export interface JobParts {
   readonly clocks: GateClocks;
   readonly storage: Storage;
   readonly data: DataPlane;
+  readonly lives: Adapters['upkeepLives'];
 }
 
 /** `lost` is called with a sentence when the gateway cannot continue. */
 export function startJobs(
   config: Config,
   { logger }: Log,
-  { clocks: { clock, nowMs }, storage, data }: JobParts,
+  { clocks: { clock, nowMs }, storage, data, lives }: JobParts,
   start: Start,
   lost: (sentence: string) => void,
 ): void {
-  const { store, ledger, changes, lock } = storage;
-  const retention = new Retention({ store, clock, retentionMs: config.retentionDays * 86_400_000, logger });
-  start.closes(() => retention.stop());
-  const summing = new Summing({ store, clock, logger });
-  start.closes(() => summing.stop());
+  const { store, ledger, changes, lock, gates } = storage;
+  const upkeep = new Upkeep(
+    [
+      retention(clock, config.retentionDays * 86_400_000),
+      summing(clock),
+      sessionCleanup(clock.wall),
+      timedEnds(store, clock.wall),
+      lostPulls(store, gates, clock.wall),
+    ],
+    {
+      store,
+      owner: gates.id,
+      onError: (what, error) => logger.error({ cause: describeCause(error) }, what),
+      lives,
+    },
+  );
+  start.closes(() => upkeep.stop());
   start.closes(watchClock(clock, logger));
   start.closes(
     every(closeUsageMs, () => {
@@ -55,16 +71,6 @@ export function startJobs(
   start.closes(watchLoop((heldMs) => logger.warn({ heldMs }, 'the process was held up, and every stream with it')));
   start.closes(every(sweepMs, sweepOf(config, data, storage, nowMs)));
   start.closes(watchStore({ store, changes, lock, logger, lost }));
-  start.closes(
-    cleanUpSessions(store, clock.wall, (error) =>
-      logger.error({ cause: describeCause(error) }, 'sessions that have ended could not be removed'),
-    ),
-  );
-  start.closes(
-    endByItself(store, clock.wall, (error) =>
-      logger.error({ cause: describeCause(error) }, 'what ends by itself could not be ended'),
-    ),
-  );
   start.closes(
     every(retryServersMs, () => {
       data.storedServers.retry();

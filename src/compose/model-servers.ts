@@ -19,6 +19,7 @@ import { kindNamed } from '../upstream/kinds.ts';
 import { UpstreamRegistry } from '../upstream/registry.ts';
 import type { ServerEntry, Upstream } from '../upstream/server.ts';
 import { slotsOf } from './model-slots.ts';
+import type { Storage } from './storage.ts';
 
 /** Opens the model servers of the settings. @throws CredentialsUnusable if a file of a server cannot be used. */
 export function openModelServers(config: Config, { logger }: Log): UpstreamRegistry {
@@ -155,16 +156,21 @@ export interface OpenModels {
 /** The models on the servers, with the pulls that the gateway runs. */
 export async function openModelPulls(
   { logger }: Log,
-  store: Store,
+  { store, gates, changes }: Storage,
   { registry, modelRules, wallNow }: Pick<Gate, 'registry' | 'modelRules' | 'wallNow'>,
 ): Promise<OpenModels> {
   const pulls = new ModelPulls({
     store,
+    gate: gates.id,
     wallNow,
     isThere: (server) => registry.all.includes(server),
     onError: (error) => logger.error({ cause: describeCause(error) }, 'the end of a pull could not be written down'),
   });
   await pulls.open();
+  await changes.subscribe({
+    what: 'whether pulls were canceled at another gate could not be read',
+    run: () => pulls.look(),
+  });
   const mayPullFrom = (host: string): boolean => modelRules.registryHosts.has(host);
   return { management: manageModels({ registry, pulls, mayPullFrom, wallNow }), stop: () => pulls.stop() };
 }

@@ -46,7 +46,7 @@ export async function openStorage(
   { logger }: Log,
   { clock }: GateClocks,
   start: Start,
-  { beats }: Adapters,
+  { beats, shares = false }: Adapters,
 ): Promise<Storage> {
   const dataDir = await start.step('data directory', () => openDirectory(config.dataDir));
   const lock = await start.step(
@@ -58,7 +58,7 @@ export async function openStorage(
   const store = await start.step(
     'store',
     () => {
-      const gate = { id: gateIdIn(dataDir), version, host: hostname(), shares: false };
+      const gate = { id: gateIdIn(dataDir), version, host: hostname(), shares };
       return patiently(() => openStore({ ...config, dataDir }, { patienceMs: storePatienceMs, gate, beats }));
     },
     (opened) => opened.close(),

@@ -63,6 +63,8 @@ export interface StoredPull {
   readonly startedBy: string;
   readonly startedAt: WallMs;
   readonly endedAt: WallMs | null;
+  /** The gate that runs it. */
+  readonly gate: string;
   /** What the server said, where it failed. */
   readonly error: string | null;
 }

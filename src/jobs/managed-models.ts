@@ -61,7 +61,7 @@ export function manageModels({ registry, pulls, mayPullFrom, wallNow }: ManagedM
       if (!name) throw refusal('model_name_shape_here', { name: model });
       if (!mayPullFrom(name.host)) throw refusal('registry_host', { host: name.host });
       const targets = targetsOf(servers);
-      const made = targets.map((target): StoredPull => newPull(target, name.canonical, author, wallNow()));
+      const made = targets.map((target): StoredPull => newPull(target, name.canonical, author, wallNow(), pulls.gate));
       return pulls.start(made, targets, () => store(made));
     },
     cancelPull: (id, author) => pulls.cancel(id, author),
@@ -72,7 +72,7 @@ export function manageModels({ registry, pulls, mayPullFrom, wallNow }: ManagedM
 /** As the API of servers names it. */
 const nameOf = ({ entry: { terms }, name, basePath }: Upstream): string => terms?.name ?? name + basePath;
 
-const newPull = ({ name }: PullTarget, model: string, { actor }: Author, at: number): Pull => ({
+const newPull = ({ name }: PullTarget, model: string, { actor }: Author, at: number, gate: string): Pull => ({
   id: newPullId(at),
   server: name,
   model,
@@ -81,6 +81,7 @@ const newPull = ({ name }: PullTarget, model: string, { actor }: Author, at: num
   startedAt: at,
   endedAt: null,
   error: null,
+  gate,
   progress: null,
 });
 

@@ -11,7 +11,6 @@ import type { Upstream } from '../upstream/server.ts';
 
 /** Pulls at a time; a server that pulls many at once shares its line among them. */
 const mostRunning = 16;
-const keptMs = 7 * 86_400_000;
 /** Layers of one model whose progress is added up. */
 const mostLayers = 1_000;
 /** Who ends what a stop or a kill cuts off. */
@@ -19,6 +18,8 @@ const gateway = 'gateway';
 
 export interface ModelPullsTools {
   readonly store: Store;
+  /** The id of this gate. */
+  readonly gate: string;
   readonly wallNow: () => number;
   /** False: the server was removed. */
   readonly isThere: (server: Upstream) => boolean;
@@ -51,13 +52,22 @@ export class ModelPulls {
     this.#tools = tools;
   }
 
-  /** Tells of pulls that an earlier process has left, and forgets old ones. */
+  get gate(): string {
+    return this.#tools.gate;
+  }
+
+  /** Tells of pulls that an earlier process of this gate has left. */
   async open(): Promise<void> {
-    const { store, wallNow } = this.#tools;
-    const at = wallNow();
+    const { store, wallNow, gate } = this.#tools;
+    const isOwn = (pull: StoredPull): boolean => pull.gate === gate || pull.gate === '';
     for (const pull of await store.listPulls(1_000))
-      if (pull.state === 'running') await this.#write(pull, 'interrupted', null, { actor: gateway, at });
-    await store.forgetPulls(at - keptMs);
+      if (pull.state === 'running' && isOwn(pull)) await endLostPull(store, pull, wallNow());
+  }
+
+  /** Stops those that were canceled at another gate. */
+  async look(): Promise<void> {
+    for (const [id, running] of this.#running)
+      if ((await this.#tools.store.findPull(id))?.state === 'canceled') running.stop.abort();
   }
 
   /** `write`: stores them; they begin when it resolves. @throws Refusal, or what `write` throws. */
@@ -92,10 +102,18 @@ export class ModelPulls {
   /** Resolves when it has ended. @throws Refusal if it does not run. */
   async cancel(id: string, by: Author): Promise<void> {
     const running = this.#running.get(id);
-    if (!running) throw refusal('pull_over', { id }, 'conflict');
+    if (!running) return this.#cancelElsewhere(id, by);
     running.ending ??= { state: 'canceled', by };
     running.stop.abort();
     await running.ended;
+  }
+
+  /** The gate that runs it stops it when it sees that. */
+  async #cancelElsewhere(id: string, by: Author): Promise<void> {
+    const pull = await this.#tools.store.findPull(id);
+    const isElsewhere = pull?.state === 'running' && pull.gate !== this.gate;
+    if (!isElsewhere || !(await this.#write(pull, 'canceled', null, by)))
+      throw refusal('pull_over', { id }, 'conflict');
   }
 
   progress(): ReadonlyMap<string, PullProgress> {
@@ -154,11 +172,24 @@ export class ModelPulls {
     return target.server.screen.sentence(thrown.said.slice(0, 500)) ?? null;
   }
 
-  async #write(pull: StoredPull, state: PullState, error: string | null, by: Author): Promise<void> {
-    const { id, model, server } = pull;
-    const event = auditEvent(by, 'model.pull-end', model, { server, state: 'running' }, { server, state, error });
-    await this.#tools.store.endPull(id, { state, at: by.at, error }, event);
+  #write(pull: StoredPull, state: PullState, error: string | null, by: Author): Promise<boolean> {
+    return endPull(this.#tools.store, pull, state, error, by);
   }
+}
+
+/** One whose gate is gone. */
+export const endLostPull = (store: Pick<Store, 'endPull'>, pull: StoredPull, at: number): Promise<boolean> =>
+  endPull(store, pull, 'interrupted', null, { actor: gateway, at });
+
+function endPull(
+  store: Pick<Store, 'endPull'>,
+  { id, model, server }: StoredPull,
+  state: PullState,
+  error: string | null,
+  by: Author,
+): Promise<boolean> {
+  const event = auditEvent(by, 'model.pull-end', model, { server, state: 'running' }, { server, state, error });
+  return store.endPull(id, { state, at: by.at, error }, event);
 }
 
 function sumOf(layers: Iterable<PullLine>): { completed: number; total: number } {

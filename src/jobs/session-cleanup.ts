@@ -1,17 +1,16 @@
-// Removes expired sessions, second steps and one-time links.
+// Removes expired sessions, second steps and one-time links, and pulls that ended a week ago.
 import type { WallMs } from '../domain/time.ts';
-import type { Store } from '../store/ports/store.ts';
-import { every } from './every.ts';
+import type { UpkeepJob } from './upkeep.ts';
 
 const everyMs = 3_600_000;
+const pullsKeptMs = 7 * 86_400_000;
 
-/** Returns a function that stops it. */
-export function cleanUpSessions(
-  store: Pick<Store, 'tidyPeople'>,
-  now: () => WallMs,
-  onError: (error: unknown) => void,
-): () => void {
-  return every(everyMs, () => {
-    store.tidyPeople(now()).catch(onError);
-  });
-}
+export const sessionCleanup = (now: () => WallMs): UpkeepJob => ({
+  failure: 'sessions that have ended could not be removed',
+  restMs: everyMs,
+  run: async (change) => {
+    await change((store) => store.tidyPeople(now()));
+    await change((store) => store.forgetPulls(now() - pullsKeptMs));
+    return everyMs;
+  },
+});

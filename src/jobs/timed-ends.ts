@@ -5,46 +5,47 @@ import { maintenanceAt } from '../domain/maintenance.ts';
 import { iso, type WallMs } from '../domain/time.ts';
 import { isOver } from '../domain/view.ts';
 import type { Store } from '../store/ports/store.ts';
-import { every } from './every.ts';
+import type { Change, UpkeepJob } from './upkeep.ts';
 
 const everyMs = 5_000;
 
-type Ending = Pick<Store, 'readMaintenance' | 'atomically' | 'listViews' | 'endView'>;
+type Reads = Pick<Store, 'readMaintenance' | 'listViews'>;
 
-/** Returns what stops it. */
-export function endByItself(store: Ending, now: () => WallMs, onError: (error: unknown) => void): () => void {
-  return every(everyMs, () => {
-    lookForEnds(store, now()).catch(onError);
-  });
-}
+export const timedEnds = (reads: Reads, now: () => WallMs): UpkeepJob => ({
+  failure: 'what ends by itself could not be ended',
+  restMs: everyMs,
+  run: async (change) => {
+    await lookForEnds(reads, change, now());
+    return everyMs;
+  },
+});
 
-/** However many gates look at once, one of them writes the event. */
-export async function lookForEnds(store: Ending, now: WallMs): Promise<void> {
-  await endMaintenance(store, now);
-  for (const { hasSession, ...view } of await store.listViews()) {
+/** Nothing is written, and no transaction begun, while there is nothing to end. */
+export async function lookForEnds(reads: Reads, change: Change, now: WallMs): Promise<void> {
+  if (await dueMaintenance(reads, now)) await change((store) => endMaintenance(store, now));
+  for (const { hasSession, ...view } of await reads.listViews()) {
     if (hasSession && !isOver(view, now)) continue;
     const because = hasSession ? 'time' : 'session';
     const { id, accountId, operatorId } = view;
     const by = { actor: 'gate', at: now };
-    await store.endView(id, auditEvent(by, 'account.view-ended', accountId, null, { by: operatorId, because }));
+    await change((store) =>
+      store.endView(id, auditEvent(by, 'account.view-ended', accountId, null, { by: operatorId, because })),
+    );
   }
 }
 
-async function endMaintenance(store: Ending, now: WallMs): Promise<void> {
-  const isDue = async (from: Pick<Store, 'readMaintenance'>) => {
-    const maintenance = await from.readMaintenance();
-    return maintenance !== null && maintenanceAt(maintenance, now) === null ? maintenance : undefined;
-  };
-  // Nothing is written, and no transaction begun, while there is nothing to end.
-  if (!(await isDue(store))) return;
-  await store.atomically(async (within) => {
-    const due = await isDue(within);
-    if (!due) return;
-    const { message, since, until } = due;
-    const shown = { message, since: iso(since), until: iso(until) };
-    await within.writeMaintenance(
-      null,
-      auditEvent({ actor: 'gate', at: now }, 'maintenance.off', 'maintenance', shown, null),
-    );
-  });
+async function dueMaintenance(reads: Pick<Store, 'readMaintenance'>, now: WallMs) {
+  const maintenance = await reads.readMaintenance();
+  return maintenance !== null && maintenanceAt(maintenance, now) === null ? maintenance : undefined;
+}
+
+async function endMaintenance(store: Store, now: WallMs): Promise<void> {
+  const due = await dueMaintenance(store, now);
+  if (!due) return;
+  const { message, since, until } = due;
+  const shown = { message, since: iso(since), until: iso(until) };
+  await store.writeMaintenance(
+    null,
+    auditEvent({ actor: 'gate', at: now }, 'maintenance.off', 'maintenance', shown, null),
+  );
 }

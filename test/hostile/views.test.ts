@@ -136,7 +136,8 @@ test('a view ends when it is left, by itself, and with session, role and member;
   const before = (await eventsOf()).length;
   const looks = async (view: string, who = operator): Promise<number> =>
     (await inView(view, 'GET', `${api}/me`, undefined, who)).status;
-  const end = (): Promise<void> => gate.manage((store) => lookForEnds(store, Date.now()));
+  const end = (): Promise<void> =>
+    gate.manage((store) => lookForEnds(store, (work) => store.atomically(work), Date.now()));
   const left = await beginAs();
   expect((await operator.delete(`/views/${left}`)).status).toBe(204);
   expect([await looks(left), (await operator.delete(`/views/${left}`)).status]).toEqual([403, 404]);

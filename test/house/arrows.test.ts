@@ -100,6 +100,34 @@ test('a database is a folder: ports and shared queries import none, and no datab
   expect([...there].toSorted()).toEqual(Object.keys(parts).toSorted());
 });
 
+test('periodic work that writes has no store, only what the lease of the upkeep hands out', () => {
+  const jobs = files.filter((file) => file.startsWith('jobs/'));
+  const ofUpkeep = jobs.filter(
+    (file) => file !== 'jobs/upkeep.ts' && /: UpkeepJob\b/.test(readFileSync(join(source, file), 'utf8')),
+  );
+  expect(ofUpkeep.length).toBeGreaterThan(3);
+  for (const file of ofUpkeep) {
+    const text = readFileSync(join(source, file), 'utf8');
+    expect(text, file).not.toMatch(/\b(?:every|setInterval|setTimeout)\(/);
+    // Reading functions alone, by name.
+    for (const [, taken] of text.matchAll(/(?:reads|store): Pick<Store, ([^>]+)>/g))
+      expect(taken, file).toMatch(/^(?:'(?:read|list|endPull)\w*'(?: \| )?)+$/);
+  }
+  // Everything else with a timer writes nothing, or only what belongs to this gate.
+  const timed = jobs.filter((file) =>
+    /\b(?:every|setInterval|setTimeout)\(/.test(readFileSync(join(source, file), 'utf8')),
+  );
+  expect(timed.toSorted()).toEqual([
+    'jobs/clock-watch.ts',
+    'jobs/every.ts',
+    'jobs/loop-watch.ts',
+    'jobs/refusal-memory.ts',
+    'jobs/store-watch.ts',
+    'jobs/stored-routes.ts',
+    'jobs/upkeep.ts',
+  ]);
+});
+
 test('imports have no circles', () => {
   const done = new Set<string>();
   const visit = (file: string, path: readonly string[]): void => {

@@ -34,6 +34,6 @@ export function postgresEngine(pool: Pool, loss: () => string | undefined): Engi
     lockSums: async (transaction) => {
       await sql`lock table coarse_sums_until in exclusive mode`.execute(transaction);
     },
-    dropUsage: (before) => partitions.dropBefore(firstRequestId(before)),
+    dropUsage: (transaction, before) => partitions.dropBefore(transaction, firstRequestId(before)),
   };
 }

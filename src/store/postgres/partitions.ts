@@ -1,5 +1,7 @@
 // The months of the ledger: a table each, made when its first row arrives and dropped as a whole when all its rows are old.
+import { sql, type Transaction } from 'kysely';
 import { firstRequestId, requestTime } from '../../domain/id.ts';
+import type { Tables } from '../relational/tables.ts';
 import { begin } from './dialect.ts';
 import type { Pool } from './pool.ts';
 
@@ -43,21 +45,17 @@ export class Partitions {
     }
   }
 
-  /** Drops one month that ends before this id; returns how many rows it had, undefined if there is none. */
-  async dropBefore(id: string): Promise<number | undefined> {
-    const { rows } = await this.#pool.ask<{ name: string }>(
-      `select child.relname as name from pg_inherits join pg_class child on child.oid = inhrelid
-       where inhparent = 'usage'::regclass order by child.relname`,
-      [],
+  /** Drops one month that ends before this id; false if there is none. */
+  async dropBefore(transaction: Transaction<Tables>, id: string): Promise<boolean> {
+    const { rows } = await sql<{ name: string }>`select child.relname as name from pg_inherits
+      join pg_class child on child.oid = inhrelid where inhparent = 'usage'::regclass order by child.relname`.execute(
+      transaction,
     );
     const old = rows.find(({ name }) => (endOf(name) ?? id) < id)?.name;
-    if (old === undefined) return undefined;
-    return this.#pool.transact(begin, async (connection) => {
-      const counted = await connection.query<{ count: number }>(`select count(*) as count from ${old}`, []);
-      await connection.query(`drop table ${old}`, []);
-      for (const month of this.#made) if (month < id) this.#made.delete(month);
-      return counted.rows[0]?.count ?? 0;
-    });
+    if (old === undefined) return false;
+    await sql`drop table ${sql.table(old)}`.execute(transaction);
+    for (const month of this.#made) if (month < id) this.#made.delete(month);
+    return true;
   }
 
   /** Attaching an empty table does not hold up readers and writers of the others, unlike making one in its place. */

@@ -28,11 +28,8 @@ export interface Engine {
   loss(): string | undefined;
   /** Optional: a faster way than the query builder to add missing rows, with roll-ups, all or none. */
   readonly appendUsage?: (db: Kysely<Tables>, rows: readonly Tables['usage'][]) => Promise<void>;
-  /**
-   * Optional: removes a part of the ledger that began before this time as a whole; returns how many rows it had, undefined if
-   * there is none. Rows of the same part that are younger stay.
-   */
-  readonly dropUsage?: (before: WallMs) => Promise<number | undefined>;
+  /** Optional: removes a part of the ledger of which every row began before this time; false if there is none. */
+  readonly dropUsage?: (transaction: Transaction<Tables>, before: WallMs) => Promise<boolean>;
   /** Optional: keeps rows from being added to the ledger while their sums are added up, until the transaction ends. */
   readonly lockSums?: (transaction: Transaction<Tables>) => Promise<void>;
   /**

@@ -9,11 +9,21 @@ import type { Tables } from './tables.ts';
 
 export function pullQueries({ db, transact }: Connection): PullStore {
   return {
-    insertPull: ({ id, server, model, state, startedBy, startedAt, endedAt, error }, event) =>
+    insertPull: ({ id, server, model, state, startedBy, startedAt, endedAt, error, gate }, event) =>
       transact(async (transaction) => {
         const made = await transaction
           .insertInto('pulls')
-          .values({ id, server, model, state, started_by: startedBy, started_at: startedAt, ended_at: endedAt, error })
+          .values({
+            id,
+            server,
+            model,
+            state,
+            started_by: startedBy,
+            started_at: startedAt,
+            ended_at: endedAt,
+            error,
+            gate,
+          })
           .onConflict((conflict) => conflict.doNothing())
           .executeTakeFirst();
         if (Number(made.numInsertedOrUpdatedRows) === 0) throw refusal('pull_running', { model, server }, 'conflict');
@@ -52,7 +62,7 @@ export function pullQueries({ db, transact }: Connection): PullStore {
 }
 
 function pullOf(row: Selectable<Tables['pulls']>): StoredPull {
-  const { id, server, model, state, error } = row;
+  const { id, server, model, state, error, gate } = row;
   return {
     id,
     server,
@@ -62,5 +72,6 @@ function pullOf(row: Selectable<Tables['pulls']>): StoredPull {
     startedAt: Number(row.started_at),
     endedAt: row.ended_at === null ? null : Number(row.ended_at),
     error,
+    gate,
   };
 }

@@ -128,6 +128,8 @@ export interface Tables extends CertificateTables, PeopleTables, UsageTables {
     answered_by: string | null;
   };
   pulls: {
+    /** The id of the gate that runs it. */
+    gate: string;
     id: string;
     server: string;
     /** Canonical. */

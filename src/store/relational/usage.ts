@@ -179,8 +179,8 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore &
         return sumQuarters(transaction, Math.floor(before / quarterMs), limit);
       }),
     pruneUsage: async (before, limit) => {
-      const dropped = await engine.dropUsage?.(before);
-      if (dropped !== undefined) return Math.max(dropped, limit);
+      const { dropUsage } = engine;
+      if (dropUsage && (await transact((transaction) => dropUsage(transaction, before)))) return limit;
       const old = db
         .selectFrom('usage')
         .select('id')

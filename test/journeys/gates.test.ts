@@ -1,0 +1,145 @@
+// Several gates on one PostgreSQL: what one of them changes holds at the others, and periodic work is done by one of them. Their limits
+// are counted by each here; counting them together is tested with Redis.
+import process from 'node:process';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { inMemory } from '../../src/compose/adapters.ts';
+import { auditEvent } from '../../src/domain/audit.ts';
+import { revokeKey } from '../../src/management/keys/keys.ts';
+import { changePlan } from '../../src/management/plans/plans.ts';
+import { suspend } from '../../src/management/suspensions/suspensions.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { begunAnswer, eventually, openGate, post, spawnGate, type TestGate } from '../gate.ts';
+import { holdStream } from '../held-stream.ts';
+import { type PostgresServer, startPostgres } from '../postgres.ts';
+import { quickBeats, quickLives } from '../quick-gate.ts';
+import { operatorOf, Visitor } from '../visitor.ts';
+
+let server: PostgresServer;
+let fake: FakeOllama;
+let url: string;
+let here: TestGate;
+let there: TestGate;
+const adapters = { ...inMemory, shares: true, beats: quickBeats, upkeepLives: quickLives };
+beforeAll(async () => {
+  [server, fake] = await Promise.all([startPostgres(), startFakeOllama()]);
+  url = await server.database();
+  here = await openGate(fake.url, { DATABASE_URL: url }, adapters);
+  there = await openGate(fake.url, { DATABASE_URL: url }, adapters);
+});
+afterAll(async () => {
+  await Promise.all([here.stop(), there.stop()]);
+  await fake.close();
+  await server.stop();
+});
+
+const chat = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'hello' }] };
+const send = (gate: { readonly url: string }, secret: string): Promise<Response> =>
+  post(`${gate.url}/api/chat`, secret, chat);
+
+test.each<[string, string, (member: Awaited<ReturnType<TestGate['member']>>) => Promise<unknown>]>([
+  ['revoked', 'key_revoked', ({ id }) => here.manage((store, by) => revokeKey(store, id, by))],
+  [
+    'suspended',
+    'suspended',
+    ({ account }) =>
+      here.manage((store, by) =>
+        suspend(store, { whom: account.id, step: 'suspend', reason: 'a test.', endsAt: by.at + 60_000 }, by),
+      ),
+  ],
+])('who is %s at one gate is refused at all, and a running stream ends with a last frame', async (_, code, act) => {
+  const member = await here.member({});
+  const release = holdStream(fake);
+  const stream = await begunAnswer(await send(there, member.secret));
+  await act(member);
+  const { text } = await stream.rest;
+  expect(JSON.parse(text.trim().split('\n').at(-1) ?? '')).toMatchObject({ code });
+  for (const gate of [here, there])
+    await eventually(async () => expect(await (await send(gate, member.secret)).json()).toMatchObject({ code }));
+  release();
+});
+
+test('what an operator changes at one gate holds at the other without a restart', async () => {
+  const operator = await operatorOf(here);
+  const member = await here.member({});
+  const asMember = (path: string): Promise<Response> =>
+    fetch(there.url + path, { headers: { 'x-api-key': member.secret } });
+  const changes: readonly (readonly [string, () => Promise<unknown>, () => Promise<void>])[] = [
+    [
+      'a setting',
+      () => operator.ask('PATCH', '/management/v1/settings/general', { body: { values: { gate_name: 'Both' } } }),
+      async () => expect((await new Visitor(there.url).get('/session')).body.gate.name).toBe('Both'),
+    ],
+    [
+      'an announcement',
+      () => operator.post('/announcements', { en: 'Soon.', header: true }),
+      async () => expect((await asMember('/v1/models')).headers.get('x-sekisho-announcement')).toContain('Soon'),
+    ],
+    [
+      'a server',
+      () => operator.post('/servers', { name: 'second', address: fake.url.replace('127.0.0.1', 'localhost') }),
+      async () => expect(there.servers.all).toHaveLength(2),
+    ],
+    [
+      'a plan',
+      () => here.manage((store, by) => changePlan(store, member.account.name, { requestsPerMinute: 1 }, by)),
+      async () => expect((await send(there, member.secret)).status).toBe(429),
+    ],
+    [
+      'maintenance',
+      () =>
+        here.manage((store, by) =>
+          store.writeMaintenance(
+            { message: null, since: by.at, until: null },
+            auditEvent(by, 'maintenance.on', 'maintenance', null, null),
+          ),
+        ),
+      async () => expect((await send(there, member.secret)).status).toBe(503),
+    ],
+  ];
+  for (const [what, change, look] of changes) {
+    await change();
+    await eventually(look).catch((error: unknown) => {
+      throw new Error(what, { cause: error });
+    });
+  }
+});
+
+test('periodic work is done once, by another gate when the one that did it is frozen, and by that one again', async () => {
+  const DATABASE_URL = await server.database();
+  const command = [process.execPath, 'test/quick-gate.ts'];
+  const frozen = await spawnGate({ DATABASE_URL, UPSTREAM: fake.url, SHARES: 'on' }, command);
+  const other = await openGate(fake.url, { DATABASE_URL }, adapters);
+  const client = new pg.Client(DATABASE_URL);
+  await client.connect();
+  const lease = async (): Promise<{ owner: string; epoch: string }> =>
+    (await client.query("select owner, epoch from leases where name = 'upkeep'")).rows[0];
+  let ended = 0;
+  const endsOnce = async (): Promise<void> => {
+    await other.manage((store, by) =>
+      store.writeMaintenance(
+        { message: null, since: by.at, until: by.at + 1 },
+        auditEvent(by, 'maintenance.on', 'maintenance', null, null),
+      ),
+    );
+    ended++;
+    await eventually(async () => {
+      const found = await client.query("select 1 from audit_events where action = 'maintenance.off'");
+      expect(found.rowCount).toBe(ended);
+    });
+  };
+  const first = await lease();
+  await endsOnce();
+  frozen.process.kill('SIGSTOP');
+  await endsOnce();
+  const second = await lease();
+  expect([second.owner === first.owner, Number(second.epoch)]).toEqual([false, Number(first.epoch) + 1]);
+  frozen.process.kill('SIGCONT');
+  await endsOnce();
+  expect(await lease()).toEqual(second);
+  await other.stop();
+  await eventually(async () => expect((await lease()).owner).toBe(first.owner));
+  frozen.process.kill('SIGKILL');
+  await frozen.ended;
+  await client.end();
+});
