@@ -1,11 +1,12 @@
 // Opens the storage: the data directory and its lock, the store, the ledger, and the built-in account. Names the adapter.
+import { hkdfSync } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type Account, operatorName } from '../domain/account.ts';
 import { unlimited } from '../domain/plan.ts';
 import { Refusals } from '../gateway/refusal-rollup.ts';
 import { openAccount } from '../management/accounts/accounts.ts';
 import { describeCause, type Log } from '../observe/log.ts';
-import { gateIdIn } from '../secret-file.ts';
+import { cookieSecretIn, gateIdIn } from '../secret-file.ts';
 import type { Config } from '../settings/config.ts';
 import { openDirectory } from '../store/data-directory.ts';
 import { Ledger } from '../store/ledger/ledger.ts';
@@ -58,7 +59,8 @@ export async function openStorage(
   const store = await start.step(
     'store',
     () => {
-      const gate = { id: gateIdIn(dataDir), version, host: hostname(), shares };
+      const secret = fingerprintOf(cookieSecretIn(dataDir));
+      const gate = { id: gateIdIn(dataDir), version, host: hostname(), secret, shares };
       return patiently(() => openStore({ ...config, dataDir }, { patienceMs: storePatienceMs, gate, beats }));
     },
     (opened) => opened.close(),
@@ -81,3 +83,7 @@ export async function openStorage(
   });
   return { dataDir, lock, store, ledger, refusals, changes, operator, gates: store.gates ?? onlyGate, patiently };
 }
+
+/** Tells whether two gates have the same secret, and nothing about it. */
+const fingerprintOf = (secret: string): string =>
+  Buffer.from(hkdfSync('sha256', secret, '', 'sekisho fingerprint', 16)).toString('hex');

@@ -210,13 +210,15 @@ test('a lease does not pass on while a change that belongs to it is being writte
 
 const beats = { lifeMs: 400, renewMs: 100 };
 
-const factsOf = (id: string, shares = true) => ({ id, version: '1', host: 'here', shares });
+const factsOf = (id: string, shares = true) => ({ id, version: '1', host: 'here', secret: 's', shares });
 
 test('gates that count together know of each other, and exclude one that counts alone', async () => {
   const settings = { url: await server.database(made), connections: 2 };
   const b = await openPostgres(settings, factsOf('b'), beats);
   const a = await openPostgres(settings, factsOf('a'), beats);
   expect([a.gates?.epoch, a.gates?.alive, b.gates?.epoch]).toEqual([1, ['a', 'b'], 1]);
+  // A person who signs in at one of them is to be signed in at all.
+  await expect(openPostgres(settings, { ...factsOf('e'), secret: 't' }, beats)).rejects.toThrow(/Copy cookie\.secret/);
   await eventually(() => expect(b.gates?.alive).toEqual(['a', 'b']));
   await expect(openPostgres(settings, factsOf('c', false), beats)).rejects.toThrow(
     /^Another gate uses this database\./,

@@ -1,5 +1,7 @@
 // Several gates on one PostgreSQL: what one of them changes holds at the others, and periodic work is done by one of them. Their limits
 // are counted by each here; counting them together is tested with Redis.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import process from 'node:process';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -9,7 +11,7 @@ import { revokeKey } from '../../src/management/keys/keys.ts';
 import { changePlan } from '../../src/management/plans/plans.ts';
 import { suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { begunAnswer, eventually, openGate, post, spawnGate, type TestGate } from '../gate.ts';
+import { begunAnswer, eventually, openGate, post, spawnGate, type TestGate, temporaryDirectory } from '../gate.ts';
 import { holdStream } from '../held-stream.ts';
 import { type PostgresServer, startPostgres } from '../postgres.ts';
 import { quickBeats, quickLives } from '../quick-gate.ts';
@@ -21,11 +23,18 @@ let url: string;
 let here: TestGate;
 let there: TestGate;
 const adapters = { ...inMemory, shares: true, beats: quickBeats, upkeepLives: quickLives };
+/** A data directory with the secret that all of them have. */
+function sharingSecret(): { readonly DATA_DIR: string } {
+  const DATA_DIR = temporaryDirectory();
+  writeFileSync(join(DATA_DIR, 'cookie.secret'), 'the-secret-of-all-gates-of-this-database', { mode: 0o600 });
+  return { DATA_DIR };
+}
+
 beforeAll(async () => {
   [server, fake] = await Promise.all([startPostgres(), startFakeOllama()]);
   url = await server.database();
-  here = await openGate(fake.url, { DATABASE_URL: url }, adapters);
-  there = await openGate(fake.url, { DATABASE_URL: url }, adapters);
+  here = await openGate(fake.url, { DATABASE_URL: url, ...sharingSecret() }, adapters);
+  there = await openGate(fake.url, { DATABASE_URL: url, ...sharingSecret() }, adapters);
 });
 afterAll(async () => {
   await Promise.all([here.stop(), there.stop()]);
@@ -57,6 +66,16 @@ test.each<[string, string, (member: Awaited<ReturnType<TestGate['member']>>) => 
   for (const gate of [here, there])
     await eventually(async () => expect(await (await send(gate, member.secret)).json()).toMatchObject({ code }));
   release();
+});
+
+test('who signs in at one gate is signed in at the other, until they sign out at either', async () => {
+  const operator = await operatorOf(here);
+  const elsewhere = new Visitor(there.url);
+  for (const [name, value] of operator.cookies) elsewhere.cookies.set(name, value);
+  const me = async (visitor: Visitor): Promise<number> => (await visitor.get('/me')).status;
+  expect([await me(operator), await me(elsewhere)]).toEqual([200, 200]);
+  expect((await elsewhere.auth('/sign-out', {})).status).toBe(200);
+  expect([await me(operator), await me(elsewhere)]).toEqual([401, 401]);
 });
 
 test('what an operator changes at one gate holds at the other without a restart', async () => {
@@ -108,8 +127,8 @@ test('what an operator changes at one gate holds at the other without a restart'
 test('periodic work is done once, by another gate when the one that did it is frozen, and by that one again', async () => {
   const DATABASE_URL = await server.database();
   const command = [process.execPath, 'test/quick-gate.ts'];
-  const frozen = await spawnGate({ DATABASE_URL, UPSTREAM: fake.url, SHARES: 'on' }, command);
-  const other = await openGate(fake.url, { DATABASE_URL }, adapters);
+  const frozen = await spawnGate({ DATABASE_URL, UPSTREAM: fake.url, SHARES: 'on', ...sharingSecret() }, command);
+  const other = await openGate(fake.url, { DATABASE_URL, ...sharingSecret() }, adapters);
   const client = new pg.Client(DATABASE_URL);
   await client.connect();
   const lease = async (): Promise<{ owner: string; epoch: string }> =>
@@ -142,4 +161,34 @@ test('periodic work is done once, by another gate when the one that did it is fr
   frozen.process.kill('SIGKILL');
   await frozen.ended;
   await client.end();
+});
+
+test('a gate that is killed right after its answers loses none of them, and none is counted twice beside the other gate', async () => {
+  const DATABASE_URL = await server.database();
+  const command = [process.execPath, 'test/quick-gate.ts'];
+  const environment = { DATABASE_URL, UPSTREAM: fake.url, SHARES: 'on', ...sharingSecret() };
+  const killed = await spawnGate(environment, command);
+  const other = await openGate(fake.url, { DATABASE_URL, ...sharingSecret() }, adapters);
+  const { secret } = await other.key();
+  const calls = 60;
+  const statuses = await Promise.all(
+    Array.from({ length: calls }, async (_, at) => {
+      const answer = await send(at % 2 === 0 ? killed : other, secret);
+      await answer.text();
+      return answer.status;
+    }),
+  );
+  killed.process.kill('SIGKILL');
+  await killed.ended;
+  expect(new Set(statuses)).toEqual(new Set([200]));
+  const again = await spawnGate(environment, command);
+  const rows = await other.ledger(calls);
+  expect([rows.length, new Set(rows.map(({ id }) => id)).size]).toEqual([calls, calls]);
+  const client = new pg.Client(DATABASE_URL);
+  await client.connect();
+  const sums = await client.query('select sum(requests) as requests from usage_quarterly');
+  expect(Number(sums.rows[0].requests)).toBe(calls);
+  await client.end();
+  again.process.kill('SIGTERM');
+  await Promise.all([again.ended, other.stop()]);
 });

@@ -2,6 +2,7 @@
 // itself is only how long ago it sent its last heartbeat.
 import type { MonotonicMs } from '../../domain/time.ts';
 import type { Gates } from '../ports/gates.ts';
+import { StoreUnusable } from '../unusable.ts';
 import { type Beats, now } from './heartbeat.ts';
 import type { Pool } from './pool.ts';
 import type { SoleGate } from './sole-gate.ts';
@@ -12,6 +13,8 @@ export interface GateFacts {
   readonly id: string;
   readonly version: string;
   readonly host: string;
+  /** The fingerprint of the secret that sessions are signed with. */
+  readonly secret: string;
   /** It counts limits together with other gates, so they may use the database, too. */
   readonly shares: boolean;
 }
@@ -40,6 +43,7 @@ export class Registry implements Gates {
   }
 
   static async open(pool: Pool, facts: GateFacts, sole: SoleGate, beats: Beats): Promise<Registry> {
+    await refuseOtherSecret(pool, facts);
     const registry = new Registry(pool, facts, sole, beats);
     await registry.#register();
     await registry.#beat();
@@ -108,14 +112,15 @@ export class Registry implements Gates {
 
   /** Takes part under a new epoch. False: another process has done so under the same id. */
   async #register(): Promise<boolean> {
-    const { id, version, host } = this.#facts;
+    const { id, version, host, secret } = this.#facts;
     const { rows } = await this.#pool.ask<{ epoch: number }>(
-      `insert into gates (id, epoch, until, started_at, version, host) values ($1, 1, ${now} + $2, ${now}, $3, $4)
+      `insert into gates (id, epoch, until, started_at, version, host, secret)
+         values ($1, 1, ${now} + $2, ${now}, $3, $4, $6)
        on conflict (id) do update set epoch = gates.epoch + 1, until = excluded.until, version = excluded.version,
-         host = excluded.host, started_at = case when $5 = 0 then excluded.started_at else gates.started_at end
+         host = excluded.host, secret = excluded.secret, started_at = case when $5 = 0 then excluded.started_at else gates.started_at end
          where $5 = 0 or gates.epoch = $5
        returning epoch`,
-      [id, this.#beats.lifeMs, version, host, this.#epoch],
+      [id, this.#beats.lifeMs, version, host, this.#epoch, secret],
     );
     const epoch = rows[0]?.epoch;
     if (epoch === undefined) {
@@ -125,4 +130,16 @@ export class Registry implements Gates {
     this.#epoch = epoch;
     return true;
   }
+}
+
+/** Who signs in at one gate is not signed in at another that has another secret; links in emails and second steps fail there, too. */
+async function refuseOtherSecret(pool: Pool, { id, secret }: GateFacts): Promise<void> {
+  const { rows } = await pool.ask<{ host: string }>(
+    `select host from gates where until > ${now} and id <> $1 and secret not in ('', $2) limit 1`,
+    [id, secret],
+  );
+  if (rows[0])
+    throw new StoreUnusable(
+      `The gates of this database have different secrets for sessions. Copy cookie.secret from the DATA_DIR of the gate on ${rows[0].host} into this one's, and start this gate again.`,
+    );
 }

@@ -177,7 +177,15 @@ export interface CertificateTables {
   readonly acme_challenges: { token: string; domain: string; answer: string; expires_at: number };
   /** `epoch` grows each time that it is taken. */
   readonly leases: { name: string; owner: string; until: number; epoch: number };
-  readonly gates: { id: string; epoch: number; until: number; started_at: number; version: string; host: string };
+  readonly gates: {
+    id: string;
+    epoch: number;
+    until: number;
+    started_at: number;
+    version: string;
+    host: string;
+    secret: string;
+  };
 }
 
 /** Model servers that were added at run time. */

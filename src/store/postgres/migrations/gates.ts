@@ -1,4 +1,7 @@
 // What SQLite's migration 0042 adds: the gates of this database, an epoch for each lease, and which gate pulls a model.
+/** Which secret each gate signs sessions with, as a fingerprint. */
+export const gateSecrets = ["alter table gates add column secret text not null default ''"];
+
 export const gateTables: readonly string[] = [
   `create table gates (
   id text primary key, epoch bigint not null, until bigint not null, started_at bigint not null, version text not null,

@@ -10,6 +10,7 @@ import { openAnnouncements } from './announcements.ts';
 import { openAuditSearch } from './audit-search.ts';
 import { openCertificates } from './certificates.ts';
 import { openCoarseSums } from './coarse-sums.ts';
+import { addGateSecrets } from './gate-secrets.ts';
 import { openGates } from './gates.ts';
 import { openMaintenance } from './maintenance.ts';
 import { openNames } from './names.ts';
@@ -340,5 +341,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0042-gates': {
     up: openGates,
+  },
+  '0043-gate-secrets': {
+    up: addGateSecrets,
   },
 };

@@ -1,0 +1,9 @@
+// Which secret each gate signs sessions with, as a fingerprint: gates of one database need the same.
+import type { Kysely } from 'kysely';
+
+export async function addGateSecrets({ schema }: Kysely<unknown>): Promise<void> {
+  await schema
+    .alterTable('gates')
+    .addColumn('secret', 'text', (column) => column.notNull().defaultTo(''))
+    .execute();
+}
