@@ -161,11 +161,15 @@ test('a rule is written in minutes, hours and days, and help opens a document th
   const dialog = reader.page.getByRole('dialog');
   await dialog.getByLabel(/^Name/).fill('two-hours');
   await dialog.getByLabel('Window', { exact: false }).first().fill('2');
+  await dialog.getByRole('combobox', { name: /^Only for these plans/ }).click();
+  await reader.page.getByRole('option', { name: 'trial' }).click();
+  await reader.page.keyboard.press('Tab');
   await dialog.getByRole('button', { name: 'Save' }).click();
   await eventually(async () => {
     const { body } = await operator.get('/rules');
     expect(body.items.find((rule: { name: string }) => rule.name === 'two-hours')).toMatchObject({
       windowSeconds: 7_200,
+      plans: ['trial'],
     });
   });
   await reader.page.getByRole('link', { name: 'Help' }).click();

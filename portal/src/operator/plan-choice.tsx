@@ -1,5 +1,5 @@
-// A select field for a plan.
-import { Select } from '@mantine/core';
+// Fields that choose one plan, or several.
+import { MultiSelect, Select } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useGet } from '../api.ts';
 import type { PageOf, Plan } from '../api-types.ts';
@@ -21,4 +21,18 @@ export function PlanChoice(props: {
       comboboxProps={{ withinPortal: true }}
     />
   );
+}
+
+export interface PlansChoiceProps {
+  readonly label: string;
+  readonly value: readonly string[];
+  readonly onChange: (plans: string[]) => void;
+}
+
+export function PlansChoice({ label, value, onChange }: PlansChoiceProps): ReactNode {
+  const plans = useGet<PageOf<Plan>>('/plans');
+  const known = plans.data?.items.map(({ name }) => name) ?? [];
+  // A plan that is gone can still be taken out.
+  const data = [...new Set([...known, ...value])];
+  return <MultiSelect label={label} data={data} value={[...value]} onChange={onChange} searchable clearable />;
 }

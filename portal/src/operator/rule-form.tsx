@@ -7,6 +7,7 @@ import type { Rule } from '../api-types.ts';
 import { IconPlus } from '../icons.ts';
 import { Duration } from '../shell/duration.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
+import { PlansChoice } from './plan-choice.tsx';
 
 const measures = ['tokens', 'requests', 'refusals', 'failedAuthentications', 'suspensions'] as const;
 const steps = ['warn', 'slow', 'back', 'suspend', 'review', 'revoke'] as const;
@@ -28,7 +29,6 @@ export function RuleForm({ rule, close }: { readonly rule?: Rule; readonly close
   const { t } = useTranslation('policy');
   const [open, setOpen] = useState(rule !== undefined);
   const [fields, setFields] = useState(rule ?? first);
-  const [plans, setPlans] = useState(rule?.plans?.join(', ') ?? '');
   const set = (change: Partial<Rule>): void => setFields((before) => ({ ...before, ...change }));
   const end = (): void => {
     setOpen(false);
@@ -37,9 +37,7 @@ export function RuleForm({ rule, close }: { readonly rule?: Rule; readonly close
   const save = useAct(
     () => {
       const { name, ...rest } = fields;
-      const words = plans.split(/[,\s]+/).filter((word) => word !== '');
-      const body = { ...rest, plans: words.length > 0 ? words : null };
-      return rule ? api.patch(`/rules/${name}`, body) : api.post('/rules', { name, ...body }, { once: true });
+      return rule ? api.patch(`/rules/${name}`, rest) : api.post('/rules', { name, ...rest }, { once: true });
     },
     { done: t(rule ? 'rules.saved' : 'rules.made'), refresh: ['/rules', '/audit'] },
   );
@@ -112,10 +110,10 @@ export function RuleForm({ rule, close }: { readonly rule?: Rule; readonly close
           onChange={(seconds) => set({ durationSeconds: seconds })}
           leastSeconds={1}
         />
-        <TextInput
+        <PlansChoice
           label={t('rules.fields.plans')}
-          value={plans}
-          onChange={(event) => setPlans(event.currentTarget.value)}
+          value={fields.plans ?? []}
+          onChange={(plans) => set({ plans: plans.length > 0 ? plans : null })}
         />
       </FormDialog>
     </>
