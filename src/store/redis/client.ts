@@ -74,6 +74,10 @@ export class RedisClient {
     return this.#state;
   }
 
+  get isCluster(): boolean {
+    return this.#connection instanceof Cluster;
+  }
+
   /** The time of Redis, by this machine's clock and the difference that was measured last. */
   readonly now = (): number => this.#settings.now() + this.#offsetMs;
 

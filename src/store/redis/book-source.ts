@@ -1,0 +1,63 @@
+// What the ledger has of an account, for making its book: the sums in the windows of a moment, and which leases are among them.
+import { type Calendar, windowNames } from '../../domain/calendar.ts';
+import type { AccountId, KeyId } from '../../domain/id.ts';
+import type { Clocks, SteadyMs } from '../../domain/time.ts';
+import type { UsageBucket } from '../../domain/usage.ts';
+import type { Store } from '../ports/store.ts';
+
+export interface BookSource {
+  /** Those of the leases that the ledger has. */
+  known(leases: readonly string[]): Promise<ReadonlySet<string>>;
+  /** The account's use since the longest of the windows of `at` began, each key named by the first one of its rotations. */
+  sums(account: AccountId, at: SteadyMs): Promise<LedgerSums>;
+}
+
+export interface LedgerSums {
+  /** Of the minute that runs. */
+  readonly minutes: readonly UsageBucket[];
+  /** By quarter of an hour, of which every longer window consists. */
+  readonly quarters: readonly UsageBucket[];
+}
+
+const minuteMs = 60_000;
+
+type Source = Pick<Store, 'usageByMinute' | 'usageByQuarter' | 'findKey' | 'knownUsage'>;
+
+export class LedgerBooks implements BookSource {
+  readonly #source: Source;
+  readonly #calendar: Calendar;
+  readonly #clocks: Pick<Clocks, 'toSteady' | 'toWall'>;
+
+  constructor(source: Source, calendar: Calendar, clocks: Pick<Clocks, 'toSteady' | 'toWall'>) {
+    this.#source = source;
+    this.#calendar = calendar;
+    this.#clocks = clocks;
+  }
+
+  known(leases: readonly string[]): Promise<ReadonlySet<string>> {
+    return leases.length === 0 ? Promise.resolve(new Set()) : this.#source.knownUsage(leases);
+  }
+
+  async sums(account: AccountId, at: SteadyMs): Promise<LedgerSums> {
+    const { toSteady, toWall } = this.#clocks;
+    const from = Math.min(...windowNames.map((window) => this.#calendar[window](at).startsAt));
+    const minute = this.#calendar.minute(at).startsAt;
+    const [quarters, minutes] = await Promise.all([
+      this.#source.usageByQuarter(account, toWall(from), toWall(at) + 1),
+      this.#source.usageByMinute(toWall(minute), toWall(minute) + minuteMs, account),
+    ]);
+    const firstOf = await this.#lineages([...quarters, ...minutes]);
+    const placed = (bucket: UsageBucket): UsageBucket => ({
+      ...bucket,
+      at: toSteady(bucket.at),
+      keyId: firstOf.get(bucket.keyId) ?? bucket.keyId,
+    });
+    return { minutes: minutes.map(placed), quarters: quarters.map(placed) };
+  }
+
+  async #lineages(buckets: readonly UsageBucket[]): Promise<ReadonlyMap<KeyId, KeyId>> {
+    const ids = [...new Set(buckets.map(({ keyId }) => keyId))];
+    const keys = await Promise.all(ids.map((id) => this.#source.findKey(id)));
+    return new Map(keys.flatMap((key) => (key ? [[key.id, key.lineage] as const] : [])));
+  }
+}

@@ -1,0 +1,333 @@
+// The limits of one account, kept in Redis: asks for leases, ends them, and makes the book when it is cold. Whatever did not reach Redis
+// makes the account unsure; it is mended by entering all leases of this gate again, after which the book is made anew.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Calendar } from '../../domain/calendar.ts';
+import { GatewayError } from '../../domain/error.ts';
+import type { AccountId, KeyId, RequestId } from '../../domain/id.ts';
+import {
+  type Ask,
+  type CallerBounds,
+  type Limit,
+  type Standing,
+  type SubjectName,
+  subjectNames,
+  type Use,
+} from '../../domain/limit.ts';
+import type { SteadyMs } from '../../domain/time.ts';
+import type { AccountLimits, CallerLimits, Lease, Reserved } from '../ports/limit-store.ts';
+import type { BookSource } from './book-source.ts';
+import type { RedisClient } from './client.ts';
+import { RedisAway } from './failures.ts';
+import type { Generation } from './generation.ts';
+import { figuresOf, HeldLeases } from './limit-leases.ts';
+import * as scripts from './limit-scripts.ts';
+import type { LocalShare } from './limit-share.ts';
+import { type Answer, argumentsOf, RedisStanding, startsOf } from './limit-standing.ts';
+import { bookArguments } from './limit-sums.ts';
+
+/** How long a running call counts without being renewed. */
+export const leaseLifeMs = 30_000;
+/** A smaller difference between two clocks is that of the network. */
+const aheadFromMs = 1_000;
+/** How long a call waits for a cold book. */
+const bookWithinMs = 8_000;
+const againMs = 20;
+const reconcileMs = 60_000;
+export const endsChannel = 'ends';
+
+/** What all accounts share. */
+export interface LimitTools {
+  readonly client: RedisClient;
+  readonly generation: Generation;
+  readonly calendar: Calendar;
+  readonly gate: string;
+  readonly books: BookSource;
+  /** A question was not answered. */
+  readonly onAway: (at: SteadyMs) => void;
+  /** Told of accounts that hold leases or are unsure. */
+  readonly busy: Set<RedisAccount>;
+}
+
+export class RedisAccount implements AccountLimits {
+  held = 0;
+  onEnd: (() => void) | undefined;
+  readonly id: AccountId;
+  readonly leases = new HeldLeases();
+  /** Something did not reach Redis. */
+  isUnsure = false;
+  readonly #tools: LimitTools;
+  readonly #share: LocalShare;
+  readonly #keys = new Map<KeyId, RedisCaller>();
+  #making: Promise<void> | undefined;
+  #reconciledAt = -Infinity;
+
+  constructor(id: AccountId, tools: LimitTools, share: LocalShare) {
+    this.id = id;
+    this.#tools = tools;
+    this.#share = share;
+  }
+
+  of(lineage: KeyId): RedisCaller {
+    let caller = this.#keys.get(lineage);
+    if (!caller) {
+      caller = new RedisCaller(this, lineage, this.#tools, this.#share);
+      this.#keys.set(lineage, caller);
+    }
+    return caller;
+  }
+
+  key(part: 'b' | 'l' | 'ld' | 'w', lineage?: KeyId): string {
+    return `{${this.id}}:${part}${lineage === undefined ? '' : `:${lineage}`}`;
+  }
+
+  doubt(): void {
+    this.isUnsure = true;
+    this.#tools.busy.add(this);
+  }
+
+  /** Enters again what this gate holds of the account. Redis then has these of its leases and no others. @throws RedisAway. */
+  async adopt(generation: string): Promise<void> {
+    const keys = [...this.#keys.keys()];
+    const all = this.leases.all();
+    this.isUnsure = false;
+    const args = [this.#tools.gate, generation, leaseLifeMs, this.leases.coming.size, ...this.leases.coming];
+    for (const { id, key, runs, starts, use, isSettled } of all)
+      args.push(id, keys.indexOf(key) + 1, key, Number(isSettled), Number(runs), ...starts, ...figuresOf(use));
+    const places = [this.key('b'), this.key('l'), this.key('ld'), ...keys.map((key) => this.key('l', key))];
+    try {
+      await this.#tools.client.run(scripts.adopt, places, args);
+    } catch (error) {
+      this.doubt();
+      throw error;
+    }
+  }
+
+  /** Running calls go on counting. @throws RedisAway. */
+  async renew(): Promise<void> {
+    const running = this.leases.running();
+    if (running.length === 0) return;
+    const keys = [...new Set(running.map(({ key }) => key))];
+    const places = [this.key('l'), this.key('ld'), ...keys.map((key) => this.key('l', key))];
+    const args = running.flatMap(({ id, key }) => [id, keys.indexOf(key) + 1]);
+    const missing = (await this.#tools.client.run(scripts.renew, places, [leaseLifeMs, ...args])) as RequestId[];
+    if (missing.some((id) => this.leases.has(id))) this.doubt();
+  }
+
+  /** The ledger has these rows. @throws RedisAway. */
+  async landed(ids: readonly RequestId[]): Promise<void> {
+    const there = ids.filter((id) => this.leases.remove(id));
+    if (there.length === 0 || this.isUnsure) return;
+    try {
+      await this.#tools.client.command('HDEL', this.key('ld'), ...there);
+    } catch {
+      this.doubt();
+    }
+  }
+
+  /** Makes the cold book; calls that come meanwhile wait for the same. @throws GatewayError if that cannot be done in time. */
+  make(at: () => number): Promise<void> {
+    this.#making ??= this.#make(at).finally(() => (this.#making = undefined));
+    return this.#making;
+  }
+
+  /** Looks whether the ledger has leases of gates that have ended, at most once a minute. */
+  reconcile(at: () => number): void {
+    const now = performance.now();
+    if (now < this.#reconciledAt + reconcileMs) return;
+    this.#reconciledAt = now;
+    void this.#reconcile(at).catch(() => undefined);
+  }
+
+  async #reconcile(at: () => number): Promise<void> {
+    const { client, books } = this.#tools;
+    const listed = await this.#list();
+    const known = await books.known(listed.map(({ id }) => id));
+    if (![...known].some((id) => !this.leases.has(id as RequestId))) return;
+    await client.command('HDEL', this.key('b'), 'seed');
+    await this.make(at);
+  }
+
+  async #make(at: () => number): Promise<void> {
+    const until = performance.now() + bookWithinMs;
+    try {
+      do {
+        if (await this.#tryToMake(at)) return;
+        await sleep(againMs);
+      } while (performance.now() < until);
+    } catch (error) {
+      throw error instanceof RedisAway ? error : new GatewayError('limits_unavailable', { cause: error });
+    }
+    throw new GatewayError('limits_unavailable');
+  }
+
+  /** Asks the ledger twice for the leases it has: if that changes meanwhile, the sums may be of either time. */
+  async #tryToMake(at: () => number): Promise<boolean> {
+    const { client, generation, books, calendar } = this.#tools;
+    const name = await generation.check();
+    if (!(await generation.ready())) return false;
+    if (this.isUnsure) await this.adopt(name);
+    const listed = await this.#list();
+    const ids = listed.map(({ id }) => id);
+    const now = at();
+    const before = await books.known(ids);
+    const sums = await books.sums(this.id, now);
+    const known = await books.known(ids);
+    if (known.size !== before.size) return false;
+    // Gates that entered this generation entered everything again; what they did not is lost.
+    const lost = listed
+      .filter((each) => each.generation !== name && generation.entered.has(each.gate) && !known.has(each.id))
+      .map(({ id }) => id);
+    const args = [name, ids.length, known.size, lost.length, ...ids, ...known, ...lost];
+    const keys = [this.key('b'), this.key('l'), this.key('ld')];
+    return (await client.run(scripts.seed, keys, [...args, ...bookArguments(sums, calendar, now)])) === 'seeded';
+  }
+
+  async #list(): Promise<{ readonly id: string; readonly gate: string; readonly generation: string }[]> {
+    const said = (await this.#tools.client.run(scripts.list, [this.key('ld')], [])) as string[];
+    return Array.from({ length: said.length / 3 }, (_, i) => {
+      const [id, gate, generation] = said.slice(3 * i, 3 * i + 3) as [string, string, string];
+      return { id, gate, generation };
+    });
+  }
+}
+
+/** The limits of one key. */
+class RedisCaller implements CallerLimits {
+  readonly #account: RedisAccount;
+  readonly #key: KeyId;
+  readonly #tools: LimitTools;
+  readonly #share: LocalShare;
+  readonly #places: readonly string[];
+
+  constructor(account: RedisAccount, key: KeyId, tools: LimitTools, share: LocalShare) {
+    this.#account = account;
+    this.#key = key;
+    this.#tools = tools;
+    this.#share = share;
+    this.#places = [account.key('b'), account.key('l'), account.key('l', key), account.key('ld'), account.key('w')];
+  }
+
+  async look(bounds: CallerBounds, at: SteadyMs, slowed: boolean): Promise<Standing> {
+    try {
+      const { standing } = await this.#ask(scripts.look, this.#places.slice(0, 3), bounds, at, slowed, []);
+      return standing;
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      return this.#share.look(this.#key, bounds, this.#now(at), slowed);
+    }
+  }
+
+  async reserve(id: RequestId, ask: Ask, bounds: CallerBounds, at: SteadyMs, slowed: boolean): Promise<Reserved> {
+    const { leases } = this.#account;
+    const { gate, busy } = this.#tools;
+    busy.add(this.#account);
+    leases.coming.add(id);
+    try {
+      const rest = [id, gate, leaseLifeMs, Number(ask.spends), ...figuresOf(ask), ...bounds.atOnce.map((n) => n ?? -1)];
+      while (rest.length < 10) rest.push(-1);
+      const { answer, standing, aheadMs } = await this.#ask(scripts.reserve, this.#places, bounds, at, slowed, rest);
+      if (standing.isStale) this.#account.reconcile(() => this.#now(at));
+      const [kind, which] = answer;
+      if (kind === 'full') return { kind, standing, limit: bounds.limits[which] as Limit };
+      if (kind === 'crowded') return { kind, standing, on: subjectNames[which] as SubjectName };
+      const local = await this.#share.note(this.#key, id, ask, at + aheadMs);
+      return this.#lease(id, ask, local, standing, standing.starts);
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      // It may have been taken, or may be taken yet: entering the leases again ends it.
+      this.#account.doubt();
+      this.#tools.onAway(at);
+      return await this.#alone(id, ask, bounds, at, slowed);
+    } finally {
+      leases.coming.delete(id);
+    }
+  }
+
+  /** Without Redis. */
+  async #alone(id: RequestId, ask: Ask, bounds: CallerBounds, at: SteadyMs, slowed: boolean): Promise<Reserved> {
+    const now = this.#now(at);
+    const reserved = await this.#share.reserve(this.#key, { id, ask, bounds, at: now, slowed });
+    if (reserved.kind !== 'lease') return reserved;
+    return this.#lease(id, ask, reserved, reserved.standing, startsOf(this.#tools.calendar, now));
+  }
+
+  /** `local`: the same lease in the memory of this gate. */
+  #lease(id: RequestId, ask: Ask, local: Lease, standing: Standing, starts: readonly number[]): Lease {
+    const account = this.#account;
+    const held = { id, key: this.#key, runs: ask.spends, starts, use: ask as Use, isSettled: false };
+    account.leases.add(held);
+    account.held++;
+    let isOpen = true;
+    const end = (use: Use | undefined): void => {
+      if (!isOpen) return;
+      isOpen = false;
+      account.held--;
+      if (use) {
+        held.use = use;
+        held.isSettled = true;
+        local.settle(use);
+      } else {
+        account.leases.remove(id);
+        local.cancel();
+      }
+      this.#tell(id, use);
+      account.onEnd?.();
+    };
+    return { kind: 'lease', standing, at: local.at, settle: end, cancel: () => end(undefined) };
+  }
+
+  /** Off the path of the call. */
+  #tell(id: RequestId, use: Use | undefined): void {
+    const { client } = this.#tools;
+    const account = this.#account;
+    const figures = use ? figuresOf(use) : [-1, 0, 0, 0];
+    const args = [id, ...figures, client.channel(endsChannel), account.id];
+    client.run(scripts.end, this.#places, args).then(
+      (there) => {
+        // Redis lacks a lease that this gate has: it has forgotten more.
+        if (there === 0 && account.leases.has(id)) account.doubt();
+      },
+      () => account.doubt(),
+    );
+  }
+
+  async #ask(
+    script: (typeof scripts)['look'],
+    places: readonly string[],
+    bounds: CallerBounds,
+    at: SteadyMs,
+    slowed: boolean,
+    rest: readonly (string | number)[],
+  ): Promise<{ readonly answer: Answer; readonly standing: RedisStanding; readonly aheadMs: number }> {
+    const { client, generation, calendar } = this.#tools;
+    const limits = argumentsOf(bounds.limits, slowed);
+    let skews = 0;
+    for (;;) {
+      const name = generation.name === '' ? await generation.check() : generation.name;
+      const aheadMs = this.#aheadMs();
+      const head = [name, this.#key, client.now(), ...startsOf(calendar, at + aheadMs), ...limits];
+      const answer = (await client.run(script, places, [...head, ...rest])) as Answer;
+      if (answer[0] === 'cold') await this.#account.make(() => this.#now(at));
+      else if (answer[0] !== 'skew')
+        return {
+          answer,
+          aheadMs,
+          standing: new RedisStanding(answer, bounds.limits, calendar, { at: at + aheadMs, aheadMs, slowed }),
+        };
+      else if (++skews > 1) throw new RedisAway('The clock of this machine and that of Redis differ.');
+      else await client.readClock();
+    }
+  }
+
+  /** How far this machine's clock is behind that of Redis, which all gates follow. */
+  #aheadMs(): number {
+    const { offsetMs } = this.#tools.client;
+    return Math.abs(offsetMs) < aheadFromMs ? 0 : offsetMs;
+  }
+
+  #now(at: SteadyMs): number {
+    return at + this.#aheadMs();
+  }
+}
+
+const isUnavailable = (error: unknown): boolean => error instanceof RedisAway;

@@ -1,0 +1,57 @@
+// The leases of one account that this gate holds, or has settled and not seen in the ledger yet: what it enters again when Redis has
+// forgotten them. One whose call ended is kept until the ledger has its row, because the book is the ledger's sums and these.
+import type { KeyId, RequestId } from '../../domain/id.ts';
+import type { Use } from '../../domain/limit.ts';
+
+export interface HeldLease {
+  readonly id: RequestId;
+  readonly key: KeyId;
+  /** Counts as a running call. */
+  readonly runs: boolean;
+  /** When the windows began in which it counts. */
+  readonly starts: readonly number[];
+  use: Use;
+  isSettled: boolean;
+}
+
+export class HeldLeases {
+  /** Questions that Redis has not answered yet: their leases may be there or not. */
+  readonly coming = new Set<RequestId>();
+  readonly #held = new Map<RequestId, HeldLease>();
+
+  get isEmpty(): boolean {
+    return this.#held.size === 0 && this.coming.size === 0;
+  }
+
+  add(lease: HeldLease): void {
+    this.#held.set(lease.id, lease);
+  }
+
+  has(id: RequestId): boolean {
+    return this.#held.has(id);
+  }
+
+  /** The lease's call cost nothing, or the ledger has its row. Returns whether it was there. */
+  remove(id: RequestId): boolean {
+    return this.#held.delete(id);
+  }
+
+  running(): HeldLease[] {
+    return [...this.#held.values()].filter(({ runs, isSettled }) => runs && !isSettled);
+  }
+
+  settled(): RequestId[] {
+    return [...this.#held.values()].filter(({ isSettled }) => isSettled).map(({ id }) => id);
+  }
+
+  all(): HeldLease[] {
+    return [...this.#held.values()];
+  }
+}
+
+export const figuresOf = ({ requests, promptTokens, completionTokens, units }: Use): number[] => [
+  requests,
+  promptTokens,
+  completionTokens,
+  units,
+];
