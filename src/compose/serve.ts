@@ -9,7 +9,7 @@ import { type Config, pageUrl } from '../settings/config.ts';
 import type { GateCertificates } from '../tls/certificate-manager.ts';
 import type { ServerLoad } from '../upstream/loads/cold-loads.ts';
 import { type Adapters, inMemory } from './adapters.ts';
-import { openClocks } from './clocks.ts';
+import { type GateClocks, openClocks } from './clocks.ts';
 import { type DataPlane, followChanges, openDataPlane } from './data-plane.ts';
 import { bothWays, gateCertificatesOf, oneWay, unencryptedOf } from './encryption.ts';
 import { startJobs } from './jobs.ts';
@@ -69,7 +69,8 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
   const storage = await openStorage(asked, log, clocks, start, adapters);
   const config: Config = { ...asked, dataDir: storage.dataDir };
   await start.step('settings', () => followSettings(config, storage, log));
-  const data = await openDataPlane(config, log, clocks, storage, start, adapters);
+  const chosen = await start.step('redis', () => sharedAdapters(config, log, clocks, storage, start, adapters));
+  const data = await openDataPlane(config, log, clocks, storage, start, chosen);
   const { gate } = data;
   const certificates = await start.step(
     'certificates',
@@ -116,6 +117,20 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
     return drain(gate, servers.listener, config.drainSeconds * 1000);
   });
   return openedGate({ config, url, over: over.promise, log, storage, data, certificates, plane, start });
+}
+
+/** The client of Redis is loaded only if there is one. */
+async function sharedAdapters(
+  config: Config,
+  log: Log,
+  clocks: GateClocks,
+  storage: Storage,
+  start: Start,
+  alone: Adapters,
+): Promise<Adapters> {
+  if (config.redisUrl === '') return alone;
+  const { throughRedis } = await import('./redis.ts');
+  return throughRedis(config, log, clocks, storage, (close) => start.closes(close));
 }
 
 interface Parts {

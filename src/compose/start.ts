@@ -9,6 +9,7 @@ export const startSteps = [
   'ledger',
   'operator account',
   'settings',
+  'redis',
   'model servers',
   'usage',
   'data plane',

@@ -13,6 +13,7 @@ import { Ledger } from '../store/ledger/ledger.ts';
 import { openStore } from '../store/open-store.ts';
 import type { ChangeFeed } from '../store/ports/change-feed.ts';
 import { type Gates, onlyGate } from '../store/ports/gates.ts';
+import type { LedgerWriter } from '../store/ports/ledger-writer.ts';
 import type { Store } from '../store/ports/store.ts';
 import { type DirectoryLock, lockDirectory } from '../store/sqlite/directory-lock.ts';
 import { whenFree } from '../store/unusable.ts';
@@ -37,6 +38,8 @@ export interface Storage {
   readonly operator: Account;
   /** The gates that share the store, this one among them. */
   readonly gates: Gates;
+  /** Called with the ledger's lines that the store has from now on. */
+  readonly onStored: (listener: (lines: readonly string[]) => void) => void;
   /** Runs it as soon as no other program locks the database. */
   readonly patiently: <T>(work: () => Promise<T>) => Promise<T>;
 }
@@ -67,9 +70,10 @@ export async function openStorage(
   );
   const onError = (error: unknown): void =>
     logger.error({ cause: describeCause(error) }, 'the ledger could not be written');
+  const storing = tellingOf(store);
   const ledger = await start.step(
     'ledger',
-    () => patiently(() => Ledger.start(store, dataDir, onError)),
+    () => patiently(() => Ledger.start(storing.writer, dataDir, onError)),
     (opened) => opened.close(),
   );
   const refusals = new Refusals(ledger, () => config.live.now.refusedRowsPerMinute, clock.steady);
@@ -81,7 +85,23 @@ export async function openStorage(
     onFailure: (what, error) => logger.error({ cause: describeCause(error) }, `${what}; the gateway keeps trying`),
     onRecovery: (what) => logger.info(`over: ${what}`),
   });
-  return { dataDir, lock, store, ledger, refusals, changes, operator, gates: store.gates ?? onlyGate, patiently };
+  const gates = store.gates ?? onlyGate;
+  return { dataDir, lock, store, ledger, refusals, changes, operator, gates, patiently, onStored: storing.onStored };
+}
+
+/** The ledger's writer, which tells at most one listener what the store has taken. */
+function tellingOf(store: Store): { readonly writer: LedgerWriter } & Pick<Storage, 'onStored'> {
+  let tell: ((lines: readonly string[]) => void) | undefined;
+  return {
+    writer: {
+      appendLines: async (lines) => {
+        await store.appendLines(lines);
+        tell?.(lines);
+      },
+      touchKeys: (usedAt) => store.touchKeys(usedAt),
+    },
+    onStored: (listener) => (tell = listener),
+  };
 }
 
 /** Tells whether two gates have the same secret, and nothing about it. */

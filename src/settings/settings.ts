@@ -92,6 +92,19 @@ export const settings = {
     'connections',
     'The most connections to that database.',
   ),
+  redisUrl: setting(
+    'redis_url',
+    z
+      .string()
+      .refine(
+        (text) => text === '' || /^rediss?(\+(sentinel|cluster))?:\/\/[^/?]+/.test(text),
+        'must be redis://user:password@host:6379/0; docs/redis.md shows every form',
+      ),
+    '',
+    'address',
+    'Redis in which gates count limits together, or rediss:// for an encrypted connection; see redis.md.',
+    true,
+  ),
   apiKeys: setting(
     'api_keys',
     list,

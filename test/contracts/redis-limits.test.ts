@@ -1,6 +1,6 @@
 // The limits in Redis against a real server: the contract of every store, and what several gates and lost memories must not break.
 import { afterAll, beforeAll } from 'vitest';
-import { Calendar } from '../../src/domain/calendar.ts';
+import type { Calendar } from '../../src/domain/calendar.ts';
 import type { AccountId } from '../../src/domain/id.ts';
 import type { UsageBucket } from '../../src/domain/usage.ts';
 import { MemoryLimits } from '../../src/store/memory/limit-store.ts';

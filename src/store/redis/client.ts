@@ -100,9 +100,10 @@ export class RedisClient {
    * Runs a script as one step. All of its keys are in `keys`, and all of these have one hash tag, so that one server of a Cluster has
    * them all. @throws RedisAway, after which the script may have run or may still run.
    */
-  run({ text, sha }: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+  run({ text, sha, isWhole }: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     const all = [keys.length, ...keys.map((key) => prefix + key), ...args];
     return this.#asking(async () => {
+      if (isWhole) return this.#connection.call('EVAL', [text, ...all]);
       try {
         return await this.#connection.call('EVALSHA', [sha, ...all]);
       } catch (error) {

@@ -30,10 +30,13 @@ redis.call('HSET', KEYS[2], ARGV[2], ARGV[1])
 return 1
 `);
 
+/** A gate without its epoch: one that has started again has entered for itself and for what it was. */
+const idOf = (gate: string): string => gate.split('#', 1)[0] as string;
+
 export interface GenerationSettings {
   readonly client: RedisClient;
   readonly gate: string;
-  /** The gates that are alive, this one among them or not. */
+  /** The gates that are alive, with or without their epochs, this one among them or not. */
   readonly gates: () => readonly string[];
   /** Enters again what this gate holds. */
   readonly reenter: (generation: string) => Promise<void>;
@@ -84,7 +87,8 @@ export class Generation {
     const found = (await client.command('HGETALL', keys[1])) as string[] | Record<string, string>;
     const pairs = Array.isArray(found) ? found : Object.entries(found).flat();
     const entered = new Set(pairs.filter((_, at) => at % 2 === 0 && pairs[at + 1] === name));
-    const isEntered = entered.has(gate) && gates().every((each) => entered.has(each));
+    const ids = new Set([...entered].map(idOf));
+    const isEntered = entered.has(gate) && gates().every((each) => ids.has(idOf(each)));
     if (!isEntered && client.now() - Number.parseInt(name, 10) < enterWithinMs) return false;
     this.#readyName = name;
     this.#entered = entered;

@@ -1,5 +1,5 @@
-// The limits of one account, kept in Redis: asks for leases, ends them, and makes the book when it is cold. Whatever did not reach Redis
-// makes the account unsure; it is mended by entering all leases of this gate again, after which the book is made anew.
+// The limits of one account, kept in Redis: asks for leases, ends them, and makes the book when it is cold. An account is unsure while
+// something did not reach Redis. Then this gate enters all of its leases again, and the book is made anew.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Calendar } from '../../domain/calendar.ts';
 import { GatewayError } from '../../domain/error.ts';
@@ -19,7 +19,7 @@ import type { BookSource } from './book-source.ts';
 import type { RedisClient } from './client.ts';
 import { RedisAway } from './failures.ts';
 import type { Generation } from './generation.ts';
-import { figuresOf, HeldLeases } from './limit-leases.ts';
+import { figuresOf, type HeldLease, HeldLeases } from './limit-leases.ts';
 import * as scripts from './limit-scripts.ts';
 import type { LocalShare } from './limit-share.ts';
 import { type Answer, argumentsOf, RedisStanding, startsOf } from './limit-standing.ts';
@@ -115,6 +115,8 @@ export class RedisAccount implements AccountLimits {
 
   /** The ledger has these rows. @throws RedisAway. */
   async landed(ids: readonly RequestId[]): Promise<void> {
+    // Its end comes first.
+    await Promise.all(ids.flatMap((id) => this.leases.get(id)?.told ?? []));
     const there = ids.filter((id) => this.leases.remove(id));
     if (there.length === 0 || this.isUnsure) return;
     try {
@@ -254,7 +256,15 @@ class RedisCaller implements CallerLimits {
   /** `local`: the same lease in the memory of this gate. */
   #lease(id: RequestId, ask: Ask, local: Lease, standing: Standing, starts: readonly number[]): Lease {
     const account = this.#account;
-    const held = { id, key: this.#key, runs: ask.spends, starts, use: ask as Use, isSettled: false };
+    const held: HeldLease = {
+      id,
+      key: this.#key,
+      runs: ask.spends,
+      starts,
+      use: ask,
+      isSettled: false,
+      told: undefined,
+    };
     account.leases.add(held);
     account.held++;
     let isOpen = true;
@@ -270,19 +280,19 @@ class RedisCaller implements CallerLimits {
         account.leases.remove(id);
         local.cancel();
       }
-      this.#tell(id, use);
+      held.told = this.#tell(id, use);
       account.onEnd?.();
     };
     return { kind: 'lease', standing, at: local.at, settle: end, cancel: () => end(undefined) };
   }
 
   /** Off the path of the call. */
-  #tell(id: RequestId, use: Use | undefined): void {
+  #tell(id: RequestId, use: Use | undefined): Promise<void> {
     const { client } = this.#tools;
     const account = this.#account;
     const figures = use ? figuresOf(use) : [-1, 0, 0, 0];
     const args = [id, ...figures, client.channel(endsChannel), account.id];
-    client.run(scripts.end, this.#places, args).then(
+    return client.run(scripts.end, this.#places, args).then(
       (there) => {
         // Redis lacks a lease that this gate has: it has forgotten more.
         if (there === 0 && account.leases.has(id)) account.doubt();

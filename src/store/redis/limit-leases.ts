@@ -12,6 +12,8 @@ export interface HeldLease {
   readonly starts: readonly number[];
   use: Use;
   isSettled: boolean;
+  /** Resolves when Redis knows of its end, or when it is certain that this has to be mended. */
+  told: Promise<void> | undefined;
 }
 
 export class HeldLeases {
@@ -25,6 +27,10 @@ export class HeldLeases {
 
   add(lease: HeldLease): void {
     this.#held.set(lease.id, lease);
+  }
+
+  get(id: RequestId): HeldLease | undefined {
+    return this.#held.get(id);
   }
 
   has(id: RequestId): boolean {

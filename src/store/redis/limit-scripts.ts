@@ -121,12 +121,12 @@ return answer('lease', 0)
 
 /** KEYS: book, running, running of the key, leases, waits. The lease, its last figures or -1 for none, channel, account. */
 export const end: Script = script(`${shared}
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[1])
 local text = redis.call('HGET', KEYS[4], ARGV[1])
 if not text then return 0 end
 local lease = cmsgpack.unpack(text)
 if lease[3] == 1 then return 1 end
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('ZREM', KEYS[3], ARGV[1])
 local cancelled = ARGV[2] == '-1'
 local figures = {0, 0, 0, 0}
 if not cancelled then figures = {tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])} end
@@ -172,7 +172,8 @@ return missing
  * One gate's leases of an account become these, and the book cold. KEYS: book, running, leases, running of each key. Gate,
  * generation, life, how many are on their way, those, then for each lease: id, place of its key, key, settled, runs, starts, figures.
  */
-export const adopt: Script = script(`${shared}
+export const adopt: Script = script(
+  `${shared}
 local gate, gen, now, coming = ARGV[1], ARGV[2], clock(), tonumber(ARGV[4])
 redis.call('HDEL', KEYS[1], 'seed')
 local mine, places = {}, {}
@@ -208,7 +209,9 @@ for i = 1, #all, 2 do
 end
 redis.call('PEXPIRE', KEYS[3], 2851200000)
 return 1
-`);
+`,
+  true,
+);
 
 /** KEYS: leases. Returns id, gate and generation of each. */
 export const list: Script = script(`

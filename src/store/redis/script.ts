@@ -4,6 +4,15 @@ import { createHash } from 'node:crypto';
 export interface Script {
   readonly text: string;
   readonly sha: string;
+  /**
+   * Sent as a whole each time, for scripts that run rarely and in order: one that is sent by its name, and is unknown to the server,
+   * runs after commands that were sent later.
+   */
+  readonly isWhole: boolean;
 }
 
-export const script = (text: string): Script => ({ text, sha: createHash('sha1').update(text).digest('hex') });
+export const script = (text: string, isWhole = false): Script => ({
+  text,
+  sha: createHash('sha1').update(text).digest('hex'),
+  isWhole,
+});

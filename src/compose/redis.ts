@@ -1,0 +1,68 @@
+// What several gates share through Redis. Loaded only if REDIS_URL is set.
+import { randomUUID } from 'node:crypto';
+import type { RequestId } from '../domain/id.ts';
+import { describeCause, type Log } from '../observe/log.ts';
+import type { Config } from '../settings/config.ts';
+import { MemoryLimits } from '../store/memory/limit-store.ts';
+import { readAddress } from '../store/redis/address.ts';
+import { LedgerBooks } from '../store/redis/book-source.ts';
+import { RedisClient } from '../store/redis/client.ts';
+import { RedisLimits } from '../store/redis/limit-store.ts';
+import { RedisTurnQueue } from '../store/redis/turn-queue.ts';
+import { StoreUnusable } from '../store/unusable.ts';
+import { type Adapters, inMemory } from './adapters.ts';
+import type { GateClocks } from './clocks.ts';
+import type { Storage } from './storage.ts';
+
+/** Waits for Redis if it cannot be reached. `closes` takes what is to be closed, the last one first. @throws StoreUnusable */
+export async function throughRedis(
+  config: Config,
+  { logger }: Log,
+  { clock, calendar }: GateClocks,
+  { gates, store, onStored, patiently }: Storage,
+  closes: (close: () => unknown) => void,
+): Promise<Adapters> {
+  const now = clock.steady;
+  const address = addressOf(config);
+  const client = await patiently(() => RedisClient.open({ address, now }));
+  closes(() => client.close());
+  client.onState((state, reason) => {
+    if (state === 'up') logger.info('over: Redis could not be used');
+    else logger.error({ reason }, 'Redis cannot be used: short limits are shared out, longer ones refuse calls');
+  });
+  if (Math.abs(client.offsetMs) > noticeableMs)
+    logger.warn(
+      { milliseconds: client.offsetMs },
+      'the clock of this machine differs from that of Redis, which limits follow',
+    );
+  const gate = `${gates.id}#${gates.epoch}.${randomUUID()}`;
+  const books = new LedgerBooks(store, calendar, clock);
+  const without = new MemoryLimits(calendar);
+  const limits = await patiently(() =>
+    RedisLimits.open({ client, calendar, now, books, gate, gates: () => gates.alive, without }),
+  );
+  closes(() => limits.close());
+  onStored((lines) => limits.landed(idsOf(lines)));
+  return {
+    ...inMemory,
+    limits: () => limits,
+    queue: (settings, lanes) =>
+      new RedisTurnQueue(settings, {
+        client,
+        lanes,
+        onError: (error) => logger.error({ cause: describeCause(error) }, 'a turn could not be shared through Redis'),
+      }),
+  };
+}
+
+function addressOf({ redisUrl }: Config): NonNullable<ReturnType<typeof readAddress>> {
+  const address = readAddress(redisUrl);
+  if (!address) throw new StoreUnusable('REDIS_URL is not an address of Redis. docs/redis.md shows every form.');
+  return address;
+}
+
+const noticeableMs = 2_000;
+
+/** The ids in the ledger's lines of ends. */
+const idsOf = (lines: readonly string[]): RequestId[] =>
+  lines.flatMap((line) => (/"id":"([^"]+)"/.exec(line)?.[1] ?? []) as RequestId);

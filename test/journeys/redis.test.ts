@@ -1,0 +1,55 @@
+// Gates with REDIS_URL: their limits count together, and callers of every dialect are told when limits cannot be checked.
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, post } from '../gate.ts';
+import { type RedisServer, startRedis } from '../redis.ts';
+
+let redis: RedisServer;
+let ollama: FakeOllama;
+beforeAll(async () => {
+  [redis, ollama] = await Promise.all([startRedis(), startFakeOllama()]);
+});
+afterAll(async () => {
+  await ollama.close();
+  await redis.stop();
+});
+
+const chat = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'hello' }] };
+const anthropic = { ...chat, max_tokens: 5 };
+
+test('a gate counts in Redis, refuses long limits in every dialect while it is gone, and goes on by itself with every call counted', async () => {
+  const gate = await openGate(ollama.url, { REDIS_URL: redis.database() });
+  const daily = await gate.member({ requestsPerDay: 5 });
+  const free = await gate.key();
+  const paths: readonly (readonly [string, unknown])[] = [
+    ['/api/chat', chat],
+    ['/v1/chat/completions', chat],
+    ['/v1/messages', anthropic],
+  ];
+  for (const [path, body] of paths) expect((await post(`${gate.url}${path}`, daily.secret, body)).status).toBe(200);
+  await gate.ledger(3);
+  await redis.kill();
+  for (const [path, body] of paths) {
+    const refused = await post(`${gate.url}${path}`, daily.secret, body);
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, expect.stringMatching(/^\d+$/)]);
+    expect(await refused.text()).toContain('Limits cannot be checked right now.');
+  }
+  expect((await post(`${gate.url}/api/chat`, free.secret, chat)).status).toBe(200);
+  await redis.start();
+  await eventually(async () => expect((await post(`${gate.url}/api/chat`, daily.secret, chat)).status).toBe(200));
+  expect((await post(`${gate.url}/api/chat`, daily.secret, chat)).status).toBe(200);
+  const sixth = await post(`${gate.url}/api/chat`, daily.secret, chat);
+  expect([sixth.status, await sixth.json()]).toMatchObject([429, { code: 'quota_exceeded' }]);
+  expect(gate.log()).toContain('Redis cannot be used');
+  await gate.stop();
+});
+
+test('an address that is none, a server that evicts, and a password that is wrong are refused with a sentence', async () => {
+  await expect(openGate(ollama.url, { REDIS_URL: 'redis://a,b' })).rejects.toThrow(
+    'REDIS_URL is not an address of Redis',
+  );
+  const address = `redis://u:${'word'.repeat(3)}@127.0.0.1:${redis.port}`;
+  const error = await openGate(ollama.url, { REDIS_URL: address }).catch((each: unknown) => each);
+  expect(String(error)).toContain('the user name or password in REDIS_URL is not accepted');
+  expect(String(error)).not.toContain('wordword');
+});
