@@ -41,6 +41,9 @@ test('a gate counts in Redis, refuses long limits in every dialect while it is g
   const sixth = await post(`${gate.url}/api/chat`, daily.secret, chat);
   expect([sixth.status, await sixth.json()]).toMatchObject([429, { code: 'quota_exceeded' }]);
   expect(gate.log()).toContain('Redis cannot be used');
+  // Leases leave Redis when the ledger has their rows.
+  const leases = `{${daily.account.id}}:ld`;
+  await eventually(async () => expect(await redis.ask('EXISTS', `sk1:${leases}`)).toBe(':0\r\n'));
   await gate.stop();
 });
 

@@ -1,5 +1,5 @@
 // The limits of one account, kept in Redis: asks for leases, ends them, and makes the book when it is cold. An account is unsure while
-// something did not reach Redis. Then this gate enters all of its leases again, and the book is made anew.
+// something did not reach Redis. Then this gate enters all of its leases again, and the book is made again.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Calendar } from '../../domain/calendar.ts';
 import { GatewayError } from '../../domain/error.ts';
@@ -46,6 +46,8 @@ export interface LimitTools {
   readonly onAway: (at: SteadyMs) => void;
   /** Told of accounts that hold leases or are unsure. */
   readonly busy: Set<RedisAccount>;
+  /** The account of each lease that this gate holds, or has settled and not seen in the ledger. */
+  readonly holders: Map<RequestId, RedisAccount>;
 }
 
 export class RedisAccount implements AccountLimits {
@@ -118,6 +120,7 @@ export class RedisAccount implements AccountLimits {
     // Its end comes first.
     await Promise.all(ids.flatMap((id) => this.leases.get(id)?.told ?? []));
     const there = ids.filter((id) => this.leases.remove(id));
+    for (const id of there) this.#tools.holders.delete(id);
     if (there.length === 0 || this.isUnsure) return;
     try {
       await this.#tools.client.command('HDEL', this.key('ld'), ...there);
@@ -266,6 +269,7 @@ class RedisCaller implements CallerLimits {
       told: undefined,
     };
     account.leases.add(held);
+    this.#tools.holders.set(id, account);
     account.held++;
     let isOpen = true;
     const end = (use: Use | undefined): void => {
@@ -278,6 +282,7 @@ class RedisCaller implements CallerLimits {
         local.settle(use);
       } else {
         account.leases.remove(id);
+        this.#tools.holders.delete(id);
         local.cancel();
       }
       held.told = this.#tell(id, use);

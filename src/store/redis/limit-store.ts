@@ -33,6 +33,7 @@ const ticksToLook = 60;
 export class RedisLimits implements LimitStore {
   readonly #settings: RedisLimitSettings;
   readonly #busy = new Set<RedisAccount>();
+  readonly #holders = new Map<RequestId, RedisAccount>();
   readonly #accounts = new Map<AccountId, WeakRef<RedisAccount>>();
   readonly #tools: LimitTools;
   readonly #shareTools: ShareTools;
@@ -51,7 +52,7 @@ export class RedisLimits implements LimitStore {
       await Promise.all([...this.#busy].map((account) => account.adopt(name)));
     };
     const generation = new Generation({ client, gate, gates, reenter });
-    this.#tools = { client, generation, calendar, gate, books, busy: this.#busy, onAway };
+    this.#tools = { client, generation, calendar, gate, books, busy: this.#busy, holders: this.#holders, onAway };
     this.#shareTools = { calendar, gates: () => gates().length, awaySince: () => this.#awaySince };
     client.onState((state) => {
       if (state === 'degraded') this.#awaySince = now() + client.offsetMs;
@@ -85,7 +86,9 @@ export class RedisLimits implements LimitStore {
 
   /** The ledger has the rows of these exchanges. */
   landed(ids: readonly RequestId[]): void {
-    for (const account of this.#busy) void account.landed(ids.filter((id) => account.leases.has(id)));
+    const there = ids.filter((id) => this.#holders.has(id));
+    for (const [account, own] of Map.groupBy(there, (id) => this.#holders.get(id) as RedisAccount))
+      void account.landed(own);
   }
 
   /** Enters again what did not reach Redis, renews what runs. Runs every second. */
