@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newRequestId } from '../../src/domain/id.ts';
 import { openPostgres } from '../../src/store/postgres/open.ts';
 import { migrations } from '../../src/store/sqlite/migrations/list.ts';
+import { StoreBusy } from '../../src/store/unusable.ts';
 import { eventually } from '../gate.ts';
 import { type PostgresServer, startPostgres } from '../postgres.ts';
 import { changesContract } from './changes.ts';
@@ -265,5 +266,17 @@ test('a server that ends a connection between two statements of a decision fails
   });
   await expect(failing).rejects.toThrow();
   await eventually(() => store.readRegistration());
+  await store.close();
+});
+
+test('a decision that could not begin in time leaves its connection to the next one as it was', async () => {
+  const url = await server.database(made);
+  const store = await openPostgres({ url, connections: 1 });
+  const other = new pg.Client(url);
+  await other.connect();
+  await other.query('begin; lock table store_version in exclusive mode');
+  await expect(store.atomically((within) => within.readRegistration())).rejects.toThrow(StoreBusy);
+  await other.end();
+  expect(await store.atomically((within) => within.readRegistration())).toBeDefined();
   await store.close();
 });

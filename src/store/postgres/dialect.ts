@@ -25,7 +25,14 @@ export class DecidingDialect extends PostgresDialect {
   override createDriver(): Driver {
     const driver = super.createDriver();
     driver.beginTransaction = async (connection: DatabaseConnection) => {
-      await connection.executeQuery(CompiledQuery.raw(beginDecision));
+      try {
+        await connection.executeQuery(CompiledQuery.raw(beginDecision));
+      } catch (error) {
+        // The lock was not free in time. The builder thinks that nothing has begun, but the next user of the connection would be in the
+        // failed transaction.
+        await connection.executeQuery(CompiledQuery.raw('rollback')).catch(() => undefined);
+        throw error;
+      }
     };
     return driver;
   }
