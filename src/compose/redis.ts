@@ -1,17 +1,17 @@
 // What several gates share through Redis. Loaded only if REDIS_URL is set.
 import { randomUUID } from 'node:crypto';
 import type { RequestId } from '../domain/id.ts';
-import { describeCause, type Log } from '../observe/log.ts';
+import type { Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
 import { MemoryLimits } from '../store/memory/limit-store.ts';
 import { readAddress } from '../store/redis/address.ts';
 import { LedgerBooks } from '../store/redis/book-source.ts';
 import { RedisClient } from '../store/redis/client.ts';
 import { RedisLimits } from '../store/redis/limit-store.ts';
-import { RedisTurnQueue } from '../store/redis/turn-queue.ts';
 import { StoreUnusable } from '../store/unusable.ts';
 import { type Adapters, inMemory } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
+import { turnsThrough } from './redis-turns.ts';
 import type { Storage } from './storage.ts';
 
 /** Waits for Redis if it cannot be reached. `closes` takes what is to be closed, the last one first. @throws StoreUnusable */
@@ -46,12 +46,7 @@ export async function throughRedis(
   return {
     ...inMemory,
     limits: () => limits,
-    queue: (settings, lanes) =>
-      new RedisTurnQueue(settings, {
-        client,
-        lanes,
-        onError: (error) => logger.error({ cause: describeCause(error) }, 'a turn could not be shared through Redis'),
-      }),
+    queue: turnsThrough(client, { logger }, closes),
   };
 }
 

@@ -1,9 +1,6 @@
 // Several gates share the queue in front of a model through Redis: fair over all of them, never more calls than slots, and nothing
 // lost when a gate or Redis fails. Each gate here is a queue with a connection of its own; what holds a slot is counted by the test.
 import { afterAll, describe, expect, test } from 'vitest';
-import { inMemory } from '../../src/compose/adapters.ts';
-import { turnsThrough } from '../../src/compose/redis-turns.ts';
-import { openLog } from '../../src/observe/log.ts';
 import type { Place, SharedQueueSettings, Slot, Turn } from '../../src/store/ports/turn-queue.ts';
 import { readAddress } from '../../src/store/redis/address.ts';
 import { RedisClient } from '../../src/store/redis/client.ts';
@@ -359,12 +356,8 @@ describe.concurrent('when Redis', () => {
 test('two gates send a model one call at a time, and while Redis hangs one of them serves it and the other says when to try again', async () => {
   const own = await startRedis();
   const fake = await startFakeOllama();
-  const client = await RedisClient.open({ address: readAddress(own.database())!, now: Date.now, answerMs: 1_000 });
-  const closing: (() => unknown)[] = [];
-  const queue = turnsThrough(client, { logger: openLog('error', 'json', '/dev/null').logger }, (close) =>
-    closing.push(close),
-  );
-  const gates = await Promise.all([0, 1].map(() => openGate(fake.url, { SLOTS: '1' }, { ...inMemory, queue })));
+  const REDIS_URL = own.database();
+  const gates = await Promise.all([0, 1].map(() => openGate(fake.url, { SLOTS: '1', REDIS_URL })));
   try {
     const keys = await Promise.all(gates.map((gate) => gate.key()));
     const oracle = new Oracle();
@@ -406,8 +399,6 @@ test('two gates send a model one call at a time, and while Redis hangs one of th
     expect(oracle).toMatchObject({ running: 0, most: 1 });
   } finally {
     await Promise.all(gates.map((gate) => gate.stop()));
-    for (const close of closing) await close();
-    await client.close();
     await own.stop();
     await fake.close();
   }
