@@ -294,10 +294,10 @@ class RedisCaller implements CallerLimits {
 
   /** Off the path of the call. */
   #tell(id: RequestId, use: Use | undefined): Promise<void> {
-    const { client } = this.#tools;
+    const { client, gate } = this.#tools;
     const account = this.#account;
     const figures = use ? figuresOf(use) : [-1, 0, 0, 0];
-    const args = [id, ...figures, client.channel(endsChannel), account.id];
+    const args = [id, ...figures, client.channel(endsChannel), `${gate} ${account.id}`];
     return client.run(scripts.end, this.#places, args).then(
       (there) => {
         // Redis lacks a lease that this gate has: it has forgotten more.

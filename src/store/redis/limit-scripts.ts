@@ -119,7 +119,7 @@ end
 return answer('lease', 0)
 `);
 
-/** KEYS: book, running, running of the key, leases, waits. The lease, its last figures or -1 for none, channel, account. */
+/** KEYS: book, running, running of the key, leases, waits. The lease, its last figures or -1 for none, channel, message. */
 export const end: Script = script(`${shared}
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])

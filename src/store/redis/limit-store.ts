@@ -58,12 +58,15 @@ export class RedisLimits implements LimitStore {
       if (state === 'degraded') this.#awaySince = now() + client.offsetMs;
       else void this.tick();
     });
-    client.subscribe(endsChannel, (id) =>
-      this.#accounts
-        .get(id as AccountId)
-        ?.deref()
-        ?.onEnd?.(),
-    );
+    client.subscribe(endsChannel, (message) => {
+      const [at = '', id = ''] = message.split(' ');
+      // This gate has told its own calls.
+      if (at !== gate)
+        this.#accounts
+          .get(id as AccountId)
+          ?.deref()
+          ?.onEnd?.();
+    });
     this.#timer = setInterval(() => void this.tick(), tickMs).unref();
   }
 
