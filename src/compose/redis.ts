@@ -4,11 +4,10 @@ import type { RequestId } from '../domain/id.ts';
 import type { Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
 import { MemoryLimits } from '../store/memory/limit-store.ts';
-import { readAddress } from '../store/redis/address.ts';
+import { addressIn } from '../store/redis/address.ts';
 import { LedgerBooks } from '../store/redis/book-source.ts';
 import { RedisClient } from '../store/redis/client.ts';
 import { RedisLimits } from '../store/redis/limit-store.ts';
-import { StoreUnusable } from '../store/unusable.ts';
 import { type Adapters, inMemory } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
 import { turnsThrough } from './redis-turns.ts';
@@ -23,7 +22,7 @@ export async function throughRedis(
   closes: (close: () => unknown) => void,
 ): Promise<Adapters> {
   const now = clock.steady;
-  const address = addressOf(config);
+  const address = addressIn(config.redisUrl);
   const client = await patiently(() => RedisClient.open({ address, now }));
   closes(() => client.close());
   client.onState((state, reason) => {
@@ -48,12 +47,6 @@ export async function throughRedis(
     limits: () => limits,
     queue: turnsThrough(client, { logger }, closes),
   };
-}
-
-function addressOf({ redisUrl }: Config): NonNullable<ReturnType<typeof readAddress>> {
-  const address = readAddress(redisUrl);
-  if (!address) throw new StoreUnusable('REDIS_URL is not an address of Redis. docs/redis.md shows every form.');
-  return address;
 }
 
 const noticeableMs = 2_000;

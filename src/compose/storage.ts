@@ -15,6 +15,7 @@ import type { ChangeFeed } from '../store/ports/change-feed.ts';
 import { type Gates, onlyGate } from '../store/ports/gates.ts';
 import type { LedgerWriter } from '../store/ports/ledger-writer.ts';
 import type { Store } from '../store/ports/store.ts';
+import { addressIn, placeOf } from '../store/redis/address.ts';
 import { type DirectoryLock, lockDirectory } from '../store/sqlite/directory-lock.ts';
 import { whenFree } from '../store/unusable.ts';
 import { version } from '../version.ts';
@@ -63,7 +64,8 @@ export async function openStorage(
     'store',
     () => {
       const secret = fingerprintOf(cookieSecretIn(dataDir));
-      const gate = { id: gateIdIn(dataDir), version, host: hostname(), secret, shares };
+      const counts = shares ? 'elsewhere' : config.redisUrl && placeOf(addressIn(config.redisUrl));
+      const gate = { id: gateIdIn(dataDir), version, host: hostname(), secret, counts };
       return patiently(() => openStore({ ...config, dataDir }, { patienceMs: storePatienceMs, gate, beats }));
     },
     (opened) => opened.close(),

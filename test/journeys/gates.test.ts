@@ -1,20 +1,34 @@
-// Several gates on one PostgreSQL: what one of them changes holds at the others, and periodic work is done by one of them. Their limits
-// are counted by each here; counting them together is tested with Redis.
-import { writeFileSync } from 'node:fs';
+// Several gates on one PostgreSQL: what one of them changes holds at the others, and periodic work is done by one of them. The last
+// test has a Redis, too, in which they count limits and share turns.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { inMemory } from '../../src/compose/adapters.ts';
 import { auditEvent } from '../../src/domain/audit.ts';
 import { revokeKey } from '../../src/management/keys/keys.ts';
 import { changePlan } from '../../src/management/plans/plans.ts';
 import { suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { begunAnswer, eventually, openGate, post, spawnGate, type TestGate, temporaryDirectory } from '../gate.ts';
+import { freePort } from '../free-ports.ts';
+import {
+  begunAnswer,
+  eventually,
+  openGate,
+  post,
+  root,
+  spawnGate,
+  type TestGate,
+  temporaryDirectory,
+} from '../gate.ts';
 import { holdStream } from '../held-stream.ts';
 import { type PostgresServer, startPostgres } from '../postgres.ts';
 import { quickBeats, quickLives } from '../quick-gate.ts';
+import { startRedis } from '../redis.ts';
 import { operatorOf, Visitor } from '../visitor.ts';
 
 let server: PostgresServer;
@@ -191,4 +205,86 @@ test('a gate that is killed right after its answers loses none of them, and none
   await client.end();
   again.process.kill('SIGTERM');
   await Promise.all([again.ended, other.stop()]);
+});
+
+test('gates with one Redis admit together what one would, share the turns, and let in none that counts elsewhere', async () => {
+  const redis = await startRedis();
+  const environment = { DATABASE_URL: await server.database(), REDIS_URL: redis.database(), SLOTS: '1' };
+  const open = (changed: Record<string, string> = {}): Promise<TestGate> =>
+    openGate(fake.url, { ...environment, ...sharingSecret(), ...changed }, { ...inMemory, beats: quickBeats });
+  const gates = [await open(), await open(), await open(), await open()] as const;
+  for (const changed of [{ REDIS_URL: '' }, { REDIS_URL: redis.database() }])
+    await expect(open(changed)).rejects.toThrow(/set the same REDIS_URL at each/);
+
+  const member = await gates[0].member({ requestsPerDay: 30, waitingRequests: 100 });
+  const statuses = await Promise.all(
+    Array.from({ length: 80 }, async (_, at) => {
+      const answer = await send(gates[at % gates.length] as TestGate, member.secret);
+      await answer.text();
+      return answer.status;
+    }),
+  );
+  expect([
+    statuses.filter((status) => status === 200).length,
+    statuses.filter((status) => status === 429).length,
+  ]).toEqual([30, 50]);
+  await eventually(async () => {
+    const rows = await gates[3].ledger(30);
+    expect(rows.filter(({ status }) => status === 200)).toHaveLength(30);
+  });
+
+  const [first, second] = [await gates[0].member({}), await gates[1].member({})];
+  const release = holdStream(fake);
+  const held = await begunAnswer(await send(gates[0], first.secret));
+  const waits = send(gates[1], second.secret);
+  await eventually(() => expect(gates.map((gate) => gate.waiting())).toEqual([1, 1, 1, 1]));
+  release();
+  expect(JSON.parse((await held.rest).text.trim().split('\n').at(-1) ?? '')).toMatchObject({ done: true });
+  expect((await waits).status).toBe(200);
+
+  const balancer = await startBalancer(gates[2], gates[3]);
+  const calls = async (): Promise<number[]> =>
+    Promise.all(Array.from({ length: 20 }, async () => (await send(balancer, second.secret)).status));
+  const all = new Set([200]);
+  expect(new Set(await calls())).toEqual(all);
+  await gates[2].stop();
+  expect(new Set(await calls())).toEqual(all);
+  await balancer.stop();
+  await Promise.all([gates[0], gates[1], gates[3]].map((gate) => gate.stop()));
+  await redis.stop();
+});
+
+/** HAProxy with the configuration in deploy/gates. */
+async function startBalancer(one: TestGate, two: TestGate): Promise<{ url: string; stop(): Promise<void> }> {
+  const port = await freePort();
+  const environment = {
+    PATH: process.env['PATH'],
+    LISTEN: `127.0.0.1:${port}`,
+    GATE_1: `127.0.0.1:${one.port}`,
+    GATE_2: `127.0.0.1:${two.port}`,
+  };
+  const child = spawn('haproxy', ['-db', '-f', join(root, 'deploy/gates/haproxy.cfg')], { env: environment });
+  const ended = once(child, 'exit');
+  const url = `http://127.0.0.1:${port}`;
+  await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200));
+  return {
+    url,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+test('deploy/gates/compose.yaml has gates with one database, one Redis that evicts nothing, and one secret', () => {
+  const { services } = parse(readFileSync(join(root, 'deploy/gates/compose.yaml'), 'utf8'), { merge: true }) as {
+    services: Record<string, { environment: Record<string, string>; volumes: readonly string[]; command?: string }>;
+  };
+  const [one, two] = [services['gate-1'], services['gate-2']];
+  expect(one?.environment).toEqual(two?.environment);
+  expect(one?.environment).toMatchObject({ DATABASE_URL: expect.any(String), REDIS_URL: expect.any(String) });
+  expect(one?.volumes[0]).not.toBe(two?.volumes[0]);
+  expect(one?.volumes[1]).toBe(two?.volumes[1]);
+  expect(services['redis']?.command).toContain('--maxmemory-policy noeviction');
+  expect(services['balancer']?.environment).toMatchObject({ GATE_1: 'gate-1:3000', GATE_2: 'gate-2:3000' });
 });

@@ -23,7 +23,7 @@ export async function openPostgres(
   const pool = new Pool(settings);
   try {
     await migrate(pool, Date.now());
-    const sole = gate && (await SoleGate.open(pool, gate.shares ? together : gate.id, beats));
+    const sole = gate && (await SoleGate.open(pool, gate.counts === '' ? gate.id : together + gate.counts, beats));
     const gates = gate && sole && (await Registry.open(pool, gate, sole, beats));
     const engine = postgresEngine(pool, () => gates?.loss());
     const store = relationalStore(new Kysely<Tables>({ dialect: new DecidingDialect(pool) }), engine);

@@ -15,8 +15,8 @@ export interface GateFacts {
   readonly host: string;
   /** The fingerprint of the secret that sessions are signed with. */
   readonly secret: string;
-  /** It counts limits together with other gates, so they may use the database, too. */
-  readonly shares: boolean;
+  /** Names the place where it counts limits together with other gates; '': in its memory. */
+  readonly counts: string;
 }
 
 const cloned =

@@ -6,8 +6,8 @@ import { StoreBusy, StoreUnusable } from '../unusable.ts';
 import { type Beats, now } from './heartbeat.ts';
 import type { Pool } from './pool.ts';
 
-/** Who holds the lease where gates share their counts. */
-export const together = 'together';
+/** Before the name of the place where gates count together: these hold the lease, and none that counts elsewhere. */
+export const together = 'together ';
 
 /** @throws StoreUnusable while a gate uses the database. */
 export async function refuseRunningGate(pool: Pool): Promise<void> {
@@ -26,7 +26,7 @@ async function refuseHalf(pool: Pool): Promise<void> {
 
 export class SoleGate {
   readonly #pool: Pool;
-  /** The same for every start with one data directory, so that a gate that was killed starts again at once; or `together`. */
+  /** The same for every start with one data directory, so that a gate that was killed starts again at once; or where they count. */
   readonly #id: string;
   readonly #beats: Beats;
   #loss: string | undefined;
@@ -48,8 +48,8 @@ export class SoleGate {
     if (held !== undefined) {
       if (held.renewed)
         throw new StoreUnusable(
-          'Another gate uses this database. Several gates need Redis, which counts limits for all of them and is not used here yet: ' +
-            'stop that gate, or give this one a database of its own.',
+          'Another gate uses this database. Several gates must count limits in one place: set the same REDIS_URL at each, ' +
+            'with the same servers and database number, or give this gate a database of its own.',
         );
       throw new StoreBusy(
         'The database belongs to a gate that has not been heard of for seconds; this one waits for its place.',
@@ -67,7 +67,7 @@ export class SoleGate {
     await this.#pool
       .ask(
         `delete from leases where name = 'gate' and owner = $1
-           and ($1 <> $2 or not exists (select from gates where until > ${now}))`,
+           and (not starts_with($1, $2) or not exists (select from gates where until > ${now}))`,
         [this.#id, together],
       )
       .catch(() => undefined);

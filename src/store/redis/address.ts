@@ -1,5 +1,6 @@
 // Reads the address of Redis in REDIS_URL: one server, a set of Sentinels, or a Cluster. docs/redis.md shows every form. Nothing is
 // connected here, and no sentence repeats the address, because it can hold a password.
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { StoreUnusable } from '../unusable.ts';
 
@@ -27,6 +28,22 @@ const form = /^redis(s?)(?:\+(sentinel|cluster))?:\/\/(?:([^@/]*)@)?([^@/?]+)((?
 const serverPort = 6379;
 const sentinelPort = 26_379;
 const names: ReadonlySet<string> = new Set(['ca', 'sentinel_user', 'sentinel_password']);
+
+/** @throws StoreUnusable if the text is not an address, or its authority cannot be read. */
+export function addressIn(text: string): RedisAddress {
+  const address = readAddress(text);
+  if (!address) throw new StoreUnusable('REDIS_URL is not an address of Redis. docs/redis.md shows every form.');
+  return address;
+}
+
+/** Names the place where limits are counted: the same for all gates that use the same servers and database. */
+export function placeOf({ kind, nodes, name, database }: RedisAddress): string {
+  const hosts = nodes.map(({ host, port }) => `${host.toLowerCase()}:${port}`).toSorted();
+  return createHash('sha256')
+    .update(JSON.stringify([kind, hosts, name, database]))
+    .digest('hex')
+    .slice(0, 32);
+}
 
 /** Undefined if the text is not an address. Reads the file that `ca` names. @throws StoreUnusable if that cannot be read. */
 export function readAddress(text: string): RedisAddress | undefined {
