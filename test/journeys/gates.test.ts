@@ -265,10 +265,10 @@ async function startBalancer(one: TestGate, two: TestGate): Promise<{ url: strin
   };
   const child = spawn('haproxy', ['-db', '-f', join(root, 'deploy/gates/haproxy.cfg')], { env: environment });
   const ended = once(child, 'exit');
-  const url = `http://127.0.0.1:${port}`;
-  await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200));
+  const address = `http://127.0.0.1:${port}`;
+  await eventually(async () => expect((await fetch(`${address}/readyz`)).status).toBe(200));
   return {
-    url,
+    url: address,
     stop: async () => {
       child.kill('SIGTERM');
       await ended;
