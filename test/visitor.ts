@@ -92,14 +92,17 @@ export class Visitor {
 }
 
 export const goodPassword = 'tsuru no ongaeshi';
-let operators = 0;
+/** How many there are of each gate: test files share a process. */
+const operators = new WeakMap<object, number>();
 
 /** An operator of that gate, signed in. */
 export async function operatorOf(
   gate: Pick<TestGate, 'url' | 'manage'>,
   role: 'operator' | 'auditor' = 'operator',
 ): Promise<Visitor> {
-  const name = `${role}-${++operators}`;
+  const count = (operators.get(gate) ?? 0) + 1;
+  operators.set(gate, count);
+  const name = `${role}-${count}`;
   const code = await setUpCode(gate, name, role);
   const visitor = new Visitor(gate.url);
   const made = await visitor.post('/setup', { code, name, email: `${name}@example.org`, password: goodPassword });

@@ -72,20 +72,20 @@ test('refuses a database of a newer version and leaves it unchanged', async () =
   await expect(openSqlite(dataDir)).rejects.toThrow(/newer Sekisho/);
 });
 
-test('a change of any table but those of the ledger is noticed, by whatever program it is made', async () => {
+test('a change of any table but those of the ledger and of heartbeats is noticed, by whatever program it is made', async () => {
   const dataDir = temporaryDirectory();
   const store = await openSqlite(dataDir);
   const database = new Database(join(dataDir, 'sekisho.db'));
   const tables = database.prepare("select name from sqlite_schema where type = 'table'").pluck().all() as string[];
   const triggers = database.prepare('select tbl_name, count(*) from sqlite_schema where type = ? group by 1').raw();
   const counted = tables.filter((name) => !/^(?:sqlite_|kysely_|store_version$)/.test(name));
-  const ofTheLedger =
-    'coarse_sums_until key_sums latency_steps model_sums outcome_steps stranger_refusals time_sums unit_quarterly usage usage_quarterly'.split(
+  const unnoticed =
+    'coarse_sums_until gates key_sums latency_steps leases model_sums outcome_steps stranger_refusals time_sums unit_quarterly usage usage_quarterly'.split(
       ' ',
     );
   expect(triggers.all('trigger')).toEqual(
     counted
-      .filter((name) => !ofTheLedger.includes(name))
+      .filter((name) => !unnoticed.includes(name))
       .toSorted()
       .map((name) => [name, 3]),
   );
