@@ -1,7 +1,10 @@
-// Takes screenshots of every page for the documents, at phone and desktop width, from a gate with a few weeks of invented
-// use:
+// Takes the screenshots that documents show, from a gate with a few weeks of invented use:
 //
 //   node scripts/screenshots.ts
+//
+// Or those of every page, at phone and desktop width, or of the named pages, into another directory, to look at:
+//
+//   node scripts/screenshots.ts <directory> [page …]
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +18,8 @@ import { startFakeOllama } from '../test/fake-ollama/fake-ollama.ts';
 import { openGate, post, temporaryDirectory } from '../test/gate.ts';
 import { goodPassword, memberOf, operatorOf, Visitor } from '../test/visitor.ts';
 
-const out = join(import.meta.dirname, '../docs/screenshots');
+const [elsewhere, ...only] = process.argv.slice(2);
+const out = elsewhere ?? join(import.meta.dirname, '../docs/screenshots');
 mkdirSync(out, { recursive: true });
 
 const fake = await startFakeOllama({ pieceDelayMs: 150 });
@@ -158,17 +162,29 @@ const pages: readonly [name: string, path: string, who: 'visitor' | 'member' | '
   ['settings', '/operate/settings', 'operator'],
 ];
 const visits = { visitor: undefined, member: hanako.visitor, operator };
-const only = process.argv.slice(2);
-// Phone pages are Japanese and desktop pages English; README.ja.md begins with one desktop page in Japanese.
-const shots = [
+interface Shot {
+  readonly width: number;
+  readonly language: 'en' | 'ja';
+  readonly suffix: string;
+  /** All of them if they are not named. */
+  readonly pages?: readonly string[];
+}
+const documented: readonly Shot[] = [
+  { width: 1440, language: 'en', suffix: '1440', pages: ['overview', 'all-requests', 'servers', 'settings'] },
+  { width: 1440, language: 'ja', suffix: '1440-ja', pages: ['overview', 'all-requests'] },
+];
+// Phone pages are Japanese and desktop pages English.
+const every: readonly Shot[] = [
   { width: 390, language: 'ja', suffix: '390' },
   { width: 1440, language: 'en', suffix: '1440' },
-  { width: 1440, language: 'ja', suffix: '1440-ja', pages: ['overview'] },
-] as const;
+];
+/** Pages of which the part that a screen shows is enough. */
+const long: ReadonlySet<string> = new Set(['audit', 'all-usage', 'all-requests']);
+const shots = elsewhere === undefined ? documented : every;
 for (const shot of shots) {
   for (const [name, path, who] of pages) {
     if (only.length > 0 && !only.includes(name)) continue;
-    if ('pages' in shot && !shot.pages.some((page) => page === name)) continue;
+    if (shot.pages && !shot.pages.includes(name)) continue;
     const { width, language, suffix } = shot;
     // Every other page is dark in one of the two.
     const look = { width, language, scheme: name.length % 2 === 0 && width === 390 ? 'dark' : 'light' } as const;
@@ -183,7 +199,7 @@ for (const shot of shots) {
     await reader.page.waitForTimeout(name === 'overview' ? 20_000 : 400);
     await reader.page.screenshot({
       path: join(out, `${name}-${suffix}.png`),
-      fullPage: name !== 'audit' && name !== 'all-usage',
+      fullPage: !long.has(name),
     });
     await reader.close();
     shown.is = true;
@@ -193,7 +209,7 @@ for (const shot of shots) {
 await browser.close();
 await gate.stop();
 await Promise.all([fake.close(), second.close()]);
-process.stdout.write(`${applications.length} applications waited; the pictures are in docs/screenshots\n`);
+process.stdout.write(`${applications.length} applications waited; the pictures are in ${out}\n`);
 
 /** What a page shows when it is in use. */
 async function show(name: string, language: 'en' | 'ja', reader: Reader): Promise<void> {

@@ -32,6 +32,19 @@ const rows = (name: string): string[][] =>
     );
 const code = (cell: string): string => cell.replaceAll('`', '');
 
+/** Every document that is published. */
+const documents = [
+  'README.md',
+  'README.ja.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'SECURITY.md',
+  'bench/README.md',
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
+
 test('docs/errors.md lists exactly the codes of the registry, with status, owner and both sentences', () => {
   const listed = rows('docs/errors.md').map(([name = '', status, ...rest]) => [code(name), Number(status), ...rest]);
   expect(listed).toEqual(
@@ -176,17 +189,6 @@ test('decisions are numbered in order, and each begins with its number', () => {
 });
 
 test('links between the documents lead to an existing file and heading', () => {
-  const documents = [
-    'README.md',
-    'README.ja.md',
-    'CONTRIBUTING.md',
-    'CHANGELOG.md',
-    'SECURITY.md',
-    'bench/README.md',
-    ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.md'))
-      .map((name) => `docs/${name}`),
-  ];
   for (const document of documents) {
     for (const [, path = '', anchor] of read(document).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)) {
       const target = path === '' ? document : join(document, '..', path);
@@ -194,6 +196,11 @@ test('links between the documents lead to an existing file and heading', () => {
       if (anchor !== undefined) expect(anchorsOf(target), `${document} → ${target}`).toContain(anchor);
     }
   }
+});
+
+test('every picture in docs/screenshots is shown by a document', () => {
+  const shown = documents.flatMap((name) => read(name).match(/(?<=screenshots\/)[\w-]+\.png/g) ?? []);
+  expect(readdirSync(join(root, 'docs/screenshots')).filter((name) => !shown.includes(name))).toEqual([]);
 });
 
 test('the table of contents lists every page of docs/ once, every decision by its title, and README.md links to it', () => {
