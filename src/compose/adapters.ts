@@ -1,9 +1,11 @@
-// Chooses the adapters for limits, turns at models, and tickets. A single gateway keeps them all in memory.
+// Chooses the adapters for limits, turns at models, budgets for wrong keys, and tickets. A single gateway keeps them all in memory.
 import type { Calendar } from '../domain/calendar.ts';
 import type { UpkeepTools } from '../jobs/upkeep.ts';
+import { MemoryFailures } from '../store/memory/failure-budget.ts';
 import { FairQueue } from '../store/memory/fair-queue.ts';
 import { MemoryLimits } from '../store/memory/limit-store.ts';
 import { MemoryTickets } from '../store/memory/tickets.ts';
+import type { FailureBudget } from '../store/ports/failure-budget.ts';
 import type { LimitStore } from '../store/ports/limit-store.ts';
 import type { TicketStore } from '../store/ports/tickets.ts';
 import type { SharedQueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
@@ -13,6 +15,12 @@ export interface Adapters {
   readonly limits: (calendar: Calendar) => LimitStore;
   /** `lanes`: what calls wait for. */
   readonly queue: <Server>(settings: SharedQueueSettings<Server>, lanes: 'models' | 'services') => TurnQueue<Server>;
+  /** `now`: as for tickets. Budgets of one name count together. */
+  readonly failures: (
+    name: 'keys' | 'applications',
+    perMinute: () => number,
+    now: () => number,
+  ) => FailureBudget;
   /** `now`: milliseconds of a monotonic clock. */
   readonly tickets: (now: () => number) => TicketStore;
   /** How often this gate tells the others of its database that it is alive; the usual ones if they are not given. */
@@ -26,5 +34,6 @@ export interface Adapters {
 export const inMemory: Adapters = {
   limits: (calendar) => new MemoryLimits(calendar),
   queue: (settings) => new FairQueue(settings),
+  failures: (_name, perMinute, now) => new MemoryFailures(perMinute, now),
   tickets: (now) => new MemoryTickets(now),
 };

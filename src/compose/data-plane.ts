@@ -8,7 +8,6 @@ import { Announced } from '../gateway/announced.ts';
 import { corsPolicy } from '../gateway/answer/cors.ts';
 import { Decisions } from '../gateway/decide-again.ts';
 import { AccessTokens } from '../gateway/identity/access-tokens.ts';
-import { AuthThrottle } from '../gateway/identity/auth-throttle.ts';
 import { IssuerKeys } from '../gateway/identity/issuer-keys.ts';
 import { KeyCache } from '../gateway/identity/key-cache.ts';
 import { ReplayGuard } from '../gateway/identity/replay-guard.ts';
@@ -43,6 +42,7 @@ import { type Config, staticDigests, tlsMode } from '../settings/config.ts';
 import type { Derived, LiveSettings } from '../settings/live.ts';
 import type { ChangeFeed } from '../store/ports/change-feed.ts';
 import type { Store } from '../store/ports/store.ts';
+import type { FailureBudget } from '../store/ports/failure-budget.ts';
 import type { TicketStore } from '../store/ports/tickets.ts';
 import type { SharedQueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
 import { ColdLoads } from '../upstream/loads/cold-loads.ts';
@@ -84,6 +84,7 @@ interface Shared {
   readonly queue: TurnQueue<Upstream>;
   readonly services: PublishedServices;
   readonly serviceQueue: TurnQueue<ServiceServer>;
+  readonly throttle: FailureBudget;
   readonly tickets: TicketStore;
 }
 
@@ -121,6 +122,7 @@ export async function openDataPlane(
       queue: adapters.queue(queueSettings(config, registry), 'models'),
       services,
       serviceQueue: adapters.queue(serviceQueue(config, services), 'services'),
+      throttle: adapters.failures('keys', () => config.live.now.authFailuresPerMinute, clocks.nowMs),
       tickets: adapters.tickets(clocks.nowMs),
     }),
   );
@@ -212,7 +214,7 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     registry,
     running: new ActiveRequests(decisions),
     recorder: recorderOf(log, clocks, storage, shared),
-    throttle: new AuthThrottle(() => live.now.authFailuresPerMinute, nowMs),
+    throttle: shared.throttle,
     rules: { accountUsages, clocks: clock },
     lines: new AccountLines(() => live.now.queueSeconds * 1000),
     services: shared.services,

@@ -1,6 +1,5 @@
 // Builds the management plane from the settings: sign-in, link addresses, and its view of the data plane.
 import { join } from 'node:path';
-import { AuthThrottle } from '../gateway/identity/auth-throttle.ts';
 import { openIntrospection } from '../gateway/introspection.ts';
 import { type ManagementApp, openManagementApp } from '../management/management-app.ts';
 import { routeRulesOf } from '../management/routes/route-rules.ts';
@@ -10,6 +9,7 @@ import { type Config, isExposed, plainPort } from '../settings/config.ts';
 import { ownHostsOf } from '../settings/routes-file.ts';
 import type { GateCertificates } from '../tls/certificate-manager.ts';
 import { kinds } from '../upstream/kinds.ts';
+import type { Adapters } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
 import type { DataPlane } from './data-plane.ts';
 import { encryptionNow } from './encryption.ts';
@@ -20,6 +20,7 @@ export interface ManagementParts {
   readonly clocks: GateClocks;
   readonly storage: Storage;
   readonly data: DataPlane;
+  readonly adapters: Pick<Adapters, 'failures'>;
   readonly certificates: GateCertificates | undefined;
   /** The address of the pages for a browser on this machine. */
   readonly url: URL;
@@ -30,7 +31,7 @@ export interface ManagementParts {
 export function openManagementPlane(
   config: Config,
   { logger }: Log,
-  { clocks, storage, data, certificates, url, port }: ManagementParts,
+  { clocks, storage, data, adapters, certificates, url, port }: ManagementParts,
 ): ManagementApp {
   const { gate, liveStats } = data;
   return openManagementApp(
@@ -57,7 +58,7 @@ export function openManagementPlane(
           ownHostsOf(config),
         ),
       failures: gate.throttle,
-      applications: new AuthThrottle(() => config.live.now.applicationsPerMinute, clocks.nowMs),
+      applications: adapters.failures('applications', () => config.live.now.applicationsPerMinute, clocks.nowMs),
       trustedProxies: gate.trustedProxies,
       now: clocks.clock.wall,
       nowMs: clocks.nowMs,

@@ -85,7 +85,7 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
   const deadline = new Deadline(clocks.nowMs);
   const plane = await start.step(
     'management plane',
-    () => openManagementPlane(config, log, { clocks, storage, data, certificates, url, port }),
+    () => openManagementPlane(config, log, { clocks, storage, data, adapters: chosen, certificates, url, port }),
     (opened) => opened.stop(deadline.leftMs),
   );
   await start.step('services', () => publishFromFile(data.storedRoutes, config, port));

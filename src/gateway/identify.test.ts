@@ -6,9 +6,9 @@ import type { GatewayError } from '../domain/error.ts';
 import type { AccountId } from '../domain/id.ts';
 import { unlimited } from '../domain/plan.ts';
 import type { Caller } from '../store/ports/keys.ts';
+import { MemoryFailures } from '../store/memory/failure-budget.ts';
 import type { Current } from './catch-up.ts';
 import { identify } from './identify.ts';
-import { AuthThrottle } from './identity/auth-throttle.ts';
 import { KeyCache } from './identity/key-cache.ts';
 import { canonicalTarget, matchOperation } from './operation.ts';
 import { RecordFacts } from './record-facts.ts';
@@ -61,7 +61,7 @@ async function ask(headers: Record<string, string>, path = '/api/tags'): Promise
     challenge: '',
     scopeChallenge: undefined,
   };
-  const throttle = new AuthThrottle(
+  const throttle = new MemoryFailures(
     () => 9,
     () => 1,
   );

@@ -8,7 +8,9 @@ import { digestOf, ed25519Point, isSecretOf, readKeyId } from '../domain/api-key
 import { shownCertificate } from '../domain/certificate.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
+import { isLater } from '../domain/soon.ts';
 import type { WallMs } from '../domain/time.ts';
+import type { FailureBudget } from '../store/ports/failure-budget.ts';
 import type { TicketStore } from '../store/ports/tickets.ts';
 import type { Addressed } from './ask.ts';
 import { Caller } from './caller.ts';
@@ -16,7 +18,6 @@ import type { Current } from './catch-up.ts';
 import type { Operation } from './dialects/dialect.ts';
 import type { Exchange } from './exchange.ts';
 import type { AccessTokens } from './identity/access-tokens.ts';
-import type { AuthThrottle } from './identity/auth-throttle.ts';
 import { type Credential, readCredential } from './identity/credential.ts';
 import type { KeyCache } from './identity/key-cache.ts';
 import type { Matched } from './operation.ts';
@@ -39,7 +40,8 @@ export interface IdentifyTools {
   readonly keyCache: KeyCache;
   readonly tickets: TicketStore;
   readonly tokens: Pick<AccessTokens, 'find' | 'holds'>;
-  readonly throttle: AuthThrottle;
+  /** Wrong credentials. A cached key keeps working from an address over its budget, since a whole office may share the address. */
+  readonly throttle: FailureBudget;
   /** The largest difference between the time of a signature and the gateway's clock. */
   readonly signatureSkewMs: number;
 }
@@ -79,9 +81,9 @@ export function identify(
     exchange.scopeChallenge = credential.resource.challenges.insufficient;
   }
   const refused = (cause: GatewayError | 'invalid_api_key'): Promise<never> => {
-    throttle.note(exchange.address);
-    if (waitSeconds > 0) return refuseLater(waitSeconds);
-    throw cause === 'invalid_api_key' ? new GatewayError(cause) : cause;
+    const noted = throttle.note(exchange.address);
+    if (isLater(noted)) return noted.then((seconds) => refuse(cause, Math.max(waitSeconds, seconds)));
+    return refuse(cause, Math.max(waitSeconds, noted));
   };
   const failed = (cause: unknown): Promise<never> => {
     if (!(cause instanceof GatewayError)) throw new GatewayError('identity_unavailable', { cause });
@@ -110,6 +112,11 @@ export function identify(
 
 /** A flood of wrong keys is as fast as its answers; beyond the budget of its address each of them waits that long. */
 const lateMs = 100;
+
+function refuse(cause: GatewayError | 'invalid_api_key', waitSeconds: number): Promise<never> {
+  if (waitSeconds > 0) return refuseLater(waitSeconds);
+  throw cause === 'invalid_api_key' ? new GatewayError(cause) : cause;
+}
 
 async function refuseLater(retryAfterSeconds: number): Promise<never> {
   await sleep(lateMs);

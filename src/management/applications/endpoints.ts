@@ -88,9 +88,8 @@ export const applicationEndpoints: readonly Endpoint[] = [
     answer: appliedSchema,
     creates: true,
     run: async ({ body, author, address, applications: budget, caller, openSession, ...context }) => {
-      const waitSeconds = budget.waitSeconds(address);
-      if (waitSeconds > 0) throw new Problem('too_many_applications', { retryAfterSeconds: waitSeconds });
-      budget.note(address);
+      const retryAfterSeconds = await budget.note(address);
+      if (retryAfterSeconds > 0) throw new Problem('too_many_applications', { retryAfterSeconds });
       const { application, claim, confirm, person } = await apply(
         context,
         body as NewApplication,

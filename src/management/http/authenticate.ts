@@ -13,6 +13,7 @@ import { say } from '../../domain/sentences.ts';
 import { hits, restrictionsOf } from '../../domain/suspension.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { View } from '../../domain/view.ts';
+import type { FailureBudget } from '../../store/ports/failure-budget.ts';
 import type { Caller as StoredCaller } from '../../store/ports/keys.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { Session } from '../sign-in/own-route.ts';
@@ -55,12 +56,6 @@ export const anybody: Caller = {
   view: undefined,
 };
 
-/** Counts attempts by address, such as wrong keys, which are counted together with those of the data plane. */
-export interface FailureBudget {
-  waitSeconds(address: string): number;
-  note(address: string): void;
-}
-
 /** The facts about a caller that are looked up. */
 type Lookups = Pick<
   Store,
@@ -70,6 +65,7 @@ type Lookups = Pick<
 export interface Authentication {
   readonly store: Lookups;
   readonly signIn: Pick<SignIn, 'sessionOf'>;
+  /** Wrong keys, counted together with those of the data plane. */
   readonly failures: FailureBudget;
   readonly trustedProxies: AddressBlocks;
   /** Where a request claims to come from. */
@@ -174,7 +170,8 @@ async function callerOfKey(text: string, request: Request, authentication: Authe
   const id = readKeyId(text);
   const found = id === undefined ? undefined : await authentication.store.findCaller(id, now);
   if (!isSecretOf(text, found?.key) || !found) {
-    authentication.failures.note(address);
+    const retryAfterSeconds = await authentication.failures.note(address);
+    if (retryAfterSeconds > 0) throw new Problem('too_many_failures', { retryAfterSeconds });
     throw new Problem('unauthenticated');
   }
   return callerOfFound(found, request, authentication);

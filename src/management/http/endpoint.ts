@@ -10,6 +10,7 @@ import type { ModelManagement } from '../../domain/server-models.ts';
 import type { ServerIntrospection } from '../../domain/server-status.ts';
 import type { MonotonicMs, WallMs } from '../../domain/time.ts';
 import type { LiveSettings } from '../../settings/live.ts';
+import type { FailureBudget } from '../../store/ports/failure-budget.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { Connections } from '../overview/connections.ts';
 import type { EncryptionNow } from '../overview/encryption.ts';
@@ -17,7 +18,7 @@ import type { OnboardingContext } from '../people/onboarding.ts';
 import type { RouteRules } from '../routes/route-rules.ts';
 import type { ServerRules } from '../servers/server-rules.ts';
 import type { SettingTools } from '../settings/setting-tools.ts';
-import type { Caller, FailureBudget, Needs } from './authenticate.ts';
+import type { Caller, Needs } from './authenticate.ts';
 import type { PaceName } from './pace.ts';
 
 export type Method = 'get' | 'post' | 'patch' | 'delete';

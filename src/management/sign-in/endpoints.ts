@@ -27,10 +27,12 @@ import {
 const group = 'Sign-in';
 
 /** Prevents guessing of links and mailboxes, and mass requests for emails. @throws Problem. */
-function spend({ applications: budget, address }: Pick<Call<never, never, never>, 'applications' | 'address'>): void {
-  const waitSeconds = budget.waitSeconds(address);
-  if (waitSeconds > 0) throw new Problem('too_many_attempts', { retryAfterSeconds: waitSeconds });
-  budget.note(address);
+async function spend({
+  applications: budget,
+  address,
+}: Pick<Call<never, never, never>, 'applications' | 'address'>): Promise<void> {
+  const retryAfterSeconds = await budget.note(address);
+  if (retryAfterSeconds > 0) throw new Problem('too_many_attempts', { retryAfterSeconds });
 }
 
 /** Modes in which a person decides on an application, and can consider the requested plan. */
@@ -90,10 +92,10 @@ export const signInEndpoints: readonly Endpoint[] = [
     body: linkQuestionSchema,
     run: async ({ store, body: { code, purpose }, address, applications, now }) => {
       // Only a wrong guess counts, so opening a page does not use up attempts to submit it.
-      if (applications.waitSeconds(address) > 0) spend({ applications, address });
+      if (applications.waitSeconds(address) > 0) await spend({ applications, address });
       const isOpen = await opensSomething(store, code, purpose, now());
       if (isOpen) return undefined;
-      applications.note(address);
+      await spend({ applications, address });
       throw deadLink();
     },
   }),
@@ -106,7 +108,7 @@ export const signInEndpoints: readonly Endpoint[] = [
     atomic: false,
     body: setUpSchema,
     run: async ({ body, author, openSession, address, applications, ...context }) => {
-      spend({ applications, address });
+      await spend({ applications, address });
       await openSession(await setUp(context, body, author));
       return undefined;
     },
@@ -119,7 +121,7 @@ export const signInEndpoints: readonly Endpoint[] = [
     pace: 'door',
     body: confirmationSchema,
     run: async ({ body, author, address, applications, ...context }) => {
-      spend({ applications, address });
+      await spend({ applications, address });
       await confirmAddress(context, body.code, author);
       return undefined;
     },
@@ -133,7 +135,7 @@ export const signInEndpoints: readonly Endpoint[] = [
     atomic: false,
     body: resetRequestSchema,
     run: async ({ body, author, address, applications, ...context }) => {
-      spend({ applications, address });
+      await spend({ applications, address });
       await requestReset(context, body.email, author);
       return undefined;
     },
@@ -147,7 +149,7 @@ export const signInEndpoints: readonly Endpoint[] = [
     atomic: false,
     body: resetPasswordSchema,
     run: async ({ body, author, address, applications, ...context }) => {
-      spend({ applications, address });
+      await spend({ applications, address });
       await resetPassword(context, body.code, body.password, author);
       return undefined;
     },

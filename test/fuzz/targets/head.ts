@@ -15,12 +15,12 @@ import type { Fetched } from '../../../src/gateway/browser.ts';
 import type { Current } from '../../../src/gateway/catch-up.ts';
 import { dialects } from '../../../src/gateway/dialects/dialects.ts';
 import { identify } from '../../../src/gateway/identify.ts';
-import { AuthThrottle } from '../../../src/gateway/identity/auth-throttle.ts';
 import { KeyCache } from '../../../src/gateway/identity/key-cache.ts';
 import { dialectOf } from '../../../src/gateway/operation.ts';
 import { type Received, receive } from '../../../src/gateway/receive.ts';
 import { RecordFacts } from '../../../src/gateway/record-facts.ts';
 import type { Published } from '../../../src/gateway/services/published.ts';
+import { MemoryFailures } from '../../../src/store/memory/failure-budget.ts';
 import { MemoryTickets } from '../../../src/store/memory/tickets.ts';
 import type { Caller } from '../../../src/store/ports/keys.ts';
 import { upstreamHeaders } from '../../../src/upstream/headers.ts';
@@ -151,7 +151,7 @@ async function checkCaller(asked: Addressed, lines: readonly { name: string; val
   };
   let principal: Principal | undefined;
   try {
-    const throttle = new AuthThrottle(
+    const throttle = new MemoryFailures(
       () => 10,
       () => 1,
     );

@@ -1,0 +1,91 @@
+// What is guessed or replayed counts once over all gates: the contracts of every adapter in memory and in a real Redis, and what
+// several gates and a Redis that is away must not break.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { MemoryFailures } from '../../src/store/memory/failure-budget.ts';
+import { readAddress } from '../../src/store/redis/address.ts';
+import { RedisClient } from '../../src/store/redis/client.ts';
+import { RedisFailures } from '../../src/store/redis/failure-budget.ts';
+import { eventually } from '../gate.ts';
+import { type RedisServer, startRedis } from '../redis.ts';
+import { failureBudgetContract } from './failure-budget.ts';
+
+let redis: RedisServer;
+/** One a gate. */
+let clients: RedisClient[];
+
+beforeAll(async () => {
+  redis = await startRedis();
+  const address = readAddress(redis.database())!;
+  clients = await Promise.all(
+    Array.from({ length: 4 }, () => RedisClient.open({ address, now: Date.now, answerMs: 5_000 })),
+  );
+});
+afterAll(async () => {
+  await Promise.all(clients.map((client) => client.close()));
+  await redis.stop();
+});
+
+/** What Redis holds outlives an adapter, so each has a name of its own. */
+let names = 0;
+const faults: unknown[] = [];
+const onError = (error: unknown): void => void faults.push(error);
+const minute = Math.ceil(Date.now() / 60_000) * 60_000;
+afterAll(() => expect(faults).toEqual([]));
+
+interface Opening {
+  readonly client?: RedisClient;
+  readonly name?: string;
+  readonly now?: () => number;
+  readonly perMinute?: () => number;
+}
+
+const failuresOf = ({ client, name, now, perMinute }: Opening): RedisFailures =>
+  new RedisFailures({
+    client: client ?? clients[0]!,
+    name: name ?? `test${names++}`,
+    perMinute: perMinute ?? (() => 30),
+    now: now ?? (() => minute),
+    gates: () => 4,
+    onError,
+  });
+
+/** Does the work with clients whose Redis is gone. */
+async function withoutRedis(work: (gates: RedisClient[]) => Promise<void>): Promise<void> {
+  const own = await startRedis();
+  const address = readAddress(own.database())!;
+  const gates = await Promise.all([0, 1, 2, 3].map(() => RedisClient.open({ address, now: Date.now, answerMs: 2_000 })));
+  try {
+    await own.kill();
+    await eventually(() => expect(gates.map(({ state }) => state)).toEqual(gates.map(() => 'degraded')));
+    await work(gates);
+  } finally {
+    await Promise.all(gates.map((gate) => gate.close()));
+    await own.stop();
+  }
+}
+
+failureBudgetContract({ name: 'memory', open: (perMinute, now) => new MemoryFailures(perMinute, now) });
+failureBudgetContract({ name: 'Redis', open: (perMinute, now) => failuresOf({ perMinute, now }) });
+
+describe('four gates', () => {
+  test('let exactly the budget for wrong keys through, and all know when it is spent', async () => {
+    const name = `test${names++}`;
+    const gates = clients.map((client) => failuresOf({ client, name }));
+    const waits = await Promise.all(Array.from({ length: 200 }, async (_, i) => gates[i % 4]!.note('192.0.2.1')));
+    expect(waits.filter((wait) => wait === 0)).toHaveLength(30);
+    // None but the first gate has seen a failure of this address.
+    for (let i = 0; i < 30; i++) await gates[0]!.note('2001:db8::1');
+    await eventually(() => expect(gates.map((gate) => gate.waitSeconds('2001:db8::2'))).toEqual([60, 60, 60, 60]));
+    expect(gates.map((gate) => gate.waitSeconds('192.0.2.2'))).toEqual([0, 0, 0, 0]);
+    expect(gates.map((gate) => gate.note('192.0.2.1'))).toEqual([60, 60, 60, 60]);
+  });
+
+  test('without Redis each have their share of the budget', () =>
+    withoutRedis(async (all) => {
+      const gates = all.map((client) => failuresOf({ client }));
+      const waits = await Promise.all(Array.from({ length: 200 }, async (_, i) => gates[i % 4]!.note('192.0.2.1')));
+      expect(waits.filter((wait) => wait === 0)).toHaveLength(4 * 7);
+      const scarce = failuresOf({ client: all[0]!, perMinute: () => 2 });
+      expect([await scarce.note('192.0.2.1'), await scarce.note('192.0.2.1')]).toEqual([0, 60]);
+    }));
+});
