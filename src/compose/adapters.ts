@@ -1,12 +1,14 @@
-// Chooses the adapters for limits, turns at models, budgets for wrong keys, and tickets. A single gateway keeps them all in memory.
+// Chooses the adapters for limits, turns at models, budgets for wrong keys, guessed passwords, and tickets. A single gateway keeps them all in memory.
 import type { Calendar } from '../domain/calendar.ts';
 import type { UpkeepTools } from '../jobs/upkeep.ts';
 import { MemoryFailures } from '../store/memory/failure-budget.ts';
 import { FairQueue } from '../store/memory/fair-queue.ts';
 import { MemoryLimits } from '../store/memory/limit-store.ts';
+import { MemorySignIns } from '../store/memory/sign-in-throttle.ts';
 import { MemoryTickets } from '../store/memory/tickets.ts';
 import type { FailureBudget } from '../store/ports/failure-budget.ts';
 import type { LimitStore } from '../store/ports/limit-store.ts';
+import type { SignInThrottle } from '../store/ports/sign-in-throttle.ts';
 import type { TicketStore } from '../store/ports/tickets.ts';
 import type { SharedQueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
 import type { Beats } from '../store/postgres/heartbeat.ts';
@@ -21,6 +23,7 @@ export interface Adapters {
     perMinute: () => number,
     now: () => number,
   ) => FailureBudget;
+  readonly signIns: (now: () => number) => SignInThrottle;
   /** `now`: milliseconds of a monotonic clock. */
   readonly tickets: (now: () => number) => TicketStore;
   /** How often this gate tells the others of its database that it is alive; the usual ones if they are not given. */
@@ -35,5 +38,6 @@ export const inMemory: Adapters = {
   limits: (calendar) => new MemoryLimits(calendar),
   queue: (settings) => new FairQueue(settings),
   failures: (_name, perMinute, now) => new MemoryFailures(perMinute, now),
+  signIns: (now) => new MemorySignIns(now),
   tickets: (now) => new MemoryTickets(now),
 };

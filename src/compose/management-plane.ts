@@ -20,7 +20,7 @@ export interface ManagementParts {
   readonly clocks: GateClocks;
   readonly storage: Storage;
   readonly data: DataPlane;
-  readonly adapters: Pick<Adapters, 'failures'>;
+  readonly adapters: Pick<Adapters, 'failures' | 'signIns'>;
   readonly certificates: GateCertificates | undefined;
   /** The address of the pages for a browser on this machine. */
   readonly url: URL;
@@ -59,6 +59,7 @@ export function openManagementPlane(
         ),
       failures: gate.throttle,
       applications: adapters.failures('applications', () => config.live.now.applicationsPerMinute, clocks.nowMs),
+      signIns: adapters.signIns(clocks.nowMs),
       trustedProxies: gate.trustedProxies,
       now: clocks.clock.wall,
       nowMs: clocks.nowMs,

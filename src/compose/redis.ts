@@ -10,7 +10,7 @@ import { RedisClient } from '../store/redis/client.ts';
 import { RedisLimits } from '../store/redis/limit-store.ts';
 import { type Adapters, inMemory } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
-import { failuresThrough } from './redis-failures.ts';
+import { guessesThrough } from './redis-guesses.ts';
 import { turnsThrough } from './redis-turns.ts';
 import type { Storage } from './storage.ts';
 
@@ -47,7 +47,7 @@ export async function throughRedis(
     ...inMemory,
     limits: () => limits,
     queue: turnsThrough(client, { logger }, closes),
-    failures: failuresThrough(client, { logger }, gates),
+    ...guessesThrough(client, { logger }, gates),
   };
 }
 

@@ -13,6 +13,7 @@ import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import { cookieSecretIn } from '../secret-file.ts';
 import type { LiveSettings } from '../settings/live.ts';
 import type { FailureBudget } from '../store/ports/failure-budget.ts';
+import type { SignInThrottle } from '../store/ports/sign-in-throttle.ts';
 import type { Store } from '../store/ports/store.ts';
 import { RefusedAttempts } from './audit/refused-attempts.ts';
 import { endpoints } from './endpoints.ts';
@@ -40,7 +41,6 @@ import { signInPath } from './sign-in/library.ts';
 import { providerId } from './sign-in/provider.ts';
 import { providersOf } from './sign-in/providers.ts';
 import { openSignIn, type SignIn } from './sign-in/sign-in.ts';
-import { SignInThrottle } from './sign-in/throttle.ts';
 
 export interface ManagementAppSettings {
   readonly dataDir: string;
@@ -69,6 +69,7 @@ export interface ManagementAppTools {
   readonly routeRules: () => RouteRules;
   readonly failures: FailureBudget;
   readonly applications: FailureBudget;
+  readonly signIns: SignInThrottle;
   readonly trustedProxies: AddressBlocks;
   readonly now: () => WallMs;
   readonly nowMs: () => MonotonicMs;
@@ -171,13 +172,13 @@ function authRoutesOf(
   signIn: SignIn,
   origins: Origins,
   publicUrl: URL,
-  { store, now, nowMs, onError, trustedProxies }: ManagementAppTools,
+  { store, now, signIns, onError, trustedProxies }: ManagementAppTools,
 ): ReturnType<typeof authRoutes> {
   return authRoutes({
     store,
     now,
     signIn,
-    throttle: new SignInThrottle(nowMs),
+    throttle: signIns,
     origins,
     publicUrl,
     addressOf: (request) => addressOf(request, { trustedProxies }),

@@ -2,12 +2,15 @@
 // several gates and a Redis that is away must not break.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MemoryFailures } from '../../src/store/memory/failure-budget.ts';
+import { MemorySignIns } from '../../src/store/memory/sign-in-throttle.ts';
 import { readAddress } from '../../src/store/redis/address.ts';
 import { RedisClient } from '../../src/store/redis/client.ts';
 import { RedisFailures } from '../../src/store/redis/failure-budget.ts';
+import { RedisSignIns } from '../../src/store/redis/sign-in-throttle.ts';
 import { eventually } from '../gate.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
 import { failureBudgetContract } from './failure-budget.ts';
+import { signInThrottleContract } from './sign-in-throttle.ts';
 
 let redis: RedisServer;
 /** One a gate. */
@@ -49,6 +52,15 @@ const failuresOf = ({ client, name, now, perMinute }: Opening): RedisFailures =>
     onError,
   });
 
+const signInsOf = ({ client, name, now }: Opening): RedisSignIns =>
+  new RedisSignIns({
+    client: client ?? clients[0]!,
+    name: name ?? `test${names++}`,
+    now: now ?? (() => minute),
+    gates: () => 4,
+    onError,
+  });
+
 /** Does the work with clients whose Redis is gone. */
 async function withoutRedis(work: (gates: RedisClient[]) => Promise<void>): Promise<void> {
   const own = await startRedis();
@@ -66,6 +78,8 @@ async function withoutRedis(work: (gates: RedisClient[]) => Promise<void>): Prom
 
 failureBudgetContract({ name: 'memory', open: (perMinute, now) => new MemoryFailures(perMinute, now) });
 failureBudgetContract({ name: 'Redis', open: (perMinute, now) => failuresOf({ perMinute, now }) });
+signInThrottleContract({ name: 'memory', open: (now) => new MemorySignIns(now) });
+signInThrottleContract({ name: 'Redis', open: (now) => signInsOf({ now }) });
 
 describe('four gates', () => {
   test('let exactly the budget for wrong keys through, and all know when it is spent', async () => {
@@ -87,5 +101,30 @@ describe('four gates', () => {
       expect(waits.filter((wait) => wait === 0)).toHaveLength(4 * 7);
       const scarce = failuresOf({ client: all[0]!, perMinute: () => 2 });
       expect([await scarce.note('192.0.2.1'), await scarce.note('192.0.2.1')]).toEqual([0, 60]);
+    }));
+
+  test('let exactly five guesses of one password through', async () => {
+    const name = `test${names++}`;
+    const gates = clients.map((client) => signInsOf({ client, name }));
+    const ask = (_: unknown, i: number): Promise<number> => gates[i % 4]!.attempt('192.0.2.1', 'a@example.org');
+    const waits = await Promise.all(Array.from({ length: 40 }, ask));
+    expect(waits.filter((wait) => wait === 0)).toHaveLength(5);
+    await gates[1]!.succeeded('192.0.2.1', 'a@example.org');
+    expect(await gates[2]!.attempt('192.0.2.1', 'a@example.org')).toBe(0);
+  });
+
+  test('without Redis allow no more guesses of a password than one gate, and wait as many times as long', () =>
+    withoutRedis(async (all) => {
+      let now = minute;
+      const gates = all.map((client) => signInsOf({ client, now: () => now }));
+      const ask = (_: unknown, i: number): Promise<number> => gates[i % 4]!.attempt('192.0.2.1', 'a@example.org');
+      const waits = await Promise.all(Array.from({ length: 40 }, ask));
+      expect(waits.filter((wait) => wait === 0)).toHaveLength(4);
+      now += 4_000;
+      expect(await gates[0]!.attempt('192.0.2.1', 'a@example.org')).toBe(0);
+      expect(await gates[0]!.attempt('192.0.2.1', 'a@example.org')).toBe(8);
+      await gates[0]!.answered('192.0.2.1', 'a@example.org');
+      await gates[0]!.succeeded('192.0.2.1', 'a@example.org');
+      expect(await gates[0]!.attempt('192.0.2.1', 'a@example.org')).toBe(0);
     }));
 });

@@ -4,6 +4,7 @@ import express, { type Request, type Response, Router } from 'express';
 import type { z } from 'zod';
 import { networkOf } from '../../domain/address.ts';
 import { normalEmail } from '../../domain/application.ts';
+import type { SignInThrottle } from '../../store/ports/sign-in-throttle.ts';
 import { limitBody } from '../http/body-limit.ts';
 import type { Origins } from '../http/origin.ts';
 import { Problem, problemHandler } from '../http/problem.ts';
@@ -14,7 +15,6 @@ import { type ForwardTools, forward, type SignInRequest } from './forward.ts';
 import { HashLimiter } from './hash-limiter.ts';
 import type { Session } from './own-route.ts';
 import { callback, routes } from './route-list.ts';
-import type { SignInThrottle } from './throttle.ts';
 
 export interface AuthRouteTools extends ForwardTools {
   readonly throttle: SignInThrottle;
@@ -83,16 +83,13 @@ async function ask(tools: AuthRouteTools, hashing: HashLimiter, request: Request
   if (path === '/change-password') await requireOwnPassword(tools, asking.session, asking.body['newPassword']);
   const { address } = asking;
   const guess = whoIsGuessed(asking);
-  const waitSeconds = throttle.waitSeconds(address, guess);
-  if (waitSeconds > 0) throw new Problem('too_many_attempts', { retryAfterSeconds: waitSeconds });
   const network = networkOf(address);
   hashing.enter(network);
   try {
-    // Counted before the attempt, so that fifty concurrent attempts count as fifty.
-    throttle.failed(address, guess);
+    const retryAfterSeconds = await throttle.attempt(address, guess);
+    if (retryAfterSeconds > 0) throw new Problem('too_many_attempts', { retryAfterSeconds });
     const status = await forward(tools, asking, request, response);
-    if (status < 400) throttle.succeeded(address, guess);
-    else throttle.answered(address, guess);
+    await (status < 400 ? throttle.succeeded(address, guess) : throttle.answered(address, guess));
   } finally {
     hashing.leave(network);
   }

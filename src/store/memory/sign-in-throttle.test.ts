@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { SignInThrottle } from './throttle.ts';
+import { MemorySignIns } from './sign-in-throttle.ts';
 
 let nowMs: number;
-let throttle: SignInThrottle;
+let throttle: MemorySignIns;
 beforeEach(() => {
   nowMs = 1_000_000;
-  throttle = new SignInThrottle(() => nowMs);
+  throttle = new MemorySignIns(() => nowMs);
 });
 
 const fail = (times: number, address: string, mailbox = 'a@example.org'): void => {

@@ -1,0 +1,31 @@
+// What several gates count together through Redis so that nobody guesses at each of them anew.
+import { describeCause, type Log } from '../observe/log.ts';
+import type { Gates } from '../store/ports/gates.ts';
+import type { RedisClient } from '../store/redis/client.ts';
+import { RedisFailures } from '../store/redis/failure-budget.ts';
+import { RedisSignIns } from '../store/redis/sign-in-throttle.ts';
+import type { Adapters } from './adapters.ts';
+
+export function guessesThrough(
+  client: RedisClient,
+  log: Pick<Log, 'logger'>,
+  alive: Pick<Gates, 'alive'>,
+): Pick<Adapters, 'failures' | 'signIns'> {
+  const shared = { client, now: client.now, gates: () => alive.alive.length };
+  const failures = { ...shared, onError: tellOnce(log, 'budgets for wrong keys need') };
+  const signIns = { ...shared, onError: tellOnce(log, 'the throttle of passwords needs') };
+  return {
+    failures: (name, perMinute) => new RedisFailures({ ...failures, name, perMinute }),
+    signIns: () => new RedisSignIns({ ...signIns, name: 'sign-in' }),
+  };
+}
+
+/** Tells an operator once that Redis refuses something: each call would report the same. */
+function tellOnce({ logger }: Pick<Log, 'logger'>, what: string): (error: unknown) => void {
+  let last = '';
+  return (error) => {
+    const cause = describeCause(error);
+    if (cause !== last) logger.error({ cause }, `Redis refuses what ${what}`);
+    last = cause;
+  };
+}
