@@ -1,13 +1,16 @@
-// Chooses the adapters for limits, turns at models, budgets for wrong keys, guessed passwords, and tickets. A single gateway keeps them all in memory.
+// Chooses the adapters for limits, turns at models, what is guessed, used signatures, and tickets. A single gateway keeps them all
+// in memory.
 import type { Calendar } from '../domain/calendar.ts';
 import type { UpkeepTools } from '../jobs/upkeep.ts';
 import { MemoryFailures } from '../store/memory/failure-budget.ts';
 import { FairQueue } from '../store/memory/fair-queue.ts';
 import { MemoryLimits } from '../store/memory/limit-store.ts';
+import { MemorySignatures } from '../store/memory/signatures.ts';
 import { MemorySignIns } from '../store/memory/sign-in-throttle.ts';
 import { MemoryTickets } from '../store/memory/tickets.ts';
 import type { FailureBudget } from '../store/ports/failure-budget.ts';
 import type { LimitStore } from '../store/ports/limit-store.ts';
+import type { SignatureStore } from '../store/ports/signatures.ts';
 import type { SignInThrottle } from '../store/ports/sign-in-throttle.ts';
 import type { TicketStore } from '../store/ports/tickets.ts';
 import type { SharedQueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
@@ -24,6 +27,8 @@ export interface Adapters {
     now: () => number,
   ) => FailureBudget;
   readonly signIns: (now: () => number) => SignInThrottle;
+  /** `windowMs`: how long the time of a signature is accepted in total. */
+  readonly signatures: (windowMs: number, now: () => number) => SignatureStore;
   /** `now`: milliseconds of a monotonic clock. */
   readonly tickets: (now: () => number) => TicketStore;
   /** How often this gate tells the others of its database that it is alive; the usual ones if they are not given. */
@@ -39,5 +44,6 @@ export const inMemory: Adapters = {
   queue: (settings) => new FairQueue(settings),
   failures: (_name, perMinute, now) => new MemoryFailures(perMinute, now),
   signIns: (now) => new MemorySignIns(now),
+  signatures: (windowMs, now) => new MemorySignatures(windowMs, now),
   tickets: (now) => new MemoryTickets(now),
 };

@@ -43,6 +43,7 @@ import type { Derived, LiveSettings } from '../settings/live.ts';
 import type { ChangeFeed } from '../store/ports/change-feed.ts';
 import type { Store } from '../store/ports/store.ts';
 import type { FailureBudget } from '../store/ports/failure-budget.ts';
+import type { SignatureStore } from '../store/ports/signatures.ts';
 import type { TicketStore } from '../store/ports/tickets.ts';
 import type { SharedQueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
 import { ColdLoads } from '../upstream/loads/cold-loads.ts';
@@ -85,6 +86,7 @@ interface Shared {
   readonly services: PublishedServices;
   readonly serviceQueue: TurnQueue<ServiceServer>;
   readonly throttle: FailureBudget;
+  readonly signatures: SignatureStore;
   readonly tickets: TicketStore;
 }
 
@@ -123,6 +125,7 @@ export async function openDataPlane(
       services,
       serviceQueue: adapters.queue(serviceQueue(config, services), 'services'),
       throttle: adapters.failures('keys', () => config.live.now.authFailuresPerMinute, clocks.nowMs),
+      signatures: adapters.signatures(2_000 * config.signatureSkewSeconds + 1_000, clocks.nowMs),
       tickets: adapters.tickets(clocks.nowMs),
     }),
   );
@@ -209,7 +212,7 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
     },
     signatureSkewMs: skewMs,
     keyCache,
-    replays: new ReplayGuard(2 * skewMs + 1_000, nowMs),
+    replays: new ReplayGuard(shared.signatures),
     journal: storage.ledger,
     registry,
     running: new ActiveRequests(decisions),

@@ -1,8 +1,9 @@
-// What several gates count together through Redis so that nobody guesses at each of them anew.
+// What several gates count together through Redis, so that nobody guesses or replays at each of them anew.
 import { describeCause, type Log } from '../observe/log.ts';
 import type { Gates } from '../store/ports/gates.ts';
 import type { RedisClient } from '../store/redis/client.ts';
 import { RedisFailures } from '../store/redis/failure-budget.ts';
+import { RedisSignatures } from '../store/redis/signatures.ts';
 import { RedisSignIns } from '../store/redis/sign-in-throttle.ts';
 import type { Adapters } from './adapters.ts';
 
@@ -10,12 +11,14 @@ export function guessesThrough(
   client: RedisClient,
   log: Pick<Log, 'logger'>,
   alive: Pick<Gates, 'alive'>,
-): Pick<Adapters, 'failures' | 'signIns'> {
+): Pick<Adapters, 'failures' | 'signIns' | 'signatures'> {
   const shared = { client, now: client.now, gates: () => alive.alive.length };
   const failures = { ...shared, onError: tellOnce(log, 'budgets for wrong keys need') };
   const signIns = { ...shared, onError: tellOnce(log, 'the throttle of passwords needs') };
+  const signatures = { ...shared, onError: tellOnce(log, 'the check of signatures needs') };
   return {
     failures: (name, perMinute) => new RedisFailures({ ...failures, name, perMinute }),
+    signatures: (windowMs) => new RedisSignatures({ ...signatures, windowMs }),
     signIns: () => new RedisSignIns({ ...signIns, name: 'sign-in' }),
   };
 }

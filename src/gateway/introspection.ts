@@ -201,7 +201,7 @@ async function rehearseCall(
   const body = (): Buffer => Buffer.from(JSON.stringify(bodyFor(operation, model, maxTokens)));
   const intent = operation.service ? bodiless(prechecked, []) : readJson(prechecked, body(), tools.names, promptTokens);
   const confirmed = await tools.decisions.again(intent, { request: 'none' });
-  const authorized = authorizeIntent(tools.replays.claim(confirmed, { address: '' }), tools.modelRules);
+  const authorized = authorizeIntent(await tools.replays.claim(confirmed, { address: '' }), tools.modelRules);
   const shaped = shape(authorized, tools.modelFacts);
   changes.push(...shaped.changes);
   return rehearse(shaped, rules);

@@ -34,7 +34,7 @@ import { relayOrFallBack } from './fall-back.ts';
 import { FailedIdentification, type Identified, identify } from './identify.ts';
 import type { AccessTokens } from './identity/access-tokens.ts';
 import type { KeyCache } from './identity/key-cache.ts';
-import type { ReplayGuard } from './identity/replay-guard.ts';
+import type { Claimed, ReplayGuard } from './identity/replay-guard.ts';
 import { readIntent } from './intent.ts';
 import type { AccountLines } from './limits/account-line.ts';
 import type { Ladder } from './limits/ladder.ts';
@@ -158,7 +158,8 @@ async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | ServiceA
   const intended = await readIntent(prechecked, exchange, gate.limits, gate.names);
   const confirming: Soon<Confirmed> = gate.decisions.again(intended, exchange);
   const confirmed = isLater(confirming) ? await confirming : confirming;
-  const claimed = gate.replays.claim(confirmed, exchange);
+  const claiming: Soon<Claimed> = gate.replays.claim(confirmed, exchange);
+  const claimed = isLater(claiming) ? await claiming : claiming;
   if (asksForTicket(claimed)) return answerTicket(claimed, exchange, gate.tickets, toolsOf(gate));
   const authorized = authorizeIntent(claimed, gate.modelRules);
   const shaped = shape(authorized, gate.modelFacts);

@@ -2,14 +2,18 @@
 // several gates and a Redis that is away must not break.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MemoryFailures } from '../../src/store/memory/failure-budget.ts';
+import type { KeyId } from '../../src/domain/id.ts';
+import { MemorySignatures } from '../../src/store/memory/signatures.ts';
 import { MemorySignIns } from '../../src/store/memory/sign-in-throttle.ts';
 import { readAddress } from '../../src/store/redis/address.ts';
 import { RedisClient } from '../../src/store/redis/client.ts';
 import { RedisFailures } from '../../src/store/redis/failure-budget.ts';
+import { RedisSignatures } from '../../src/store/redis/signatures.ts';
 import { RedisSignIns } from '../../src/store/redis/sign-in-throttle.ts';
 import { eventually } from '../gate.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
 import { failureBudgetContract } from './failure-budget.ts';
+import { signatureContract } from './signatures.ts';
 import { signInThrottleContract } from './sign-in-throttle.ts';
 
 let redis: RedisServer;
@@ -40,6 +44,8 @@ interface Opening {
   readonly name?: string;
   readonly now?: () => number;
   readonly perMinute?: () => number;
+  readonly windowMs?: number;
+  readonly gates?: number;
 }
 
 const failuresOf = ({ client, name, now, perMinute }: Opening): RedisFailures =>
@@ -58,6 +64,15 @@ const signInsOf = ({ client, name, now }: Opening): RedisSignIns =>
     name: name ?? `test${names++}`,
     now: now ?? (() => minute),
     gates: () => 4,
+    onError,
+  });
+
+const signaturesOf = ({ client, now, windowMs, gates }: Opening): RedisSignatures =>
+  new RedisSignatures({
+    client: client ?? clients[0]!,
+    windowMs: windowMs ?? 121_000,
+    now: now ?? (() => minute),
+    gates: () => gates ?? 4,
     onError,
   });
 
@@ -80,6 +95,8 @@ failureBudgetContract({ name: 'memory', open: (perMinute, now) => new MemoryFail
 failureBudgetContract({ name: 'Redis', open: (perMinute, now) => failuresOf({ perMinute, now }) });
 signInThrottleContract({ name: 'memory', open: (now) => new MemorySignIns(now) });
 signInThrottleContract({ name: 'Redis', open: (now) => signInsOf({ now }) });
+signatureContract({ name: 'memory', open: (windowMs, now) => new MemorySignatures(windowMs, now) });
+signatureContract({ name: 'Redis', open: (windowMs, now) => signaturesOf({ windowMs, now }) });
 
 describe('four gates', () => {
   test('let exactly the budget for wrong keys through, and all know when it is spent', async () => {
@@ -126,5 +143,20 @@ describe('four gates', () => {
       await gates[0]!.answered('192.0.2.1', 'a@example.org');
       await gates[0]!.succeeded('192.0.2.1', 'a@example.org');
       expect(await gates[0]!.attempt('192.0.2.1', 'a@example.org')).toBe(0);
+    }));
+
+  test('let one of the same signed call through', async () => {
+    const gates = clients.map((client) => signaturesOf({ client }));
+    const use = { signature: 'a', key: 'race' as KeyId, address: '192.0.2.1', body: 'one' };
+    const verdicts = await Promise.all(Array.from({ length: 40 }, async (_, i) => gates[i % 4]!.use(use)));
+    expect(verdicts.filter((verdict) => verdict === 'good')).toHaveLength(1);
+  });
+
+  test('without Redis take no signature, which one gate alone does', () =>
+    withoutRedis(async ([client]) => {
+      const use = { signature: 'a', key: 'gone' as KeyId, address: '192.0.2.1', body: 'one' };
+      expect(await signaturesOf({ client: client! }).use(use)).toBe('unknown');
+      const alone = signaturesOf({ client: client!, gates: 1 });
+      expect([await alone.use(use), await alone.use(use)]).toEqual(['good', 'replay']);
     }));
 });

@@ -104,7 +104,7 @@ export function renameForm(form: Buffer, name: string, text: string): Buffer {
 }
 
 /**
- * One boundary per process, so that a repeated body stays identical (replay-guard.ts), with 144 random bits, so that no
+ * One boundary per process, so that a repeated body stays identical (store/ports/signatures.ts), with 144 random bits, so that no
  * caller can put it into a value.
  */
 const ownBoundary = `sekisho-${randomBytes(18).toString('base64url')}`;
