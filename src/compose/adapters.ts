@@ -5,13 +5,13 @@ import type { UpkeepTools } from '../jobs/upkeep.ts';
 import { MemoryFailures } from '../store/memory/failure-budget.ts';
 import { FairQueue } from '../store/memory/fair-queue.ts';
 import { MemoryLimits } from '../store/memory/limit-store.ts';
-import { MemorySignatures } from '../store/memory/signatures.ts';
 import { MemorySignIns } from '../store/memory/sign-in-throttle.ts';
+import { MemorySignatures } from '../store/memory/signatures.ts';
 import { MemoryTickets } from '../store/memory/tickets.ts';
 import type { FailureBudget } from '../store/ports/failure-budget.ts';
 import type { LimitStore } from '../store/ports/limit-store.ts';
-import type { SignatureStore } from '../store/ports/signatures.ts';
 import type { SignInThrottle } from '../store/ports/sign-in-throttle.ts';
+import type { SignatureStore } from '../store/ports/signatures.ts';
 import type { TicketStore } from '../store/ports/tickets.ts';
 import type { SharedQueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
 import type { Beats } from '../store/postgres/heartbeat.ts';
@@ -21,11 +21,7 @@ export interface Adapters {
   /** `lanes`: what calls wait for. */
   readonly queue: <Server>(settings: SharedQueueSettings<Server>, lanes: 'models' | 'services') => TurnQueue<Server>;
   /** `now`: as for tickets. Budgets of one name count together. */
-  readonly failures: (
-    name: 'keys' | 'applications',
-    perMinute: () => number,
-    now: () => number,
-  ) => FailureBudget;
+  readonly failures: (name: 'keys' | 'applications', perMinute: () => number, now: () => number) => FailureBudget;
   readonly signIns: (now: () => number) => SignInThrottle;
   /** `windowMs`: how long the time of a signature is accepted in total. */
   readonly signatures: (windowMs: number, now: () => number) => SignatureStore;

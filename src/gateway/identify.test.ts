@@ -5,8 +5,8 @@ import { blankKey, digestOf, generateKey, type StoredKey } from '../domain/api-k
 import type { GatewayError } from '../domain/error.ts';
 import type { AccountId } from '../domain/id.ts';
 import { unlimited } from '../domain/plan.ts';
-import type { Caller } from '../store/ports/keys.ts';
 import { MemoryFailures } from '../store/memory/failure-budget.ts';
+import type { Caller } from '../store/ports/keys.ts';
 import type { Current } from './catch-up.ts';
 import { identify } from './identify.ts';
 import { KeyCache } from './identity/key-cache.ts';

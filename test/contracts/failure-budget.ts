@@ -4,7 +4,7 @@ import type { FailureBudget } from '../../src/store/ports/failure-budget.ts';
 
 export interface FailureBudgetAdapter {
   readonly name: string;
-  /** A budget that nothing was counted in, at the beginning of a minute. */
+  /** A budget in which nothing was counted. */
   readonly open: (perMinute: () => number, now: () => number) => FailureBudget;
 }
 

@@ -1,20 +1,24 @@
 // What is guessed or replayed counts once over all gates: the contracts of every adapter in memory and in a real Redis, and what
 // several gates and a Redis that is away must not break.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { MemoryFailures } from '../../src/store/memory/failure-budget.ts';
 import type { KeyId } from '../../src/domain/id.ts';
-import { MemorySignatures } from '../../src/store/memory/signatures.ts';
+import { MemoryFailures } from '../../src/store/memory/failure-budget.ts';
 import { MemorySignIns } from '../../src/store/memory/sign-in-throttle.ts';
+import { MemorySignatures } from '../../src/store/memory/signatures.ts';
+import type { Ticket } from '../../src/store/ports/tickets.ts';
 import { readAddress } from '../../src/store/redis/address.ts';
 import { RedisClient } from '../../src/store/redis/client.ts';
 import { RedisFailures } from '../../src/store/redis/failure-budget.ts';
-import { RedisSignatures } from '../../src/store/redis/signatures.ts';
+import { RedisAway } from '../../src/store/redis/failures.ts';
 import { RedisSignIns } from '../../src/store/redis/sign-in-throttle.ts';
+import { RedisSignatures } from '../../src/store/redis/signatures.ts';
+import { RedisTickets } from '../../src/store/redis/tickets.ts';
 import { eventually } from '../gate.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
 import { failureBudgetContract } from './failure-budget.ts';
-import { signatureContract } from './signatures.ts';
 import { signInThrottleContract } from './sign-in-throttle.ts';
+import { signatureContract } from './signatures.ts';
+import { ticketContract } from './tickets.ts';
 
 let redis: RedisServer;
 /** One a gate. */
@@ -76,11 +80,22 @@ const signaturesOf = ({ client, now, windowMs, gates }: Opening): RedisSignature
     onError,
   });
 
+const ticketsOf = ({ client, name, now }: Opening): RedisTickets =>
+  new RedisTickets({ client: client ?? clients[0]!, name: name ?? `test${names++}`, now: now ?? (() => minute) });
+
+const ticket: Ticket = {
+  route: 'comfy',
+  origin: 'https://app.example.com',
+  key: { kind: 'secret', id: 'key_1' as KeyId, digest: 'digest' },
+};
+
 /** Does the work with clients whose Redis is gone. */
 async function withoutRedis(work: (gates: RedisClient[]) => Promise<void>): Promise<void> {
   const own = await startRedis();
   const address = readAddress(own.database())!;
-  const gates = await Promise.all([0, 1, 2, 3].map(() => RedisClient.open({ address, now: Date.now, answerMs: 2_000 })));
+  const gates = await Promise.all(
+    [0, 1, 2, 3].map(() => RedisClient.open({ address, now: Date.now, answerMs: 2_000 })),
+  );
   try {
     await own.kill();
     await eventually(() => expect(gates.map(({ state }) => state)).toEqual(gates.map(() => 'degraded')));
@@ -97,6 +112,7 @@ signInThrottleContract({ name: 'memory', open: (now) => new MemorySignIns(now) }
 signInThrottleContract({ name: 'Redis', open: (now) => signInsOf({ now }) });
 signatureContract({ name: 'memory', open: (windowMs, now) => new MemorySignatures(windowMs, now) });
 signatureContract({ name: 'Redis', open: (windowMs, now) => signaturesOf({ windowMs, now }) });
+ticketContract({ name: 'Redis', open: (now) => ticketsOf({ now }) });
 
 describe('four gates', () => {
   test('let exactly the budget for wrong keys through, and all know when it is spent', async () => {
@@ -104,7 +120,9 @@ describe('four gates', () => {
     const gates = clients.map((client) => failuresOf({ client, name }));
     const waits = await Promise.all(Array.from({ length: 200 }, async (_, i) => gates[i % 4]!.note('192.0.2.1')));
     expect(waits.filter((wait) => wait === 0)).toHaveLength(30);
-    // None but the first gate has seen a failure of this address.
+    const channel = clients[0]!.channel(`spent:${name}`);
+    await eventually(async () => expect(await redis.ask('PUBSUB', 'NUMSUB', channel)).toContain(':4'));
+    // Only the first gate sees failures of this address.
     for (let i = 0; i < 30; i++) await gates[0]!.note('2001:db8::1');
     await eventually(() => expect(gates.map((gate) => gate.waitSeconds('2001:db8::2'))).toEqual([60, 60, 60, 60]));
     expect(gates.map((gate) => gate.waitSeconds('192.0.2.2'))).toEqual([0, 0, 0, 0]);
@@ -158,5 +176,20 @@ describe('four gates', () => {
       expect(await signaturesOf({ client: client! }).use(use)).toBe('unknown');
       const alone = signaturesOf({ client: client!, gates: 1 });
       expect([await alone.use(use), await alone.use(use)]).toEqual(['good', 'replay']);
+    }));
+
+  test('take a ticket that another gate gave, and one of them gets it', async () => {
+    const name = `test${names++}`;
+    const gates = clients.map((client) => ticketsOf({ client, name }));
+    expect(await gates[0]!.keep('d', ticket, 30_000)).toBe(true);
+    const taken = await Promise.all(Array.from({ length: 20 }, async (_, i) => gates[i % 4]!.take('d')));
+    expect(taken.filter((each) => each !== undefined)).toEqual([ticket]);
+  });
+
+  test('without Redis give and take no ticket', () =>
+    withoutRedis(async ([client]) => {
+      const tickets = ticketsOf({ client: client! });
+      await expect(tickets.keep('d', ticket, 30_000)).rejects.toThrow(RedisAway);
+      await expect(tickets.take('d')).rejects.toThrow(RedisAway);
     }));
 });

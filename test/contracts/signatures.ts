@@ -50,7 +50,7 @@ export function signatureContract({ name, open }: SignatureAdapter): void {
       );
       expect((await Promise.all(flood)).filter((verdict) => verdict !== 'good')).toEqual(['key_full']);
       const use = { signature: 'more', address: '192.0.2.1', body: '' };
-      expect(await signatures.use({ ...use, key: other })).toBe('good');
+      expect(await signatures.use({ ...use, signature: 'other', key: other })).toBe('good');
       expect(await signatures.use({ ...use, key })).toBe('key_full');
       now += windowMs + 1;
       expect(await signatures.use({ ...use, key })).toBe('good');

@@ -3,8 +3,8 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { inMemory } from '../../src/compose/adapters.ts';
 import { GatewayError } from '../../src/domain/error.ts';
-import { MemoryTickets } from '../../src/store/memory/tickets.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient, type TestGate } from '../gate.ts';
 import { LaterLimits, LaterQueue, nextTurn, type Way } from '../later-adapters.ts';
@@ -51,9 +51,9 @@ beforeAll(async () => {
     fake.url,
     { SLOTS: '3' },
     {
+      ...inMemory,
       limits: (calendar) => new LaterLimits(calendar, way.go),
       queue: (settings) => new LaterQueue(settings, way.go),
-      tickets: (now) => new MemoryTickets(now),
     },
   );
   subscribe('http.server.request.start', noteSocket);

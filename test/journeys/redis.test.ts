@@ -1,8 +1,12 @@
 // Gates with REDIS_URL: their limits count together, and callers of every dialect are told when limits cannot be checked.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { generateKey } from '../../src/domain/api-key.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, post } from '../gate.ts';
+import { eventually, openGate, post, temporaryDirectory } from '../gate.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
+import { documentedRoute } from '../services/documented-route.ts';
 
 let redis: RedisServer;
 let ollama: FakeOllama;
@@ -45,6 +49,40 @@ test('a gate counts in Redis, refuses long limits in every dialect while it is g
   const leases = `{${daily.account.id}}:ld`;
   await eventually(async () => expect(await redis.ask('EXISTS', `sk1:${leases}`)).toBe(':0\r\n'));
   await gate.stop();
+});
+
+test('wrong keys count together through two gates, while known keys go on; without Redis they still count, and no ticket is given', async () => {
+  const origin = 'https://app.example.com';
+  const ROUTES = join(temporaryDirectory(), 'routes.jsonc');
+  writeFileSync(
+    ROUTES,
+    JSON.stringify([documentedRoute('comfy', { upstreams: [ollama.url], websocket: { origins: [origin] } })]),
+  );
+  const settings = { REDIS_URL: redis.database(), AUTH_FAILURES_PER_MINUTE: '4', ROUTES };
+  const [here, there] = await Promise.all([openGate(ollama.url, settings), openGate(ollama.url, settings)]);
+  const { secret } = await here.key({ scopes: ['metadata', 'route:comfy'] });
+  const ask = async (gate: typeof here, key: string): Promise<number> =>
+    (await fetch(`${gate.url}/v1/models`, { headers: { 'x-api-key': key } })).status;
+  const guess = (gate: typeof here): Promise<number> => ask(gate, generateKey().text.reveal());
+  const askTicket = (): Promise<Response> =>
+    fetch(`${here.url}/comfy/sekisho-ticket`, { method: 'POST', headers: { 'x-api-key': secret, origin } });
+  expect(await ask(here, secret)).toBe(200);
+  const guesses: number[] = [];
+  for (let i = 0; i < 6; i++) guesses.push(await guess(i % 2 === 0 ? here : there));
+  expect(guesses).toEqual([401, 401, 401, 401, 429, 429]);
+  const { secret: unseen } = await there.key();
+  expect([await ask(here, secret), await ask(there, unseen)]).toEqual([200, 429]);
+  expect((await askTicket()).status).toBe(200);
+  await redis.kill();
+  const refused = await askTicket();
+  expect([refused.status, await refused.json()]).toMatchObject([
+    503,
+    { error: { code: 'identity_unavailable', message: 'Tickets cannot be given right now.' } },
+  ]);
+  expect([await ask(here, secret), await guess(here)]).toEqual([200, 429]);
+  await redis.start();
+  await eventually(async () => expect((await askTicket()).status).toBe(200));
+  await Promise.all([here.stop(), there.stop()]);
 });
 
 test('an address that is none, a server that evicts, and a password that is wrong are refused with a sentence', async () => {

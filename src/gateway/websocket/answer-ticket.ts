@@ -26,7 +26,7 @@ interface TicketCall extends Claimed {
 export const asksForTicket = (call: Claimed): call is TicketCall =>
   isPublished(call.operation) && call.operation.service.ticketOperation === call.operation;
 
-/** @throws GatewayError `origin_not_allowed`, `tickets_too_many`. */
+/** @throws GatewayError `origin_not_allowed`, `tickets_too_many`; `identity_unavailable` if none can be kept. */
 export function answerTicket(
   { caller, operation: { service: published } }: TicketCall,
   exchange: Exchange,
@@ -47,7 +47,11 @@ export function answerTicket(
     if (!isKept) throw new GatewayError('tickets_too_many');
     return send(text, exchange, tools);
   };
-  return isLater(kept) ? kept.then(answer) : answer(kept);
+  return isLater(kept) ? kept.then(answer, unavailable) : answer(kept);
+}
+
+function unavailable(cause: unknown): never {
+  throw new GatewayError('identity_unavailable', { cause, message: 'Tickets cannot be given right now.' });
 }
 
 function send(

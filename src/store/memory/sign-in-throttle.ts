@@ -1,5 +1,11 @@
 // Throttles guesses of passwords and codes in the memory of this process. There is room for a bounded number of counts.
-import { forgetFailuresMs, freeFailures, longestWaitMs, type SignInCount, signInCountsOf } from '../../domain/sign-in-waits.ts';
+import {
+  forgetFailuresMs,
+  freeFailures,
+  longestWaitMs,
+  type SignInCount,
+  signInCountsOf,
+} from '../../domain/sign-in-waits.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 import type { SignInThrottle } from '../ports/sign-in-throttle.ts';
 

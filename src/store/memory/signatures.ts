@@ -1,7 +1,14 @@
 // Remembers used signatures in the memory of this process, for as long as their times are accepted.
 import type { KeyId } from '../../domain/id.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
-import { burstMs, maxOfOneKey, maxUses, type SignatureStore, type SignatureUse, type UseVerdict } from '../ports/signatures.ts';
+import {
+  burstMs,
+  maxOfOneKey,
+  maxUses,
+  type SignatureStore,
+  type SignatureUse,
+  type UseVerdict,
+} from '../ports/signatures.ts';
 
 interface Use {
   readonly key: KeyId;

@@ -14,6 +14,7 @@ export interface Ticket {
   readonly key: { readonly kind: 'secret' | 'signature' | 'certificate'; readonly id: KeyId; readonly digest: string };
 }
 
+/** May throw or reject if it cannot be reached: then no ticket is given or taken. */
 export interface TicketStore {
   /** False if there is no room: for this key, or at all. */
   keep(digest: string, ticket: Ticket, lifeMs: number): Soon<boolean>;

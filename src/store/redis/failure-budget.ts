@@ -22,18 +22,25 @@ export interface RedisFailureSettings {
   readonly onError: (error: unknown) => void;
 }
 
-const minuteMs = 60_000;
-/** Longer than a minute, for clocks that differ a little. */
-const lifeMs = 90_000;
+const windowMs = 60_000;
 /** Networks whose budget is known to be spent; any others are found out by their next failure. */
 const maxSpent = 100_000;
 
-/** KEYS: the count of one network in one minute. Budget, life, channel, what to tell the other gates. Returns the count. */
+/**
+ * KEYS: how many failures of one network count, and until when. Time, window, budget, channel, network; the other gates are told when
+ * the budget is spent. Returns the count and its end.
+ */
 const count = script(`
-local count = redis.call('INCR', KEYS[1])
-if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-if count == tonumber(ARGV[1]) then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
-return count
+local now = tonumber(ARGV[1])
+local count, endsAt = string.match(redis.call('GET', KEYS[1]) or '0 0', '^(%d+) (%d+)$')
+count, endsAt = tonumber(count), tonumber(endsAt)
+if endsAt <= now then count, endsAt = 0, now + ARGV[2] end
+count = count + 1
+redis.call('SET', KEYS[1], string.format('%.0f %.0f', count, endsAt), 'PX', ARGV[2])
+if count == tonumber(ARGV[3]) then
+  redis.call('PUBLISH', ARGV[4], string.format('%.0f ', endsAt) .. ARGV[5])
+end
+return {count, endsAt}
 `);
 
 export class RedisFailures implements FailureBudget {
@@ -41,9 +48,8 @@ export class RedisFailures implements FailureBudget {
   /** Everything that failed here: bounds the addresses, and is this gate's share while Redis is away. */
   readonly #here: MemoryFailures;
   readonly #channel: string;
-  /** Networks whose budget is spent in this minute. */
-  #spent = new Set<string>();
-  #minute = 0;
+  /** Networks whose budget is spent, with the end of their minute; the first to end are first. */
+  readonly #spent = new Map<string, number>();
   #isUnanswered = false;
 
   constructor(settings: RedisFailureSettings) {
@@ -53,16 +59,16 @@ export class RedisFailures implements FailureBudget {
     this.#here = new MemoryFailures(() => (this.#isAway ? share() : perMinute()), now);
     this.#channel = `spent:${settings.name}`;
     client.subscribe(this.#channel, (message) => {
-      const [minute = '', network = ''] = message.split(' ');
-      this.#learn(Number(minute), network);
+      const [endsAt = '', network = ''] = message.split(' ');
+      this.#learn(network, Number(endsAt));
     });
     client.onState(() => (this.#isUnanswered = false));
   }
 
   waitSeconds(address: string): number {
-    if (this.#spent.size > 0 && this.#thisMinute() === this.#minute && this.#spent.has(networkOf(address)))
-      return this.#untilNext();
-    return this.#here.waitSeconds(address);
+    const endsAt = this.#spent.size > 0 ? this.#spent.get(networkOf(address)) : undefined;
+    const wait = endsAt === undefined ? 0 : this.#until(endsAt);
+    return wait > 0 ? wait : this.#here.waitSeconds(address);
   }
 
   note(address: string): Soon<number> {
@@ -72,15 +78,13 @@ export class RedisFailures implements FailureBudget {
   }
 
   async #ask(address: string): Promise<number> {
-    const { client, name, perMinute, onError } = this.#settings;
+    const { client, name, perMinute, now, onError } = this.#settings;
     const network = networkOf(address);
-    const minute = this.#thisMinute();
     const most = perMinute();
-    const key = `{failed:${name}:${network}}:${minute}`;
-    const args = [most, lifeMs, client.channel(this.#channel), `${minute} ${network}`];
-    let counted: number;
+    const args = [Math.floor(now()), windowMs, most, client.channel(this.#channel), network];
+    let answer: [number, number];
     try {
-      counted = (await client.run(count, [key], args)) as number;
+      answer = (await client.run(count, [`{failed:${name}:${network}}`], args)) as [number, number];
     } catch (error) {
       if (!(error instanceof RedisAway)) onError(error);
       this.#isUnanswered = true;
@@ -88,18 +92,18 @@ export class RedisFailures implements FailureBudget {
     }
     this.#isUnanswered = false;
     this.#here.note(address);
-    if (counted >= most) this.#learn(minute, network);
-    return counted > most ? this.#untilNext() : 0;
+    const [counted, endsAt] = answer;
+    if (counted >= most) this.#learn(network, endsAt);
+    return counted > most ? Math.max(1, this.#until(endsAt)) : 0;
   }
 
-  #learn(minute: number, network: string): void {
-    const now = this.#thisMinute();
-    if (minute !== now) return;
-    if (now !== this.#minute) {
-      this.#spent = new Set();
-      this.#minute = now;
+  #learn(network: string, endsAt: number): void {
+    for (const [first, end] of this.#spent) {
+      if (this.#until(end) > 0) break;
+      this.#spent.delete(first);
     }
-    if (this.#spent.size < maxSpent) this.#spent.add(network);
+    this.#spent.delete(network);
+    if (this.#spent.size < maxSpent) this.#spent.set(network, endsAt);
   }
 
   /** The last question was not answered, or none is asked. */
@@ -107,11 +111,8 @@ export class RedisFailures implements FailureBudget {
     return this.#isUnanswered || this.#settings.client.state === 'degraded';
   }
 
-  #thisMinute(): number {
-    return Math.floor(this.#settings.now() / minuteMs);
-  }
-
-  #untilNext(): number {
-    return Math.max(1, Math.ceil((minuteMs - (this.#settings.now() % minuteMs)) / 1000));
+  /** In seconds. */
+  #until(endsAt: number): number {
+    return Math.max(0, Math.ceil((endsAt - this.#settings.now()) / 1000));
   }
 }

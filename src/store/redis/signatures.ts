@@ -3,7 +3,14 @@
 import { digestOf } from '../../domain/api-key.ts';
 import type { Soon } from '../../domain/soon.ts';
 import { MemorySignatures } from '../memory/signatures.ts';
-import { burstMs, maxOfOneKey, maxUses, type SignatureStore, type SignatureUse, type UseVerdict } from '../ports/signatures.ts';
+import {
+  burstMs,
+  maxOfOneKey,
+  maxUses,
+  type SignatureStore,
+  type SignatureUse,
+  type UseVerdict,
+} from '../ports/signatures.ts';
 import type { RedisClient } from './client.ts';
 import { RedisAway } from './failures.ts';
 import { script } from './script.ts';
