@@ -298,6 +298,9 @@ describe('an operator', () => {
     );
     expect(second.requests.at(-1)?.headers['authorization']).toBe('Bearer sk-typed-on-the-page');
     expect(await reader.page.content()).not.toContain('sk-typed');
+    // The gateway records its address; people read its name.
+    await reader.open('/portal/operate');
+    await reader.page.getByTitle(second.url).getByText('box-2', { exact: true }).waitFor();
     await reader.close();
 
     const phone = await readerOf(operator, { language: 'ja', width: 390, scheme: 'dark' });

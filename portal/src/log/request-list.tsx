@@ -13,6 +13,7 @@ import { Exports } from '../shell/exports.tsx';
 import { AccountName } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';
 import { Rows } from '../shell/rows.tsx';
+import { useServerNames } from '../shell/server-name.tsx';
 import { useWriting } from '../shell/when.ts';
 import { FilterForm, useRequestFilters } from './filters.tsx';
 import { useTimes } from './times.ts';
@@ -86,6 +87,7 @@ function OneRow({ row, own }: { readonly row: RequestRow; readonly own: boolean 
   const { t } = useTranslation('log');
   const { exact, figure } = useWriting();
   const { length } = useTimes();
+  const nameOf = useServerNames();
   const small = (text: string, title?: string): ReactNode => (
     <Text size="xs" c="dimmed" title={title ?? text} style={{ overflowWrap: 'anywhere' }}>
       {text}
@@ -115,7 +117,7 @@ function OneRow({ row, own }: { readonly row: RequestRow; readonly own: boolean 
           {row.model ?? row.operation}
         </Text>
         {row.askedModel !== null && small(`${t('request.asked')}: ${row.askedModel}`)}
-        {row.server !== null && small(row.server)}
+        {row.server !== null && small(nameOf(row.server), row.server)}
       </Table.Td>
       <Table.Td>
         <Outcome row={row} />

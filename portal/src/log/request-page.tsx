@@ -12,6 +12,7 @@ import { Copy } from '../shell/copy.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { AccountName } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';
+import { ServerName } from '../shell/server-name.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
 import type { Language } from '../words.ts';
@@ -217,7 +218,7 @@ function Facts({ request, own }: { readonly request: RequestDetail; readonly own
     [t('requests.model'), request.model],
     [t('request.asked'), request.askedModel],
     [t('request.fallback'), request.fallbackFor],
-    [t('requests.server'), request.server],
+    [t('requests.server'), request.server && <ServerName key="server" address={request.server} />],
     [t('request.streamed'), t(request.streamed ? 'request.yes' : 'request.no')],
     [t('request.prompt'), figure(request.promptTokens)],
     [t('request.completion'), figure(request.completionTokens)],

@@ -23,6 +23,7 @@ import { useTimes } from '../log/times.ts';
 import { CardTable } from '../shell/card-table.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
+import { useServerNames } from '../shell/server-name.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
 
@@ -49,6 +50,7 @@ export default function Latency(): ReactNode {
       { replace: true },
     );
   const { data, error, isPending, refetch } = useGet<Read>('/latency', { period, model, server }, everyMs);
+  const nameOf = useServerNames();
   // Only models and servers of the period can be chosen.
   const whole = useGet<Read>('/latency', { period }, everyMs);
   const models = named(
@@ -82,7 +84,7 @@ export default function Latency(): ReactNode {
         <Select
           aria-label={t('latency.server')}
           placeholder={t('latency.allServers')}
-          data={servers}
+          data={servers.map((address) => ({ value: address, label: nameOf(address) }))}
           value={server}
           onChange={(value) => set('server', value)}
           clearable
@@ -105,6 +107,7 @@ const named = (names: readonly string[] = [], chosen: string | null): string[] =
 
 function Shown({ read }: { readonly read: Read }): ReactNode {
   const { t } = useTranslation('log');
+  const nameOf = useServerNames();
   const range = `range=own&since=${read.since}&until=${read.until}`;
   return (
     <>
@@ -122,7 +125,12 @@ function Shown({ read }: { readonly read: Read }): ReactNode {
       <Healths
         label={t('latency.byServer')}
         head={t('latency.server')}
-        rows={read.servers.map((row) => ({ ...row, name: row.server, otherwise: t('latency.noServer') }))}
+        rows={read.servers.map((row) => ({
+          ...row,
+          name: row.server,
+          said: nameOf(row.server),
+          otherwise: t('latency.noServer'),
+        }))}
         href={(name) => `/operate/requests?${range}&server=${encodeURIComponent(name)}`}
       />
     </>
@@ -168,7 +176,7 @@ function useSpread(): (of: Health['duration'], isSpeed?: boolean) => string {
 interface HealthsProps {
   readonly label: string;
   readonly head: string;
-  readonly rows: readonly (Health & { readonly name: string; readonly otherwise: string })[];
+  readonly rows: readonly (Health & { readonly name: string; readonly said?: string; readonly otherwise: string })[];
   readonly href: (name: string) => string;
 }
 
@@ -215,7 +223,7 @@ function Healths({ label, head, rows, href }: HealthsProps): ReactNode {
                     </Text>
                   ) : (
                     <Anchor component={Link} href={href(row.name)} size="sm" style={{ overflowWrap: 'anywhere' }}>
-                      {row.name}
+                      {row.said ?? row.name}
                     </Anchor>
                   )}
                 </Table.Td>

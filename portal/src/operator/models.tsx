@@ -14,6 +14,7 @@ import { CardTable } from '../shell/card-table.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
 import { useSearch } from '../shell/search.tsx';
+import { ServerName } from '../shell/server-name.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
 import { ModelDetails } from './model-details.tsx';
@@ -66,7 +67,7 @@ function OneServer({ server, search }: OneServerProps): ReactNode {
     <Stack gap="xs">
       <Group gap="sm">
         <Title order={2} size="h4" style={{ overflowWrap: 'anywhere' }}>
-          {server.server}
+          <ServerName address={server.server} />
         </Title>
         {server.kind !== null && (
           <Badge variant="light" color="gray">

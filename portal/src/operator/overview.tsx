@@ -26,6 +26,7 @@ import { useCause } from '../shell/cause.ts';
 import { AccountName } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';
 import { probe } from '../shell/reach.ts';
+import { ServerName, useServerNames } from '../shell/server-name.tsx';
 import { useWriting } from '../shell/when.ts';
 import { Checklist } from './checklist.tsx';
 import { Spark } from './spark.tsx';
@@ -209,13 +210,14 @@ function Servers({ now }: { readonly now: Now }): ReactNode {
   const { t } = useTranslation('operator');
   const { relative } = useWriting();
   const inWords = useCause();
+  const nameOf = useServerNames();
   return (
     <Box title={t('overview.servers')}>
       <Stack gap="xs">
         {now.upstreams.map(({ name, state, since, reason, kind, inFlight }) => (
           <Group key={name} justify="space-between" gap="xs">
-            <Text size="sm" ff="monospace">
-              {name}
+            <Text size="sm" ff="monospace" style={{ overflowWrap: 'anywhere' }}>
+              <ServerName address={name} />
             </Text>
             <Group gap="xs">
               {kind !== null && (
@@ -243,7 +245,7 @@ function Servers({ now }: { readonly now: Now }): ReactNode {
             <Text size="sm" c="dimmed">
               {t(since === null ? 'overview.loadNext' : leftMs === null ? 'overview.load' : 'overview.loadLeft', {
                 waiting,
-                server,
+                server: nameOf(server),
                 seconds: Math.ceil((leftMs ?? 0) / 1000),
               })}
             </Text>
