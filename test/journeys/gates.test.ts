@@ -217,12 +217,14 @@ test('gates with one Redis admit together what one would, share the turns, and l
     await expect(open(changed)).rejects.toThrow(/set the same REDIS_URL at each/);
 
   const member = await gates[0].member({ requestsPerDay: 30, waitingRequests: 100 });
+  const statusOf = async (gate: TestGate): Promise<number> => {
+    const answer = await send(gate, member.secret);
+    await answer.text();
+    // Redis did not answer in time on a busy machine: the call counts nowhere and is sent again, as its caller is told.
+    return answer.status === 503 ? statusOf(gate) : answer.status;
+  };
   const statuses = await Promise.all(
-    Array.from({ length: 80 }, async (_, at) => {
-      const answer = await send(gates[at % gates.length] as TestGate, member.secret);
-      await answer.text();
-      return answer.status;
-    }),
+    Array.from({ length: 80 }, (_, at) => statusOf(gates[at % gates.length] as TestGate)),
   );
   expect([
     statuses.filter((status) => status === 200).length,
