@@ -85,6 +85,17 @@ describe('the client of Redis', () => {
     expect(await client.run(counts, ['{a}:n'], [2])).toBe(4);
   });
 
+  test('an answer that arrives while this process is held up is taken', async () => {
+    const client = await opened();
+    const states = statesOf(client);
+    for (let i = 1; i <= 3; i++) {
+      const answer = client.run(counts, ['{held}:n'], [1]);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+      expect(await answer).toBe(i);
+    }
+    expect(states).toEqual([]);
+  });
+
   test('a server that hangs is given up after three answers that did not come, and taken up again by itself', async () => {
     const client = await opened();
     const states = statesOf(client);

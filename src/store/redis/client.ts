@@ -19,6 +19,8 @@ export type RedisState = 'up' | 'degraded';
 export type Argument = string | number | Buffer;
 
 const usualAnswerMs = 250;
+/** Bounds what is asked while connecting, and an answer that is given up already. */
+const backstopMs = 5_000;
 const subscribeMs = 60_000;
 const probeMs = 500;
 /** Probes without an answer after which the connection is made anew: the network may have lost it without a word. */
@@ -52,7 +54,7 @@ export class RedisClient {
 
   /** @throws StoreUnusable if somebody has to do something; StoreAway if the server cannot be reached. */
   static async open(settings: RedisSettings): Promise<RedisClient> {
-    const connection = connectionOf(settings.address, settings.answerMs ?? usualAnswerMs);
+    const connection = connectionOf(settings.address, (settings.answerMs ?? usualAnswerMs) + backstopMs);
     // Without a listener the client would print them. The last one says why there is no connection.
     let last: unknown;
     connection.on('error', (error: unknown) => (last = error));
@@ -164,10 +166,27 @@ export class RedisClient {
   async #asking<T>(ask: () => Promise<T>): Promise<T> {
     if (this.#state === 'degraded') throw new RedisAway('Redis cannot be reached; it is asked again twice a second.');
     try {
-      return await ask();
+      return await this.#inTime(ask());
     } catch (error) {
       this.#note(error);
       throw translated(error);
+    }
+  }
+
+  /**
+   * Fails if the answer takes too long. Timers run before sockets are read, so after this process was held up the sockets are read
+   * once more: an answer that has arrived is in time.
+   */
+  async #inTime<T>(answer: Promise<T>): Promise<T> {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      () => setImmediate(() => late.reject(new Error('Command timed out'))),
+      this.#settings.answerMs ?? usualAnswerMs,
+    );
+    try {
+      return await Promise.race([answer, late.promise]);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -198,8 +217,8 @@ export class RedisClient {
   async #look(): Promise<void> {
     if (this.#state === 'up') return;
     try {
-      await this.#write();
-      await this.#readClock();
+      await this.#inTime(this.#write());
+      await this.#inTime(this.#readClock());
     } catch (error) {
       this.#unanswered++;
       const isReplica = error instanceof Error && error.message.startsWith('READONLY');
