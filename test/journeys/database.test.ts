@@ -146,11 +146,12 @@ test('a gate that was frozen for longer than others wait for it learns what it m
   const missed = statusOf(first);
   frozen.process.kill('SIGCONT');
   expect([await missed, await statusOf(second)]).toEqual([401, 200]);
-  expect((await asking.query('select epoch from gates')).rows).toEqual([{ epoch: '2' }]);
+  // On a busy machine it may miss another heartbeat.
+  expect(Number((await asking.query('select epoch from gates')).rows[0].epoch)).toBeGreaterThanOrEqual(2);
 
   frozen.process.kill('SIGSTOP');
   await eventually(isOver);
-  const other = await openGate(ollama.url, { DATABASE_URL }, { ...inMemory, beats: quickBeats });
+  const other = await openGate(ollama.url, { DATABASE_URL }, { ...inMemory, beats: { ...quickBeats, lifeMs: 60_000 } });
   const late = statusOf(second);
   frozen.process.kill('SIGCONT');
   expect(await late).toBe(503);
