@@ -246,6 +246,8 @@ const catchUpOf =
   async () => {
     await gates.confirm();
     if (store.loss() !== undefined) throw new GatewayError('draining');
+    // The database did not answer: another gate may have taken this one's place.
+    if (gates.certainUntilMs < performance.now()) throw new GatewayError('identity_unavailable');
     await changes.look();
   };
 

@@ -14,7 +14,10 @@ export interface Current extends Addressed, Mark {}
 export interface CatchUpTools {
   /** Until then this gate knows as much as the others. */
   readonly gates: { readonly certainUntilMs: MonotonicMs };
-  /** Reads what it may have missed. @throws GatewayError `draining` if another gate has taken its place. */
+  /**
+   * Reads what it may have missed. @throws GatewayError `draining` if another gate has taken its place, `identity_unavailable` if
+   * that is not known.
+   */
   readonly catchUp: () => Promise<void>;
 }
 

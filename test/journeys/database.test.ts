@@ -145,7 +145,9 @@ test('a gate that was frozen for longer than others wait for it learns what it m
   await eventually(() => frozen.manage(async (store, by) => revokeKey(store, first.id, by)));
   const missed = statusOf(first);
   frozen.process.kill('SIGCONT');
-  expect([await missed, await statusOf(second)]).toEqual([401, 200]);
+  // 503: PostgreSQL has ended the connection of a gate that was frozen within a decision, and it has to make another one first.
+  expect([401, 503]).toContain(await missed);
+  await eventually(async () => expect([await statusOf(first), await statusOf(second)]).toEqual([401, 200]));
   // On a busy machine it may miss another heartbeat.
   expect(Number((await asking.query('select epoch from gates')).rows[0].epoch)).toBeGreaterThanOrEqual(2);
 
