@@ -189,8 +189,8 @@ for (const shot of shots) {
     // Every other page is dark in one of the two.
     const look = { width, language, scheme: name.length % 2 === 0 && width === 390 ? 'dark' : 'light' } as const;
     const reader = await Reader.at(browser, gate.url, look);
-    const cookies = [...(visits[who]?.cookies ?? [])].map(([key, value]) => ({ name: key, value, url: gate.url }));
-    await reader.context.addCookies(cookies);
+    const visitor = visits[who];
+    if (visitor) await reader.signInAs(visitor);
     const shown = { is: false };
     const calls = name === 'overview' ? members.map(({ key }) => busy(key, shown)) : [];
     await reader.open(`/portal${path}`);

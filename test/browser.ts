@@ -67,6 +67,11 @@ export class Reader {
     return new Reader(context, await context.newPage(), url);
   }
 
+  /** Takes over the session of a visitor. */
+  async signInAs({ cookies }: { readonly cookies: ReadonlyMap<string, string> }): Promise<void> {
+    await this.context.addCookies(Array.from(cookies, ([name, value]) => ({ name, value, url: this.#url })));
+  }
+
   async open(path: string): Promise<void> {
     await this.page.goto(this.#url + path);
     await this.page.locator('h1').first().waitFor();

@@ -46,7 +46,7 @@ describe('a page in a model server’s answer', () => {
   ])('runs nothing in the browser of a signed-in operator: %s', async (_, path) => {
     fake.next(answers(html, page, path().endsWith('models') ? 500 : 200));
     const reader = await Reader.at(browser, gate.url);
-    await reader.context.addCookies([...operator.cookies].map(([name, value]) => ({ name, value, url: gate.url })));
+    await reader.signInAs(operator);
     // The session works: the portal's own scripts get answers.
     await reader.open('/portal');
     expect(await reader.page.evaluate(`fetch('/management/v1/me').then(({ status }) => status)`)).toBe(200);

@@ -108,7 +108,7 @@ test('an operator writes one on the page; a member sees the banner in their lang
   const member = await memberOf(gate, 'cyd@example.org');
   const readerOf = async (visitor: Visitor, width: number, language: 'en' | 'ja'): Promise<Reader> => {
     const reader = await Reader.at(browser, gate.url, { width, language });
-    await reader.context.addCookies([...visitor.cookies].map(([name, value]) => ({ name, value, url: gate.url })));
+    await reader.signInAs(visitor);
     return reader;
   };
   const desk = await readerOf(operator, 1440, 'en');

@@ -24,7 +24,7 @@ afterAll(async () => {
 
 async function readerOf(visitor: Visitor, width = 1440, language: 'en' | 'ja' = 'en'): Promise<Reader> {
   const reader = await Reader.at(browser, gate.url, { width, language });
-  await reader.context.addCookies([...visitor.cookies].map(([name, value]) => ({ name, value, url: gate.url })));
+  await reader.signInAs(visitor);
   return reader;
 }
 
@@ -298,7 +298,7 @@ test('what is down is said: mail and provider with their last error, the gate ov
   await visitor.sees('サインインのプロバイダーに接続できないか');
   await visitor.close();
   const there = await Reader.at(browser, away.url);
-  await there.context.addCookies([...desk.cookies].map(([name, value]) => ({ name, value, url: away.url })));
+  await there.signInAs(desk);
   await there.open('/portal/operate/settings');
   const failing = there.page.getByRole('alert').filter({ hasText: 'The last error' });
   await eventually(async () => expect(await failing.count()).toBe(2), 15_000);

@@ -32,7 +32,7 @@ afterAll(async () => {
 
 async function readerOf(visitor: Visitor, look: Look = {}): Promise<Reader> {
   const reader = await Reader.at(browser, gate.url, look);
-  await reader.context.addCookies([...visitor.cookies].map(([name, value]) => ({ name, value, url: gate.url })));
+  await reader.signInAs(visitor);
   return reader;
 }
 

@@ -108,7 +108,7 @@ async function fill(): Promise<void> {
 
 async function readerOf(visitor: Visitor | undefined, language: Language, url = gate.url): Promise<Reader> {
   const reader = await Reader.at(browser, url, { language });
-  if (visitor) await reader.context.addCookies([...visitor.cookies].map(([name, value]) => ({ name, value, url })));
+  if (visitor) await reader.signInAs(visitor);
   // Every button is pressed here, so nothing may reach the gate that changes anything.
   await reader.page.route('**/*', (route) => {
     const request = route.request();

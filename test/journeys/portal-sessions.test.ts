@@ -36,7 +36,7 @@ async function again(email: string): Promise<Visitor> {
 /** A browser with a person's session. */
 async function readerOf(visitor: Visitor, width = 1440, language: 'en' | 'ja' = 'en'): Promise<Reader> {
   const reader = await Reader.at(browser, gate.url, { width, language });
-  await reader.context.addCookies([...visitor.cookies].map(([name, value]) => ({ name, value, url: gate.url })));
+  await reader.signInAs(visitor);
   return reader;
 }
 

@@ -26,7 +26,7 @@ afterAll(async () => {
 
 async function readerOf(look: Parameters<typeof Reader.at>[2]): Promise<Reader> {
   const reader = await Reader.at(browser, gate.url, look);
-  await reader.context.addCookies([...operator.cookies].map(([name, value]) => ({ name, value, url: gate.url })));
+  await reader.signInAs(operator);
   return reader;
 }
 

@@ -42,7 +42,7 @@ const mode = async (next: string): Promise<void> => {
 /** A browser with a person's session. */
 async function readerOf(visitor: Visitor, look: Look = {}): Promise<Reader> {
   const reader = await Reader.at(browser, gate.url, look);
-  await reader.context.addCookies([...visitor.cookies].map(([name, value]) => ({ name, value, url: gate.url })));
+  await reader.signInAs(visitor);
   return reader;
 }
 
