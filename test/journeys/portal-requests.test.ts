@@ -66,7 +66,9 @@ test('an operator narrows the log down, keeps it in the address, and exports exa
   await reader.open('/portal/operate/requests');
   await reader.page.locator(`a[title="${servedId}"]`).waitFor();
   await reader.press('More filters');
-  await reader.page.getByLabel('Code').fill('quota_exceeded');
+  // A code is found by what it means, a server by its name.
+  await reader.page.getByRole('combobox', { name: 'Code' }).fill('quota is used');
+  await reader.page.getByRole('option', { name: 'quota_exceeded The quota is used up.' }).click();
   await reader.page.locator(`a[title="${servedId}"]`).waitFor({ state: 'detached' });
   await reader.page.locator(`a[title="${refusedId}"]`).waitFor();
   expect(reader.page.url()).toContain('code=quota_exceeded');
@@ -77,7 +79,35 @@ test('an operator narrows the log down, keeps it in the address, and exports exa
   await reader.page.locator(`a[title="${refusedId}"]`).click();
   await reader.page.getByRole('heading', { name: 'Why it was refused' }).waitFor();
   await reader.page.goBack();
-  await eventually(async () => expect(await reader.page.getByLabel('Code').inputValue()).toBe('quota_exceeded'));
+  await eventually(async () =>
+    expect(await reader.page.getByRole('combobox', { name: 'Code' }).inputValue()).toBe('quota_exceeded'),
+  );
+  await reader.close();
+});
+
+test('an operator chooses a server by its name and a code by its Japanese text, or types what no list has', async () => {
+  const { name } = (await operator.get('/servers')).body.items[0];
+  const reader = await readerOf(operator, { language: 'ja' });
+  const { page } = reader;
+  await reader.open('/portal/operate/requests');
+  await reader.press('条件を追加');
+  await page.getByRole('combobox', { name: 'サーバー' }).fill(name);
+  await page.getByRole('option', { name: `${name as string} ${fake.url}` }).click();
+  await page.locator(`a[title="${refusedId}"]`).waitFor({ state: 'detached' });
+  await page.locator(`a[title="${servedId}"]`).waitFor();
+  expect(new URL(page.url()).searchParams.get('server')).toBe(fake.url);
+  await page.getByRole('combobox', { name: 'サーバー' }).fill('http://removed:11434');
+  await page.getByRole('option', { name: 'http://removed:11434 入力した値で検索' }).click();
+  await reader.sees('条件に合うリクエストはありません。');
+  await page.reload();
+  await eventually(async () =>
+    expect(await page.getByRole('combobox', { name: 'サーバー' }).inputValue()).toBe('http://removed:11434'),
+  );
+  await page.getByLabel('「サーバー」をクリア').click();
+  await page.getByRole('combobox', { name: 'コード' }).fill('利用枠');
+  await page.getByRole('option', { name: /^quota_exceeded/ }).click();
+  await page.locator(`a[title="${servedId}"]`).waitFor({ state: 'detached' });
+  await page.locator(`a[title="${refusedId}"]`).waitFor();
   await reader.close();
 });
 

@@ -2,10 +2,14 @@
 import { Button, Collapse, Group, Select, SimpleGrid, Stack } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { errorCodes } from '../../../src/domain/error.ts';
 import { useGet } from '../api.ts';
 import type { Key, PageOf } from '../api-types.ts';
-import { FilterField, type Filters, RangeField, useFilters } from '../shell/filters.tsx';
+import { codeIn } from '../refusals.ts';
+import { ChoiceField, FilterField, type Filters, RangeField, useFilters } from '../shell/filters.tsx';
 import { AccountPicker, KeyPicker } from '../shell/picker.tsx';
+import { useKnownServers } from '../shell/server-name.tsx';
+import type { Language } from '../words.ts';
 
 const outcomes = ['completed', 'refused', 'upstream_error', 'failed', 'client_closed', 'ended', 'interrupted'] as const;
 export const figures = ['tokens', 'queuedMs', 'firstTokenMs', 'durationMs', 'tokensPerSecond'] as const;
@@ -56,10 +60,10 @@ export function FilterForm({ filters, own }: FilterFormProps): ReactNode {
       </SimpleGrid>
       <Collapse expanded={more}>
         <SimpleGrid cols={{ base: 1, xs: 2, md: 4 }} spacing="sm">
-          {!own && <FilterField name="server" filters={filters} label={t('requests.server')} />}
+          {!own && <OneServer filters={filters} />}
           <FilterField name="askedModel" filters={filters} label={t('request.asked')} model />
           <FilterField name="status" filters={filters} label={t('requests.status')} number />
-          <FilterField name="code" filters={filters} label={t('requests.code')} hint={t('requests.codeHint')} />
+          <OneCode filters={filters} />
           {figures.flatMap((name) => [
             <FilterField
               key={`min${name}`}
@@ -105,6 +109,37 @@ function OwnKey({ filters: { params, set } }: Pick<FilterFormProps, 'filters'>):
       onChange={(value) => set({ key: value ?? '' })}
       clearable
       searchable
+    />
+  );
+}
+
+/** A model server by its name; a call keeps the address of one that was removed. */
+function OneServer({ filters }: Pick<FilterFormProps, 'filters'>): ReactNode {
+  const { t } = useTranslation('log');
+  const choices = [...useKnownServers()].map(([value, name]) => ({ value, label: name, about: value }));
+  return (
+    <ChoiceField
+      name="server"
+      filters={filters}
+      label={t('requests.server')}
+      hint={t('requests.any')}
+      choices={choices}
+    />
+  );
+}
+
+/** An error code, found by its code or by what it means. */
+function OneCode({ filters }: Pick<FilterFormProps, 'filters'>): ReactNode {
+  const { t, i18n } = useTranslation('log');
+  const language = i18n.language as Language;
+  const choices = errorCodes.map((code) => ({ value: code, label: code, about: codeIn(code, language) ?? '' }));
+  return (
+    <ChoiceField
+      name="code"
+      filters={filters}
+      label={t('requests.code')}
+      hint={t('requests.codeHint')}
+      choices={choices}
     />
   );
 }

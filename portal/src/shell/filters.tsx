@@ -1,11 +1,12 @@
 // What a log is narrowed down by. All of it is in the address of the page, so that it can be sent to somebody, is still there after
 // Back, and is what an export contains.
-import { Group, SegmentedControl, TextInput } from '@mantine/core';
+import { Group, SegmentedControl, Select, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'wouter';
 import { ModelField } from './model-field.tsx';
+import { Shown } from './picker.tsx';
 import { isoOf, localOf } from './when.ts';
 
 const ranges = { hour: 3_600_000, day: 86_400_000, week: 604_800_000, month: 2_592_000_000 } as const;
@@ -150,6 +151,63 @@ export function FilterField({
       value={text}
       inputMode={number ? 'decimal' : 'text'}
       onChange={({ currentTarget: { value } }) => type(value)}
+    />
+  );
+}
+
+export interface Choice {
+  readonly value: string;
+  readonly label: string;
+  /** What it means, or what tells it from others of its name. */
+  readonly about: string;
+}
+
+interface ChoiceProps extends OfFilters {
+  readonly name: string;
+  readonly label: string;
+  readonly hint: string;
+  readonly choices: readonly Choice[];
+}
+
+/** One of what is known, found by any part of it. Another value can be typed: logs are older than lists. */
+export function ChoiceField({ name, filters: { params, set }, label, hint, choices }: ChoiceProps): ReactNode {
+  const { t } = useTranslation('log');
+  const [typed, setTyped] = useState('');
+  const [searching, setSearching] = useState(false);
+  const asked = params.get(name) ?? '';
+  const text = typed.trim();
+  const isKnown = (value: string): boolean => choices.some((choice) => choice.value === value);
+  const kept = asked === '' || isKnown(asked) ? [] : [{ value: asked, label: asked, about: '' }];
+  const own = searching && text !== '' && text !== asked && !isKnown(text);
+  const data = [...choices, ...kept, ...(own ? [{ value: text, label: text, about: t('requests.typed') }] : [])];
+  const part = searching ? text.toLowerCase() : '';
+  const shown = data.filter((choice) => Object.values(choice).some((each) => each.toLowerCase().includes(part)));
+  return (
+    <Select
+      label={label}
+      placeholder={hint}
+      data={data.map((choice) => ({ value: choice.value, label: choice.label }))}
+      value={asked === '' ? null : asked}
+      onChange={(value) => {
+        setSearching(false);
+        set({ [name]: value ?? '' });
+      }}
+      searchable
+      searchValue={typed}
+      onSearchChange={setTyped}
+      onInput={() => setSearching(true)}
+      onDropdownClose={() => setSearching(false)}
+      filter={({ options }) =>
+        options.filter((option) => 'value' in option && shown.some(({ value }) => value === option.value))
+      }
+      renderOption={({ option }) => (
+        <Shown name={option.label} about={data.find(({ value }) => value === option.value)?.about ?? ''} />
+      )}
+      nothingFoundMessage={t('requests.noChoice')}
+      clearable
+      clearButtonProps={{ 'aria-label': t('lists:picker.clear', { what: label }) }}
+      maxLength={300}
+      maxDropdownHeight={260}
     />
   );
 }

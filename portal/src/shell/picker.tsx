@@ -137,7 +137,8 @@ function Picker({
   );
 }
 
-function Shown({ name, about }: { readonly name: string; readonly about: string }): ReactNode {
+/** An option of a list: its name, and below it what it is. */
+export function Shown({ name, about }: { readonly name: string; readonly about: string }): ReactNode {
   return (
     <div style={{ overflowWrap: 'anywhere' }}>
       <Text size="sm">{name}</Text>

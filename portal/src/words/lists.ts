@@ -237,7 +237,7 @@ export const lists = {
       parts: '「{{text}}」を含むものすべて',
       key: 'キー',
       ended: '無効',
-      clear: '「{{what}}」を消去',
+      clear: '「{{what}}」をクリア',
     },
     bulk: {
       select: '「{{name}}」を選択',
