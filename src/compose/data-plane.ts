@@ -15,6 +15,7 @@ import type { Intended } from '../gateway/intent.ts';
 import { AccountLines } from '../gateway/limits/account-line.ts';
 import { AccountUsages } from '../gateway/limits/account-usages.ts';
 import { Ladder } from '../gateway/limits/ladder.ts';
+import { SumsOfGates } from '../gateway/limits/sums-of-gates.ts';
 import { LiveStats } from '../gateway/live-stats.ts';
 import { mayServe } from '../gateway/may-serve.ts';
 import type { ModelRules } from '../gateway/model-access.ts';
@@ -105,6 +106,7 @@ export async function openDataPlane(
     (opened) => opened.close(),
   );
   const ladder = openLadder(storage, clocks, log);
+  start.closes(() => ladder.close());
   const liveStats = new LiveStats(clocks.nowMs);
   const accountUsages = await start.step('usage', async () => {
     start.closes(await keepRefusalsOf(liveStats, storage, clocks, log));
@@ -151,10 +153,11 @@ function requestMetricsOf(
   return new RequestMetrics((model) => registry.all.some(({ models }) => models.names?.has(model) === true), nowMs);
 }
 
-function openLadder({ store, changes }: Storage, { clock }: GateClocks, { logger }: Log): Ladder {
+function openLadder({ store, changes, gates }: Storage, { clock }: GateClocks, { logger }: Log): Ladder {
   return new Ladder({
     store,
     clocks: clock,
+    sums: new SumsOfGates(store, gates),
     onStep: async ({ id, step, accountId, keyId, shadow, reason }) => {
       logger.warn({ id, step, account: accountId, key: keyId, shadow }, `a step of the ladder: ${reason}`);
       if (!shadow) await changes.announce();

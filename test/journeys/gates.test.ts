@@ -12,6 +12,7 @@ import { inMemory } from '../../src/compose/adapters.ts';
 import { auditEvent } from '../../src/domain/audit.ts';
 import { revokeKey } from '../../src/management/keys/keys.ts';
 import { changePlan } from '../../src/management/plans/plans.ts';
+import { createRule } from '../../src/management/rules/rules.ts';
 import { suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { freePort } from '../free-ports.ts';
@@ -137,6 +138,50 @@ test('what an operator changes at one gate holds at the other without a restart'
     });
   }
 });
+
+test.each<
+  [string, { measure: string; per: string; threshold: number }, (member: { secret: string }) => Promise<unknown>]
+>([
+  ['requests of an account', { measure: 'requests', per: 'account', threshold: 6 }, ({ secret }) => spread(secret, 3)],
+  ['tokens of a key', { measure: 'tokens', per: 'key', threshold: 100 }, ({ secret }) => spread(secret, 3)],
+  [
+    'refusals of a key',
+    { measure: 'refusals', per: 'key', threshold: 6 },
+    ({ secret }) => spread(secret, 3, { model: 7 }),
+  ],
+])(
+  'a rule counts %s over both gates, and takes one step, of which neither gate alone has seen enough',
+  async (_, fields, act) => {
+    const member = await here.member({});
+    const { id: accountId, name } = member.account;
+    const rule = `over-${fields.measure.toLowerCase()}`;
+    const whatever = { windowSeconds: 3_600, step: 'suspend', durationSeconds: 3_600, plans: name };
+    await here.manage((store, by) => createRule(store, rule, { ...whatever, ...fields }, by));
+    for (const gate of [here, there])
+      await eventually(() => expect(gate.log().split('"the rules in force"').at(-2)).toContain(rule));
+    await act(member);
+    const steps = await eventually(async () => {
+      const found = await there.manage((store) => store.listSuspensions({ accountId, limit: 100 }));
+      expect(found).not.toHaveLength(0);
+      return found;
+    });
+    expect(steps).toMatchObject([{ rule, evidence: { measure: fields.measure, threshold: fields.threshold } }]);
+    expect(Number(steps[0]?.evidence?.['count'])).toBeLessThan(2 * fields.threshold);
+    for (const gate of [here, there])
+      await eventually(async () =>
+        expect(await (await send(gate, member.secret)).text()).toContain('"code":"suspended"'),
+      );
+    expect(await there.manage((store) => store.listSuspensions({ accountId, limit: 100 }))).toHaveLength(1);
+  },
+);
+
+/** The same number of calls at each of the two gates, at the same time. */
+async function spread(secret: string, calls: number, body: object = chat): Promise<void> {
+  const all = [here, there].flatMap(({ url: at }) =>
+    Array.from({ length: calls }, () => post(`${at}/api/chat`, secret, body)),
+  );
+  for (const answer of await Promise.all(all)) await answer.text();
+}
 
 test('periodic work is done once, by another gate when the one that did it is frozen, and by that one again', async () => {
   const DATABASE_URL = await server.database();

@@ -17,6 +17,8 @@ export interface RollingFigure {
   takenUntil: SteadyMs;
   /** When that step was stored; a caller read later without the step has had it lifted. */
   storedAt: SteadyMs;
+  /** The ledger is being asked what other gates add to it. */
+  isAsked: boolean;
 }
 
 /** The ladder's figures, by rule name. */

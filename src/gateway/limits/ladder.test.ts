@@ -43,6 +43,7 @@ async function ladderWith(fields: Readonly<Record<string, unknown>>) {
   const ladder = new Ladder({
     store: { ...store, insertSuspension: apart, revokeKey: apart, atomically: (work) => work(store) },
     clocks,
+    sums: { gates: 1, sum: () => Promise.reject(new Error('a single gate knows')) },
     onStep: () => Promise.resolve(),
     onError: (error) => {
       throw error;

@@ -1,7 +1,8 @@
 // Runs the suspension ladder: adds up what keys and accounts do over rolling windows, and takes the step of a rule when
 // its threshold is reached. A step is stored with its evidence and takes effect at once; it ends by its end time. A
 // shadow rule writes the same row and has no effect. Accounts without limits, which only operators have, are exempt:
-// using the operator's key must not lock the operator out.
+// using the operator's key must not lock the operator out. Several gates judge by the sums of all of them (sums-of-gates.ts).
+import { setTimeout as sleep } from 'node:timers/promises';
 import { auditEvent, leadingTo } from '../../domain/audit.ts';
 import { type KeyId, newSuspensionId } from '../../domain/id.ts';
 import { stepEmail } from '../../domain/outbox.ts';
@@ -10,7 +11,7 @@ import type { Principal } from '../../domain/principal.ts';
 import type { Rule, RuleMeasure } from '../../domain/rule.ts';
 import { inForce, type Suspension, untouched } from '../../domain/suspension.ts';
 import type { Clocks, WallMs } from '../../domain/time.ts';
-import { isOwnRefusal, neverLeft, type UsageBucket, type UsageRecord } from '../../domain/usage.ts';
+import { isOwnRefusal, neverLeft, type UsageRecord } from '../../domain/usage.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { Exchange } from '../exchange.ts';
 import type { EndObserver } from '../observers.ts';
@@ -18,6 +19,7 @@ import { recordFactsOf } from '../record-facts.ts';
 import type { AccountUsage, RollingFigure } from './account-usage.ts';
 import type { History } from './account-usages.ts';
 import { RollingCount } from './rolling-count.ts';
+import { amountOf, type SumsOfGates } from './sums-of-gates.ts';
 
 type Steps = 'insertSuspension' | 'listSuspensions' | 'countSuspensions' | 'listKeys' | 'revokeKey';
 
@@ -29,10 +31,14 @@ export interface LadderTools {
   readonly store: LadderStore;
   /** Windows use the steady clock; the times of a step, and what is stored, the wall clock. */
   readonly clocks: Clocks;
+  readonly sums: Pick<SumsOfGates, 'gates' | 'sum'>;
   /** Called after a step was stored, to apply it now. */
   readonly onStep: (suspension: Suspension) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
+
+/** How long after an answer of the ledger a figure that may be part of a breach is asked again. */
+const askAgainMs = 2_000;
 
 export class Ladder implements EndObserver {
   readonly name = 'the ladder';
@@ -40,6 +46,10 @@ export class Ladder implements EndObserver {
   #rules: readonly Rule[] = [];
   /** Rules over calls, without those over steps. */
   #watched: readonly Rule[] = [];
+  /** When a rule was made or changed. Those of the start are older than anything that is counted. */
+  readonly #madeAt = new WeakMap<Rule, WallMs>();
+  #isBegun = false;
+  readonly #closing = new AbortController();
 
   constructor(tools: LadderTools) {
     this.#tools = tools;
@@ -52,9 +62,16 @@ export class Ladder implements EndObserver {
       .filter((rule) => rule.enabled)
       .map((rule) => {
         const before = known.get(rule.name);
-        return before && JSON.stringify(before) === JSON.stringify(rule) ? before : rule;
+        if (before && JSON.stringify(before) === JSON.stringify(rule)) return before;
+        if (this.#isBegun) this.#madeAt.set(rule, this.#tools.clocks.wall());
+        return rule;
       });
+    this.#isBegun = true;
     this.#watched = this.#rules.filter((rule) => rule.measure !== 'suspensions');
+  }
+
+  close(): void {
+    this.#closing.abort();
   }
 
   /** Fills the figures of a new account from its history in the store. */
@@ -110,6 +127,7 @@ export class Ladder implements EndObserver {
         // A shadow step has no effect, so it does not prevent the real one.
         takenUntil: figure && figure.rule.shadow === rule.shadow ? figure.takenUntil : 0,
         storedAt: Infinity,
+        isAsked: false,
       };
       rolling.set(rule.name, figure);
     }
@@ -121,7 +139,66 @@ export class Ladder implements EndObserver {
     figure.count.add(now, amount);
     if (now < figure.takenUntil) return;
     const total = figure.count.total(now);
-    if (total < rule.threshold || isTaken(rule, principal, wall())) return;
+    const gates = this.#gatesOf(rule);
+    if (total * gates < rule.threshold || isTaken(rule, principal, wall())) return;
+    if (gates === 1) this.#reached(figure, principal, total);
+    else if (!figure.isAsked) void this.#ask(figure, principal);
+  }
+
+  /** Failed authentications are not in the ledger: each gate counts its own. */
+  #gatesOf({ measure }: Rule): number {
+    return measure === 'failedAuthentications' ? 1 : this.#tools.sums.gates;
+  }
+
+  /** Asks the ledger, again and again while this gate's part may be one of a breach: the other parts may come later. */
+  async #ask(figure: RollingFigure, principal: Principal): Promise<void> {
+    const { rule, count } = figure;
+    const { signal } = this.#closing;
+    const { steady } = this.#tools.clocks;
+    figure.isAsked = true;
+    try {
+      do {
+        // A store that is away has no news of calls either.
+        const total = await this.#sumOf(figure, principal).catch(() => 0);
+        if (steady() < figure.takenUntil) return;
+        if (total >= rule.threshold) {
+          this.#reached(figure, principal, total);
+          return;
+        }
+        await sleep(askAgainMs, undefined, { ref: false, signal });
+      } while (this.#rules.includes(rule) && count.total(steady()) * this.#gatesOf(rule) >= rule.threshold);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      figure.isAsked = false;
+    }
+  }
+
+  /** What counts at all gates. A step that another gate took meanwhile is noted as if this one had taken it. */
+  async #sumOf(figure: RollingFigure, principal: Principal): Promise<number> {
+    const { store, clocks, sums } = this.#tools;
+    const { rule } = figure;
+    const now = clocks.wall();
+    const keyId = rule.per === 'key' ? principal.lineage : null;
+    const last = lastOf(rule, keyId, await store.listSuspensions({ accountId: principal.accountId, limit: 200 }));
+    if (last && isStanding(rule, last, now)) {
+      figure.takenUntil = Math.max(
+        clocks.toSteady(last.endsAt ?? standsUntil(rule, last.createdAt)),
+        clocks.steady() + 1,
+      );
+      figure.storedAt = clocks.steady();
+      figure.count.clear();
+      return 0;
+    }
+    const begun = last ? Math.min(last.liftedAt ?? last.createdAt, now) : 0;
+    const since = Math.max(now - rule.windowSeconds * 1000, begun, this.#madeAt.get(rule) ?? 0);
+    return sums.sum(rule, principal, since, now);
+  }
+
+  #reached(figure: RollingFigure, principal: Principal, total: number): void {
+    const { rule } = figure;
+    const { steady, wall } = this.#tools.clocks;
+    const now = steady();
     figure.takenUntil = standsUntil(rule, now);
     figure.storedAt = Infinity;
     figure.count.clear();
@@ -142,18 +219,22 @@ export class Ladder implements EndObserver {
     const subject = keyId ?? principal.accountId;
     const { id, step, shadow, reason, evidence } = suspension;
     const event = auditEvent(author, `suspension.${step}`, subject, null, { id, shadow, reason, ...evidence });
-    await store.atomically(async (within) => {
+    const isFirst = await store.atomically(async (within) => {
+      const last = lastOf(rule, keyId, await within.listSuspensions({ accountId: principal.accountId, limit: 200 }));
+      // Another gate has seen the same, and was first.
+      if (last && isStanding(rule, last, now)) return false;
       await within.insertSuspension(suspension, leadingTo(event, stepEmail(suspension)));
-      if (step !== 'revoke' || shadow) return;
+      if (step !== 'revoke' || shadow) return true;
       for (const key of await within.listKeys(principal.accountId)) {
         if (keyId !== null && key.lineage !== keyId) continue;
         const revocation = auditEvent(author, 'key.revoke', key.id, { status: 'active' }, { status: 'revoked' });
         await within.revokeKey(key.id, now, revocation);
       }
+      return true;
     });
-    await this.#tools.onStep(suspension);
+    if (isFirst) await this.#tools.onStep(suspension);
     onStored();
-    if (!shadow && (step === 'suspend' || step === 'review')) await this.#countSteps(principal, now);
+    if (isFirst && !shadow && (step === 'suspend' || step === 'review')) await this.#countSteps(principal, now);
   }
 
   /** Applies rules over repeated suspensions. */
@@ -188,7 +269,7 @@ function figureOf(rule: Rule, key: KeyId | null, { buckets, steps }: History, cl
       count.add(bucket.at, amountOf(rule.measure, bucket));
   const stands = last !== undefined && last.liftedAt === null;
   const takenUntil = stands ? toSteady(last.endsAt ?? standsUntil(rule, last.createdAt)) : 0;
-  return { rule, count, takenUntil, storedAt: now };
+  return { rule, count, takenUntil, storedAt: now, isAsked: false };
 }
 
 /** Whether an operator lifted the step, so that counting starts again. */
@@ -208,22 +289,15 @@ function lastOf({ name, shadow }: Rule, key: KeyId | null, steps: readonly Suspe
   return steps.find((step) => step.rule === name && step.keyId === key && step.shadow === shadow);
 }
 
-function amountOf(measure: RuleMeasure, bucket: UsageBucket): number {
-  switch (measure) {
-    case 'tokens':
-      return bucket.promptTokens + bucket.completionTokens;
-    case 'requests':
-      return bucket.requests;
-    case 'refusals':
-      return bucket.refusals;
-    default:
-      return 0;
-  }
-}
-
 /** A step without an end is not taken again within its window. */
 function standsUntil(rule: Rule, at: number): number {
   return at + (rule.durationSeconds ?? rule.windowSeconds) * 1000;
+}
+
+/** Whether the rule takes no further step because of this one of its own. */
+function isStanding(rule: Rule, last: Suspension, now: WallMs): boolean {
+  if (last.liftedAt !== null) return false;
+  return now < (last.endsAt ?? standsUntil(rule, last.createdAt)) || inForce(last, now);
 }
 
 const measured: Record<RuleMeasure, string> = {
