@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createSecureContext, createServer, type SecureContext, type Server as TlsServer } from 'node:tls';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
 import type { CertificateStore, StoredCertificate } from '../store/ports/certificates.ts';
-import type { HeldLease, LeaseStore } from '../store/ports/leases.ts';
+import { type HeldLease, LeaseLost, type LeaseStore } from '../store/ports/leases.ts';
+import type { Store } from '../store/ports/store.ts';
 import type { Certificates } from './certificates.ts';
 import {
   type AcmeSettings,
@@ -18,8 +19,10 @@ import {
 } from './order.ts';
 import { openPair, type Pair, PairUnusable, refuseOutOfDate, type Trust } from './pair.ts';
 
+export type AcmeStore = CertificateStore & LeaseStore & Pick<Store, 'whileHeld'>;
+
 export interface AcmeTools {
-  readonly store: CertificateStore & LeaseStore;
+  readonly store: AcmeStore;
   readonly certificates: Certificates;
   readonly now: () => WallMs;
   readonly nowMs: () => MonotonicMs;
@@ -149,7 +152,7 @@ export class AcmeCertificates {
   async #look(): Promise<void> {
     const { store, nowMs, onFail } = this.#tools;
     try {
-      await this.#save();
+      await this.#saveLater();
       this.#take(await store.findCertificate(this.#id));
       if (!(await this.#isDue())) {
         this.#settle();
@@ -161,7 +164,7 @@ export class AcmeCertificates {
       try {
         // Another gateway may have been faster.
         this.#take(await store.findCertificate(this.#id));
-        if (await this.#isDue()) await this.#order();
+        if (await this.#isDue()) await this.#order(this.#lease);
       } finally {
         await this.#giveLease();
       }
@@ -182,7 +185,22 @@ export class AcmeCertificates {
     if (lease) await this.#tools.store.giveLease(lease);
   }
 
-  async #order(): Promise<void> {
+  /** Stores what could not be stored after its order, unless another gateway has stored a later one meanwhile. */
+  async #saveLater(): Promise<void> {
+    const { store } = this.#tools;
+    if (!this.#unsaved) return;
+    this.#lease = await store.takeLease(this.#id, this.#owner, leaseMs);
+    if (!this.#lease) return;
+    try {
+      const found = await store.findCertificate(this.#id);
+      if (found && found.issuedAt > this.#unsaved.issuedAt) this.#unsaved = undefined;
+      else await this.#save(this.#lease);
+    } finally {
+      await this.#giveLease();
+    }
+  }
+
+  async #order(lease: HeldLease): Promise<void> {
     const { store, now, onRenew } = this.#tools;
     const [first, ...others] = this.kinds;
     if (first === undefined) throw new Error('neither port 80 nor port 443 is open for the authority');
@@ -198,21 +216,24 @@ export class AcmeCertificates {
     this.#show(fresh, pair);
     this.#unsaved = fresh;
     onRenew(fresh.notAfter);
-    await this.#save();
+    await this.#save(lease);
     this.#settle();
   }
 
-  /** Retries if the store is busy, because authorities limit the number of certificates. */
-  async #save(): Promise<void> {
+  /**
+   * Retries if the store is busy, because authorities limit the number of certificates. A gateway that was frozen while another took
+   * the lease stores nothing in place of what the other has stored. @throws LeaseLost
+   */
+  async #save(lease: HeldLease): Promise<void> {
     const fresh = this.#unsaved;
     if (!fresh) return;
     for (let left = saveTries; ; left--) {
       try {
-        await this.#tools.store.saveCertificate(fresh);
+        await this.#tools.store.whileHeld(lease, (store) => store.saveCertificate(fresh));
         this.#unsaved = undefined;
         return;
       } catch (error) {
-        if (left <= 1 || this.#stopped) throw error;
+        if (left <= 1 || this.#stopped || error instanceof LeaseLost) throw error;
         await sleep(this.#tools.saveAgainMs ?? defaultSaveAgainMs);
       }
     }

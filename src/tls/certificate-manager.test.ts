@@ -3,8 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { CertificateStore } from '../store/ports/certificates.ts';
-import type { LeaseStore } from '../store/ports/leases.ts';
+import type { AcmeStore } from './acme.ts';
 import { type GateCertificateSettings, openGateCertificates } from './certificate-manager.ts';
 import { PairUnusable } from './pair.ts';
 
@@ -21,7 +20,7 @@ afterEach(() => {
 const store = {
   findCertificate: () => Promise.reject(new Error('the store does not answer')),
   giveLease: () => Promise.resolve(),
-} as unknown as CertificateStore & LeaseStore;
+} as unknown as AcmeStore;
 
 function open(settings: Partial<GateCertificateSettings>) {
   const files = { cert: [], key: [], passphrase: '', clientCa: '', clientCrl: '' };

@@ -2,9 +2,7 @@
 
 import type { CertificateFacts } from '../domain/certificate-facts.ts';
 import type { MonotonicMs, WallMs } from '../domain/time.ts';
-import type { CertificateStore } from '../store/ports/certificates.ts';
-import type { LeaseStore } from '../store/ports/leases.ts';
-import { AcmeCertificates } from './acme.ts';
+import { AcmeCertificates, type AcmeStore } from './acme.ts';
 import { Certificates } from './certificates.ts';
 import { loadContainerReader } from './container.ts';
 import { type FileSettings, isContainer, watchCertificates } from './files.ts';
@@ -29,7 +27,7 @@ export interface GateCertificateSettings {
 }
 
 export interface GateCertificateTools {
-  readonly store: CertificateStore & LeaseStore;
+  readonly store: AcmeStore;
   readonly now: () => WallMs;
   readonly nowMs: () => MonotonicMs;
   readonly tell: (

@@ -101,8 +101,9 @@ export function peopleContract(kind: string, create: () => Promise<Database>): v
           1,
           true,
         ]);
-        // The previous one no longer holds it, and cannot release it.
+        // The previous one no longer holds it, and can neither release nor end it.
         await store.postponeConsequence('n1', owner, 0);
+        await store.finishConsequence('n1', owner, 'done', 150);
         expect(await claim('next', 151)).toBe(false);
         await store.postponeConsequence('n1', 'late', 400);
         expect([await claim('next', 399), await due(399), await claim('next', 400)]).toEqual([false, 0, true]);
@@ -110,8 +111,8 @@ export function peopleContract(kind: string, create: () => Promise<Database>): v
         await store.postponeConsequence('n1', 'next', 0);
         await claim('next', 31_536_000_000);
         expect([await due(200), await claim('true', 200)]).toEqual([1, true]);
-        await other.finishConsequence('n1', 'done', 300);
-        await store.finishConsequence('n1', 'dead', 301);
+        await other.finishConsequence('n1', 'true', 'done', 300);
+        await store.finishConsequence('n1', 'true', 'dead', 301);
         expect([await claim('true', 10_000), await due(10_000)]).toEqual([false, 0]);
         const { db } = store.signIn;
         expect(await db.selectFrom('outbox').select(['state', 'payload', 'attempts']).execute()).toEqual([

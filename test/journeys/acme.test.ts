@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StoredCertificate } from '../../src/store/ports/certificates.ts';
+import type { HeldLease } from '../../src/store/ports/leases.ts';
 import type { Store } from '../../src/store/ports/store.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { AcmeCertificates } from '../../src/tls/acme.ts';
@@ -233,14 +234,39 @@ describe('the certificate manager', () => {
       expect(certificates.first).toBe(before);
     });
 
+    test('with one that was ordered before the gateway was frozen, when another gateway has ordered meanwhile', async () => {
+      const [store, clock] = [await storeOf(), { at: Date.now() }];
+      const { manager, certificates, events } = await managerOver(store, ca, clock, {
+        order: async () => {
+          const { db } = store.signIn;
+          // The lease ends, another gateway takes it and stores its own, and this one goes on.
+          await db.updateTable('leases').set({ until: 0 }).where('name', '=', id).execute();
+          const taken = await store.takeLease(id, 'another', 60_000);
+          await store.whileHeld(taken!, (within) => within.saveCertificate(stored(good, clock.at + 1)));
+          return stored(good, clock.at);
+        },
+      });
+      await manager.look();
+      expect(events).toEqual(['renewed', expect.stringContaining('is no longer held')]);
+      await manager.look();
+      expect(await store.findCertificate(id)).toMatchObject({ issuedAt: clock.at + 1 });
+      await store.takeLease(id, 'another', 0);
+      await eventually(async () => {
+        await manager.look();
+        expect(manager.problem).toBeUndefined();
+      });
+      expect(await store.findCertificate(id)).toMatchObject({ issuedAt: clock.at + 1 });
+      expect(certificates.first?.names).toEqual(['gate.example']);
+    });
+
     test('with nothing, when the store was busy as the certificate arrived', async () => {
       const [inner, clock] = [await storeOf(), { at: Date.now() }];
       let locked = 7;
       let orders = 0;
       const store = {
         ...inner,
-        saveCertificate: (fresh: StoredCertificate) =>
-          locked-- > 0 ? Promise.reject(new Error('database is locked')) : inner.saveCertificate(fresh),
+        whileHeld: <T>(lease: HeldLease, work: (within: Store) => Promise<T>) =>
+          locked-- > 0 ? Promise.reject(new Error('database is locked')) : inner.whileHeld(lease, work),
       };
       const { manager, certificates, events } = await managerOver(store, ca, clock, {
         order: () => {

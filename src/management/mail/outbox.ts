@@ -1,7 +1,8 @@
 // Sends the emails of the outbox. A process claims a row for a minute at a time, and the row is due until a mail server has
 // accepted the email. If the process is killed in between, the next one sends it; an email that a server accepted at that
 // moment arrives twice. The two cases cannot be distinguished, and twice is better than never. A row that cannot be sent now is
-// due later and does not delay others.
+// due later and does not delay others. What becomes of a row is written only by the process that has claimed it: one that was
+// frozen while another claimed the row writes nothing.
 import { randomUUID } from 'node:crypto';
 import { expiryEmail } from '../../domain/outbox.ts';
 import type { WallMs } from '../../domain/time.ts';
@@ -93,8 +94,8 @@ export class Outbox {
     const { store, now } = this.#tools;
     for (const [id, { end, attempts }] of this.#inHand) {
       if (end === undefined) continue;
-      if (end === 'sent') await store.finishConsequence(id, 'done', now());
-      else if (end === 'refused') await store.finishConsequence(id, 'dead', now());
+      if (end === 'sent') await store.finishConsequence(id, this.#owner, 'done', now());
+      else if (end === 'refused') await store.finishConsequence(id, this.#owner, 'dead', now());
       // A gateway that stops leaves it to the next one, due immediately.
       else await store.postponeConsequence(id, this.#owner, this.#isStopping ? now() : now() + pauseAfter(attempts));
       this.#inHand.delete(id);
@@ -129,11 +130,11 @@ export class Outbox {
     const { id, createdAt } = row;
     if (!(await store.claimConsequence(id, this.#claim()))) return;
     if (createdAt < now() - newsMs) {
-      await store.finishConsequence(id, 'dead', now());
+      await store.finishConsequence(id, this.#owner, 'dead', now());
       return;
     }
     const email = await composeEmail(row.about, this.#tools);
-    if (!email) await store.finishConsequence(id, 'done', now());
+    if (!email) await store.finishConsequence(id, this.#owner, 'done', now());
     else if (!mailer.hasRoom(email.about.kind, email.to))
       await store.postponeConsequence(id, this.#owner, now() + noRoomMs);
     else {

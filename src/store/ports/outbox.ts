@@ -26,8 +26,8 @@ export interface OutboxStore {
   claimConsequence(id: string, claim: OutboxClaim): Promise<boolean>;
   /** The owner extends its claim. */
   holdConsequence(id: string, claim: OutboxClaim): Promise<void>;
-  /** It is done, or can never be done: it is not claimed again, and its payload is erased. */
-  finishConsequence(id: string, how: 'done' | 'dead', at: WallMs): Promise<void>;
+  /** It is done, or can never be done: the owner ends it. It is not claimed again, and its payload is erased. */
+  finishConsequence(id: string, owner: string, how: 'done' | 'dead', at: WallMs): Promise<void>;
   /** The owner releases it until it is due again. */
   postponeConsequence(id: string, owner: string, dueAt: WallMs): Promise<void>;
 }

@@ -51,8 +51,8 @@ export function outboxQueries({ db, transact }: Connection): OutboxStore {
     holdConsequence: async (id, { owner, until }) => {
       await dueIn(id).set({ until }).where('owner', '=', owner).execute();
     },
-    finishConsequence: async (id, how, at) => {
-      await dueIn(id).set({ state: how, done_at: at, payload: '{}' }).execute();
+    finishConsequence: async (id, owner, how, at) => {
+      await dueIn(id).set({ state: how, done_at: at, payload: '{}' }).where('owner', '=', owner).execute();
     },
     postponeConsequence: async (id, owner, dueAt) => {
       await dueIn(id).set({ due_at: dueAt, owner: '', until: 0 }).where('owner', '=', owner).execute();
