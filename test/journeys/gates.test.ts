@@ -2,7 +2,7 @@
 // test has a Redis, too, in which they count limits and share turns.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import pg from 'pg';
@@ -16,19 +16,10 @@ import { createRule } from '../../src/management/rules/rules.ts';
 import { suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { freePort } from '../free-ports.ts';
-import {
-  begunAnswer,
-  eventually,
-  openGate,
-  post,
-  root,
-  spawnGate,
-  type TestGate,
-  temporaryDirectory,
-} from '../gate.ts';
+import { begunAnswer, eventually, openGate, post, root, spawnGate, type TestGate } from '../gate.ts';
 import { holdStream } from '../held-stream.ts';
 import { type PostgresServer, startPostgres } from '../postgres.ts';
-import { quickBeats, quickLives } from '../quick-gate.ts';
+import { quickBeats, quickLives, sharingSecret } from '../quick-gate.ts';
 import { startRedis } from '../redis.ts';
 import { operatorOf, Visitor } from '../visitor.ts';
 
@@ -38,13 +29,6 @@ let url: string;
 let here: TestGate;
 let there: TestGate;
 const adapters = { ...inMemory, shares: true, beats: quickBeats, upkeepLives: quickLives };
-/** A data directory with the secret that all of them have. */
-function sharingSecret(): { readonly DATA_DIR: string } {
-  const DATA_DIR = temporaryDirectory();
-  writeFileSync(join(DATA_DIR, 'cookie.secret'), 'the-secret-of-all-gates-of-this-database', { mode: 0o600 });
-  return { DATA_DIR };
-}
-
 beforeAll(async () => {
   [server, fake] = await Promise.all([startPostgres(), startFakeOllama()]);
   url = await server.database();
