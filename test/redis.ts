@@ -21,6 +21,9 @@ export interface RedisServer {
   stop(): Promise<void>;
 }
 
+/** Settings whose values are several words. */
+const severalWords: ReadonlySet<string> = new Set(['user', 'replicaof']);
+
 /** `settings` as in redis.conf. @throws if the program is missing. */
 export async function startRedis(settings: Readonly<Record<string, string>> = {}): Promise<RedisServer> {
   const data = temporaryDirectory();
@@ -36,9 +39,12 @@ export async function startRedis(settings: Readonly<Record<string, string>> = {}
   };
   let server: ChildProcess;
   let said = '';
-  const ask = (...words: readonly string[]): Promise<string> => asking(port, words);
+  const ask = (...words: readonly string[]): Promise<string> => askRedis(port, words, settings['requirepass']);
   const start = async (): Promise<void> => {
-    const words = Object.entries(given).flatMap(([name, value]) => [`--${name}`, value]);
+    const words = Object.entries(given).flatMap(([name, value]) => [
+      `--${name}`,
+      ...(severalWords.has(name) ? value.split(' ') : [value]),
+    ]);
     server = spawn('redis-server', words, { stdio: ['ignore', 'pipe', 'pipe'] });
     server.on('error', () => (said = 'The tests need Redis. Install it (Debian: redis-server), then run this again.'));
     for (const out of [server.stdout, server.stderr]) out?.on('data', (text: Buffer) => (said += text.toString()));
@@ -70,19 +76,28 @@ export async function startRedis(settings: Readonly<Record<string, string>> = {}
   };
 }
 
-function asking(port: number, words: readonly string[]): Promise<string> {
+/** Sends one command; resolves with the raw answer. */
+export function askRedis(port: number, words: readonly string[], password?: string): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const socket = createConnection(port, '127.0.0.1');
   let text = '';
   socket.on('error', reject);
+  let isGreeted = password === undefined;
   socket.on('data', (piece) => {
     text += piece.toString();
+    if (!isGreeted && text.includes('\r\n')) {
+      isGreeted = true;
+      text = text.slice(text.indexOf('\r\n') + 2);
+    }
     if (isWhole(text)) socket.end(() => resolve(text));
   });
   socket.on('close', () => (isWhole(text) ? resolve(text) : reject(new Error(`Redis closed the connection: ${text}`))));
-  socket.write(`*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`);
+  socket.write((password === undefined ? '' : encoded(['AUTH', password])) + encoded(words));
   return promise;
 }
+
+const encoded = (words: readonly string[]): string =>
+  `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`;
 
 /** Enough for the answers that tests ask for: a line, or one text. */
 function isWhole(text: string): boolean {

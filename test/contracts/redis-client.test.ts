@@ -172,6 +172,7 @@ describe('the client of Redis', () => {
   });
 
   test('a server that is not there is named as away, so that a start can wait for it', async () => {
-    await expect(opened('redis://127.0.0.1:1')).rejects.toThrow(RedisAway);
+    for (const url of ['redis://127.0.0.1:1', 'redis+sentinel://127.0.0.1:1/main', 'redis+cluster://127.0.0.1:1'])
+      await expect(opened(url)).rejects.toThrow(RedisAway);
   });
 });

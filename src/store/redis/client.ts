@@ -4,7 +4,7 @@
 import { Cluster } from 'ioredis';
 import type { RedisAddress } from './address.ts';
 import { type Connection, connectionOf, refuseEviction } from './connection.ts';
-import { isAway, RedisAway, refusesWrites, translated } from './failures.ts';
+import { isAboutSlot, isAway, RedisAway, refusesWrites, translated } from './failures.ts';
 import type { Script } from './script.ts';
 
 export interface RedisSettings {
@@ -54,13 +54,16 @@ export class RedisClient {
 
   /** @throws StoreUnusable if somebody has to do something; StoreAway if the server cannot be reached. */
   static async open(settings: RedisSettings): Promise<RedisClient> {
-    const connection = connectionOf(settings.address, (settings.answerMs ?? usualAnswerMs) + backstopMs);
+    let isKept = false;
+    const answerMs = (settings.answerMs ?? usualAnswerMs) + backstopMs;
+    const connection = connectionOf(settings.address, answerMs, { isKept: () => isKept });
     // Without a listener the client would print them. The last one says why there is no connection.
     let last: unknown;
     connection.on('error', (error: unknown) => (last = error));
     if (connection instanceof Cluster) connection.on('node error', (error: unknown) => (last ??= error));
     try {
       await connection.connect();
+      isKept = true;
       await refuseEviction(connection);
       const client = new RedisClient(settings, connection);
       await client.#write();
@@ -191,7 +194,7 @@ export class RedisClient {
   }
 
   #note(error: unknown): void {
-    if (!isAway(error)) return;
+    if (!isAway(error) || isAboutSlot(error)) return;
     if (refusesWrites(error)) {
       this.#degrade((error as Error).message.split(' ', 1)[0] ?? '');
       // A server that became a replica stays one; its name may lead to the new one.
@@ -250,7 +253,7 @@ export class RedisClient {
   }
 
   #openSubscriber(): Connection {
-    const connection = connectionOf(this.#settings.address, subscribeMs, true);
+    const connection = connectionOf(this.#settings.address, subscribeMs, { waits: true });
     connection.on('error', () => undefined);
     connection.on('message', (channel: string, message: string) => this.#channels.get(channel)?.(message));
     // A subscription that failed is made again with the next connection.

@@ -10,8 +10,15 @@ const keepAliveAfterMs = 10_000;
 const reconnectMs = 200;
 const slotsMs = 10_000;
 
-/** `waits`: commands wait for a connection, as subscriptions do. */
-export function connectionOf(address: RedisAddress, answerMs: number, waits = false): Connection {
+/**
+ * `waits`: commands wait for a connection, as subscriptions do. `isKept`: false while one attempt is to fail that reaches no Sentinel;
+ * otherwise they are asked until one of them answers.
+ */
+export function connectionOf(
+  address: RedisAddress,
+  answerMs: number,
+  { waits = false, isKept = () => true }: { readonly waits?: boolean; readonly isKept?: () => boolean } = {},
+): Connection {
   const { kind, nodes, name, user, password, database, tls } = address;
   const options = {
     ...(user === undefined ? {} : { username: user }),
@@ -49,7 +56,7 @@ export function connectionOf(address: RedisAddress, answerMs: number, waits = fa
     ...single,
     sentinels: [...nodes],
     ...(name === undefined ? {} : { name }),
-    sentinelRetryStrategy: () => reconnectMs,
+    sentinelRetryStrategy: () => (isKept() ? reconnectMs : null),
     ...(address.sentinelUser === undefined ? {} : { sentinelUsername: address.sentinelUser }),
     ...(address.sentinelPassword === undefined ? {} : { sentinelPassword: address.sentinelPassword }),
     ...(tls ? { sentinelTLS: tls, enableTLSForSentinelMode: true } : {}),

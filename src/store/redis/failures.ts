@@ -10,21 +10,30 @@ export class RedisAway extends StoreAway {
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : 'unknown');
 
 /** What the server answers while it cannot take writes: a replica, a start, a full memory, a disk that fails, a lost majority. */
-const cannotWrite = /^(READONLY|LOADING|OOM|MISCONF|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|TRYAGAIN|BUSY|UNKILLABLE)\b/;
+const cannotWrite = /^(READONLY|LOADING|OOM|MISCONF|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|BUSY|UNKILLABLE)\b/;
+/** A hash slot of the Cluster is on its way to another server, which concerns only the keys in it. */
+const slotMoves = /^(TRYAGAIN|MOVED|ASK) |Too many Cluster redirections/;
 const isConnection =
   /Connection is closed|Stream isn't writeable|Command timed out|Command aborted|Reached the max retries|connect ETIMEDOUT|Failed to refresh slots|None of startup nodes|ClusterAllFailed|All sentinels are unreachable|Cluster isn't ready|enableOfflineQueue|ECONN\w+|EPIPE|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|max number of clients/;
 
 /** The server is there and refuses writes: the next call would fail the same way. */
 export const refusesWrites = (error: unknown): boolean => cannotWrite.test(messageOf(error));
 
-export const isAway = (error: unknown): boolean => refusesWrites(error) || isConnection.test(messageOf(error));
+export const isAboutSlot = (error: unknown): boolean => slotMoves.test(messageOf(error));
+
+export const isAway = (error: unknown): boolean =>
+  refusesWrites(error) || isAboutSlot(error) || isConnection.test(messageOf(error));
 
 const reasons: readonly (readonly [RegExp, string])[] = [
   [
-    /^(WRONGPASS|NOAUTH|ERR AUTH|ERR invalid password|ERR Client sent AUTH)/,
+    // Sentinels are asked one after the other, and the error of the last one stands at the end of a sentence.
+    /(?:^|Last error: )(WRONGPASS|NOAUTH|ERR AUTH|ERR invalid password|ERR Client sent AUTH)/,
     'the user name or password in REDIS_URL is not accepted. Correct it, or make the user (ACL SETUSER).',
   ],
-  [/^NOPERM/, 'the user of REDIS_URL may not do this. docs/redis.md says what its rights must include.'],
+  [
+    /(?:^|Last error: )NOPERM|The user executing the script can't/,
+    'the user of REDIS_URL may not do this. docs/redis.md says what its rights must include.',
+  ],
   [/^ERR (DB index|invalid DB|SELECT is not allowed)/, 'it has no database of the number in REDIS_URL.'],
   [
     /self.signed|unable to (get|verify)|certificate|altnames|SELF_SIGNED/i,
