@@ -54,6 +54,8 @@ test('while the server is away, known keys go on, nobody else is let in, and eve
   statuses.push((await send(gate.url, known.secret)).status);
   const refused = await send(gate.url, unknown.secret);
   expect([refused.status, await refused.json()]).toMatchObject([503, { code: 'identity_unavailable' }]);
+  const managed = await fetch(`${gate.url}/management/v1/me`, { headers: { 'x-api-key': known.secret } });
+  expect([managed.status, await managed.json()]).toMatchObject([503, { code: 'store_away' }]);
   await own.start();
   await eventually(async () => expect((await send(gate.url, unknown.secret)).status).toBe(200));
   expect(new Set(statuses)).toEqual(new Set([200]));

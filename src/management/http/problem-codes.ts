@@ -103,6 +103,11 @@ export const problems = {
     en: 'Another program is writing to the database. Try again.',
     ja: 'ほかのプログラムがデータベースに書き込んでいます。もう一度お試しください。',
   },
+  store_away: {
+    status: 503,
+    en: 'The database cannot be reached right now. Try again.',
+    ja: '現在、データベースに接続できません。もう一度お試しください。',
+  },
   store_unusable: {
     status: 503,
     en: 'The gateway cannot write right now: its disk is full or failing. Its operator has been told.',

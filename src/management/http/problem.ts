@@ -61,6 +61,7 @@ export function toProblem(thrown: unknown): Problem {
   if (thrown instanceof URIError) return new Problem('not_found');
   const { type, name, code = '' } = thrown as { type?: string; name?: string; code?: string };
   if (name === 'StoreBusy') return new Problem('store_busy', { retryAfterSeconds: 2 });
+  if (name === 'StoreAway') return new Problem('store_away', { retryAfterSeconds: 2 });
   if (name === 'StoreUnusable' || /^(ENOSPC|EDQUOT|EROFS)/.test(code))
     return new Problem('store_unusable', { retryAfterSeconds: 30 });
   if (type === 'entity.too.large') return new Problem('body_too_large');
@@ -100,7 +101,8 @@ export const problemHandler =
   (error: unknown, _request, response, _next) => {
     const problem = toProblem(error);
     const id = String(response.getHeader('x-request-id'));
-    if (problem.code === 'internal' || problem.code === 'store_unusable') onError(error, id);
+    if (problem.code === 'internal' || problem.code === 'store_away' || problem.code === 'store_unusable')
+      onError(error, id);
     if (response.headersSent) response.destroy();
     else sendProblem(response, problem, id);
   };

@@ -10,16 +10,18 @@ export const isCollision = (error: unknown): boolean => /^(40001|40P01)$/.test(c
 
 /**
  * The server cannot be reached, or ended the connection: what runs now may succeed later on another connection. Class 08,
- * 57P01 to 57P03 (shutting down, crashed, starting), 53300 (too many connections), 25006 and 25P02 after a failover to a replica,
- * 25P03 (idle in a transaction for too long).
+ * 57P01 to 57P05 (shutting down, crashed, starting), 53300 (too many connections), 25P03 (idle in a transaction for too long).
  */
 const isAway = (error: unknown): boolean =>
-  /^(08...|57P0[1-5]|53300|25006|25P03|ECONN\w+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/.test(
+  /^(08...|57P0[1-5]|53300|25P03|ECONN\w+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/.test(
     codeOf(error),
   ) ||
   /^(Query read timeout|timeout expired|timeout exceeded|Connection terminated|Client has encountered)/.test(
     messageOf(error),
   );
+
+/** A replica, or a primary that was set to read only: after a failover the writable server is at another connection. 55000: `lock table`. */
+const isReadOnly = (error: unknown): boolean => /^(25006|55000)$/.test(codeOf(error));
 
 const reasons: readonly (readonly [RegExp, string])[] = [
   [/^28/, 'the user name or password in DATABASE_URL is not accepted. Correct it, or allow this host in pg_hba.conf.'],
@@ -41,6 +43,11 @@ export function translated(error: unknown): unknown {
       cause: error,
     });
   if (isAway(error)) return new StoreAway(`PostgreSQL cannot be reached: ${messageOf(error)}.`, { cause: error });
+  if (isReadOnly(error))
+    return new StoreAway(
+      'PostgreSQL can only be read at this address: it is a replica, or was set to read only. The gate needs the primary.',
+      { cause: error },
+    );
   const reason = reasons.find(([codes]) => codes.test(code))?.[1];
   return reason === undefined ? error : new StoreUnusable(`PostgreSQL cannot be used: ${reason}`, { cause: error });
 }

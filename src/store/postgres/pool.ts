@@ -39,6 +39,9 @@ export class Pool {
   readonly #pool: pg.Pool;
   #awayUntil = 0;
   #away: unknown;
+  /** Grows when the server was away: connections made before may lead to one that is gone or has become a replica. */
+  #generation = 0;
+  readonly #madeIn = new WeakMap<pg.PoolClient, number>();
 
   constructor({ url, connections, answerMs = usualAnswerMs }: PoolSettings) {
     this.#pool = new pg.Pool({
@@ -54,6 +57,7 @@ export class Pool {
     });
     // Without a listener, the end of an idle connection would end this process; the pool has removed it already.
     this.#pool.on('error', () => {});
+    this.#pool.on('connect', (client) => this.#madeIn.set(client, this.#generation));
   }
 
   /** @throws StoreAway if no connection can be made or becomes free within five seconds. */
@@ -62,7 +66,9 @@ export class Pool {
     if (isDeciding()) throw new Error('a decision uses the store that it was given, and no other');
     if (performance.now() < this.#awayUntil) throw this.#away;
     try {
-      return new Connected(await this.#pool.connect(), (error) => this.#note(error));
+      const client = await this.#pool.connect();
+      const isOld = (): boolean => this.#madeIn.get(client) !== this.#generation;
+      return new Connected(client, (error) => this.#note(error), isOld);
     } catch (error) {
       throw this.#note(error);
     }
@@ -74,8 +80,19 @@ export class Pool {
     if (known instanceof StoreAway) {
       this.#away = known;
       this.#awayUntil = performance.now() + awayMs;
+      this.#endIdle();
     }
     return known;
+  }
+
+  /** After a failover each of them would fail by itself, or be silent for as long as an answer may take. */
+  #endIdle(): void {
+    this.#generation++;
+    for (let idle = this.#pool.idleCount; idle > 0; idle--)
+      void this.#pool.connect().then(
+        (client) => client.release(true),
+        () => undefined,
+      );
   }
 
   /** One statement on any connection. */
@@ -117,6 +134,7 @@ export class Pool {
 class Connected implements Taken {
   readonly #client: pg.PoolClient;
   readonly #note: (error: unknown) => unknown;
+  readonly #isOld: () => boolean;
   #broken = false;
   /** The pool listens only while the connection is idle. A server that ends it between two questions would end this process. */
   readonly #onError = (error: unknown): void => {
@@ -124,9 +142,10 @@ class Connected implements Taken {
     this.#note(error);
   };
 
-  constructor(client: pg.PoolClient, note: (error: unknown) => unknown) {
+  constructor(client: pg.PoolClient, note: (error: unknown) => unknown, isOld: () => boolean) {
     this.#client = client;
     this.#note = note;
+    this.#isOld = isOld;
     client.on('error', this.#onError);
   }
 
@@ -144,7 +163,7 @@ class Connected implements Taken {
   /** A connection on which a question was given up is closed (brianc/node-postgres#2973). */
   release(isDiscarded = false): void {
     this.#client.off('error', this.#onError);
-    this.#client.release(this.#broken || isDiscarded);
+    this.#client.release(this.#broken || isDiscarded || this.#isOld());
   }
 }
 
