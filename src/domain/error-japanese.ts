@@ -42,7 +42,7 @@ export const japanese: Readonly<Record<ErrorCode, string>> = {
   invalid_ticket: 'このチケットは使えません。使用済みか、有効期限切れか、別のルートまたはページのものです。',
   tickets_too_many: '未使用のチケットが上限に達しています。',
   identity_unavailable: '現在、APIキーを確認できません。',
-  ledger_unavailable: '現在、使用量を記録できないため、新しいリクエストを受け付けません。',
+  ledger_unavailable: '現在、利用量を記録できないため、新しいリクエストを受け付けません。',
   too_many_failures: 'お使いの接続元IPアドレスから、誤ったAPIキーが何度も送られました。',
   suspended: 'このアカウントの利用は停止されています。',
 

@@ -85,7 +85,7 @@ export function Outcome({ row }: { readonly row: Pick<RequestRow, 'outcome' | 's
 
 function OneRow({ row, own }: { readonly row: RequestRow; readonly own: boolean }): ReactNode {
   const { t } = useTranslation('log');
-  const { exact, figure } = useWriting();
+  const { exact, figure, labeled } = useWriting();
   const { length } = useTimes();
   const nameOf = useServerNames();
   const small = (text: string, title?: string): ReactNode => (
@@ -116,7 +116,7 @@ function OneRow({ row, own }: { readonly row: RequestRow; readonly own: boolean 
         <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
           {row.model ?? row.operation}
         </Text>
-        {row.askedModel !== null && small(`${t('request.asked')}: ${row.askedModel}`)}
+        {row.askedModel !== null && small(labeled(t('request.asked'), row.askedModel))}
         {row.server !== null && small(nameOf(row.server), row.server)}
       </Table.Td>
       <Table.Td>

@@ -200,7 +200,7 @@ function RefusedBy({ by, own }: { readonly by: string; readonly own: boolean }):
 
 function Facts({ request, own }: { readonly request: RequestDetail; readonly own: boolean }): ReactNode {
   const { t } = useTranslation('log');
-  const { exact, figure, bytes } = useWriting();
+  const { exact, figure, bytes, list } = useWriting();
   const { length } = useTimes();
   const rows: readonly (readonly [string, ReactNode])[] = [
     [t('requests.time'), exact(request.at)],
@@ -226,7 +226,7 @@ function Facts({ request, own }: { readonly request: RequestDetail; readonly own
       t('request.cache'),
       request.cacheReadTokens + request.cacheWriteTokens === 0
         ? null
-        : `${figure(request.cacheReadTokens)}, ${figure(request.cacheWriteTokens)}`,
+        : list([figure(request.cacheReadTokens), figure(request.cacheWriteTokens)]),
     ],
     [t('request.reasoning'), request.reasoningTokens === 0 ? null : figure(request.reasoningTokens)],
     [t('request.source'), t(`request.sources.${request.source}`)],
@@ -234,7 +234,7 @@ function Facts({ request, own }: { readonly request: RequestDetail; readonly own
     [t('requests.duration'), length(request.durationMs)],
     [t('requests.speed'), request.tokensPerSecond === null ? null : figure(request.tokensPerSecond)],
     [t('request.cost'), request.unit === null ? null : `${figure(request.units)} ${request.unit}`],
-    [t('request.bytes'), `${bytes(request.bytesIn)}, ${bytes(request.bytesOut)}`],
+    [t('request.bytes'), list([bytes(request.bytesIn), bytes(request.bytesOut)])],
     [t('request.address'), request.address],
   ];
   return (

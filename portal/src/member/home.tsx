@@ -69,12 +69,12 @@ function Outside(): ReactNode {
 /** The content of the application, and how to sign in again. */
 function Waiting({ application }: { readonly application: NonNullable<Session['application']> }): ReactNode {
   const { t } = useTranslation('member');
-  const { moment } = useWriting();
+  const { moment, list } = useWriting();
   const { person } = useSession().session;
   const facts = [
     [t('home.applied.when'), moment(application.createdAt)],
     [t('home.applied.purpose'), application.purpose],
-    ...(application.models.length > 0 ? [[t('home.applied.models'), application.models.join(', ')]] : []),
+    ...(application.models.length > 0 ? [[t('home.applied.models'), list(application.models)]] : []),
     [t('home.applied.number'), application.id.slice(-6)],
   ] as const;
   return (

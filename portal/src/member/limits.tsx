@@ -7,14 +7,14 @@ import { useWriting } from '../shell/when.ts';
 
 export function Limits({ limits }: { readonly limits: readonly Limit[] }): ReactNode {
   const { t } = useTranslation('member');
-  const { figure, short, relative } = useWriting();
+  const { figure, short, relative, list } = useWriting();
   if (limits.length === 0) return <Text c="dimmed">{t('home.limitsNone')}</Text>;
   return (
     <SimpleGrid cols={{ base: 1, xs: 2, lg: 3 }} spacing="lg">
       {limits.map((limit) => {
         const { name, per, measure, window, used, remaining } = limit;
         const share = limit.limit === 0 ? 100 : Math.min(100, (used / limit.limit) * 100);
-        const label = `${t(`limit.${measure}`)}, ${t(`limit.${window}`)}`;
+        const label = list([t(`limit.${measure}`), t(`limit.${window}`)]);
         return (
           <Box key={per + name}>
             <Group justify="space-between" gap="xs">

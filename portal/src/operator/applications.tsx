@@ -79,7 +79,7 @@ const isRecent = (time: string | null): boolean => time !== null && Date.parse(t
 function One({ application }: { readonly application: Application }): ReactNode {
   const { t } = useTranslation('operator');
   const { operates } = useSession();
-  const { moment, relative } = useWriting();
+  const { moment, relative, list, labeled } = useWriting();
   const [plan, setPlan] = useState<string | null>(application.wantedPlan);
   const [word, setWord] = useState('');
   const [link, setLink] = useState<string>();
@@ -151,7 +151,7 @@ function One({ application }: { readonly application: Application }): ReactNode 
         <Text style={{ whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}>{purpose}</Text>
         {models.length > 0 && (
           <Text size="sm" c="dimmed">
-            {t('applications.models')}: {models.join(', ')}
+            {labeled(t('applications.models'), list(models))}
           </Text>
         )}
         {status === 'pending' && held !== null && (

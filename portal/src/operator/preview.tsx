@@ -101,7 +101,7 @@ export function PlanPreview({ plan }: { readonly plan: string }): ReactNode {
 /** The reason, and the figures of every limit that applies to the call. */
 function Why({ answer }: { readonly answer: Preview }): ReactNode {
   const { t, i18n } = useTranslation('policy');
-  const { figure } = useWriting();
+  const { figure, list } = useWriting();
   const { code, limits } = answer;
   const words = useQuery({ queryKey: ['refusals'], queryFn: () => import('../refusals.ts'), staleTime: Infinity });
   const said = code === null ? t('plan.preview.passText') : words.data?.codeIn(code, i18n.language as Language);
@@ -121,7 +121,7 @@ function Why({ answer }: { readonly answer: Preview }): ReactNode {
         return (
           <Text key={`${name} ${per}`} size="sm" {...(isShort ? { fw: 600 } : {})}>
             {t(`plan.preview.${how}`, {
-              limit: `${t(`member:limit.${limit.measure}`)}, ${t(`member:limit.${limit.window}`)}`,
+              limit: list([t(`member:limit.${limit.measure}`), t(`member:limit.${limit.window}`)]),
               needed: figure(limit.needed),
               most: figure(limit.limit),
               used: figure(limit.used),

@@ -51,7 +51,7 @@ function useDuration(): (seconds: number) => string {
 
 function One({ rule, shadows }: { readonly rule: Rule; readonly shadows: number }): ReactNode {
   const { t } = useTranslation('policy');
-  const { figure } = useWriting();
+  const { figure, list } = useWriting();
   const duration = useDuration();
   const { operates } = useSession();
   const ask = useAsk();
@@ -79,7 +79,7 @@ function One({ rule, shadows }: { readonly rule: Rule; readonly shadows: number 
               rule.durationSeconds === null ? '' : t('rules.duration', { time: duration(rule.durationSeconds) }),
           })}
         </Text>
-        {rule.plans !== null && <Text size="sm">{t('rules.plans', { plans: rule.plans.join(', ') })}</Text>}
+        {rule.plans !== null && <Text size="sm">{t('rules.plans', { plans: list(rule.plans) })}</Text>}
         {(rule.shadow || shadows > 0) && (
           <Text size="sm" c="dimmed">
             {shadows === 0 ? t('rules.shadowNone') : t('rules.shadowResults', { count: shadows })}

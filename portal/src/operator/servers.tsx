@@ -99,14 +99,16 @@ function One({ server }: { readonly server: Server }): ReactNode {
 
 function Facts({ server }: { readonly server: Server }): ReactNode {
   const { t } = useTranslation('serving');
-  const { figure, moment } = useWriting();
+  const { figure, moment, list, labeled } = useWriting();
   const { weight, slots, plans, accounts, secret, inFlight } = server;
   const slotText =
     slots === null
       ? t('servers.slotsUsual')
-      : Object.entries(slots)
-          .map(([model, count]) => `${model === '*' ? t('servers.slotsOther') : model}: ${figure(count)}`)
-          .join(', ');
+      : list(
+          Object.entries(slots).map(([model, count]) =>
+            labeled(model === '*' ? t('servers.slotsOther') : model, figure(count)),
+          ),
+        );
   const secretText =
     secret === null
       ? t('servers.secretNone')
@@ -118,7 +120,7 @@ function Facts({ server }: { readonly server: Server }): ReactNode {
     [t('servers.inFlight'), figure(inFlight)],
     [t('servers.weight'), figure(weight)],
     [t('servers.slots'), slotText],
-    [t('servers.reach'), plans === null && accounts === null ? t('servers.everybody') : reachers.join(', ')],
+    [t('servers.reach'), plans === null && accounts === null ? t('servers.everybody') : list(reachers)],
     [t('servers.secret'), secretText],
   ];
   return (

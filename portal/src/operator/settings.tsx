@@ -154,6 +154,7 @@ function Connected(): ReactNode {
 
 function About(): ReactNode {
   const { t } = useTranslation('policy');
+  const { list } = useWriting();
   const { session } = useSession();
   const { gate, signIn } = session;
   const facts: readonly [string, string][] = [
@@ -162,7 +163,7 @@ function About(): ReactNode {
     [t('settings.mail'), t(signIn.mail ? 'settings.mailOn' : 'settings.mailOff')],
     [
       t('settings.providers'),
-      signIn.providers.length > 0 ? signIn.providers.map(({ name }) => name).join(', ') : t('settings.providersNone'),
+      signIn.providers.length > 0 ? list(signIn.providers.map(({ name }) => name)) : t('settings.providersNone'),
     ],
   ];
   return (

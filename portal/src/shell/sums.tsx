@@ -17,7 +17,7 @@ export interface SumsProps {
 
 export function Sums({ rows, group, caption, name }: SumsProps): ReactNode {
   const { t } = useTranslation('member');
-  const { figure } = useWriting();
+  const { figure, list } = useWriting();
   // Few model servers have a prompt cache; without one, its columns would only take space on a phone.
   const cached = rows.some(({ cacheReadTokens, cacheWriteTokens }) => cacheReadTokens + cacheWriteTokens > 0);
   const reasoned = rows.some(({ reasoningTokens }) => reasoningTokens > 0);
@@ -61,9 +61,7 @@ export function Sums({ rows, group, caption, name }: SumsProps): ReactNode {
               ))}
               {costly && (
                 <Table.Td ta="right">
-                  {Object.entries(row.units ?? {})
-                    .map(([unit, amount]) => `${figure(amount)} ${unit}`)
-                    .join(', ')}
+                  {list(Object.entries(row.units ?? {}).map(([unit, amount]) => `${figure(amount)} ${unit}`))}
                 </Table.Td>
               )}
             </Table.Tr>

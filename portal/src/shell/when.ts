@@ -15,6 +15,10 @@ export interface Writing {
   /** `1.2M` */
   readonly short: (value: number) => string;
   readonly bytes: (value: number) => string;
+  /** `a, b`, as the language separates the parts of a list. */
+  readonly list: (parts: readonly string[]) => string;
+  /** `label: value` */
+  readonly labeled: (label: string, value: string) => string;
 }
 
 /** A time in the format of `datetime-local`, in the time zone of the viewer; empty for none. */
@@ -72,7 +76,9 @@ export function useWriting(): Writing {
     relative: (time) => {
       const seconds = (new Date(time).getTime() - Date.now()) / 1000;
       const [unit, size] = steps.find(([, each]) => Math.abs(seconds) >= each) ?? ['second', 1];
-      return new Intl.RelativeTimeFormat(language, { numeric: 'auto' }).format(Math.round(seconds / size), unit);
+      const text = new Intl.RelativeTimeFormat(language, { numeric: 'auto' }).format(Math.round(seconds / size), unit);
+      // Intl puts a space behind the figure, which Japanese does not have (docs/glossary.ja.md).
+      return spoken === 'ja' ? text.replaceAll(' ', '') : text;
     },
     figure: (value) => new Intl.NumberFormat(language).format(value),
     // Not British English, which abbreviates a million as a lowercase m.
@@ -87,6 +93,8 @@ export function useWriting(): Writing {
         maximumFractionDigits: 1,
       }).format(value / 1000 ** power);
     },
+    list: (parts) => parts.join(spoken === 'ja' ? '、' : ', '),
+    labeled: (label, value) => `${label}${spoken === 'ja' ? '：' : ': '}${value}`,
   };
 }
 

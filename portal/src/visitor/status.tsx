@@ -35,7 +35,7 @@ interface ModelProps {
 
 function Model({ model: { name, up, steps }, since, stepMs }: ModelProps): ReactNode {
   const { t } = useTranslation('visitor');
-  const { moment } = useWriting();
+  const { moment, labeled } = useWriting();
   const state = up === null ? 'unknown' : up ? 'up' : 'down';
   const start = new Date(since).getTime();
   const counted = (wanted: string): number => steps.filter((step) => step === wanted).length;
@@ -61,7 +61,7 @@ function Model({ model: { name, up, steps }, since, stepMs }: ModelProps): React
           return (
             <div
               key={at}
-              title={`${moment(at)}: ${t(`status.step.${step}`)}`}
+              title={labeled(moment(at), t(`status.step.${step}`))}
               style={{
                 flex: 1,
                 height: '100%',

@@ -6,6 +6,7 @@ import { Link } from 'wouter';
 import { IconDoorEnter, IconKey, IconMessageChatbot, IconPencil, IconTerminal2 } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { Page } from '../shell/page.tsx';
+import { useWriting } from '../shell/when.ts';
 
 const steps = [
   { name: 'apply', Icon: IconPencil },
@@ -17,6 +18,7 @@ export default function Welcome(): ReactNode {
   const { t } = useTranslation('visitor');
   const { session } = useSession();
   const { mode, domains } = session.registration;
+  const { list } = useWriting();
   return (
     <Page title={t('welcome.title')} lead={t('welcome.lead', { gate: session.gate.name })}>
       {!session.gate.isOperated && (
@@ -29,9 +31,7 @@ export default function Welcome(): ReactNode {
       )}
       <Paper withBorder p="lg">
         <Stack gap="md">
-          <Text>
-            {mode === 'closed' ? t('welcome.closed') : t(`welcome.mode.${mode}`, { domains: domains.join(', ') })}
-          </Text>
+          <Text>{mode === 'closed' ? t('welcome.closed') : t(`welcome.mode.${mode}`, { domains: list(domains) })}</Text>
           <Group>
             {mode !== 'closed' && (
               <Button component={Link} href="/apply" size="md" leftSection={<IconPencil size={18} />}>

@@ -312,7 +312,7 @@ export const operator = {
       certificateWhy: '次の証明書を取得できていません：{{problem}}',
       certificateMore: '「設定」で確認',
       draining: 'ゲートウェイは停止処理中のため、新しいリクエストを受け付けません。',
-      suspend: '停止',
+      suspend: '利用停止',
       suspendTitle: '{{name}}の利用を停止しますか？',
       suspendText: '実行中の応答は終了し、解除するまで新しいリクエストは拒否されます。',
       suspendReason: '管理者が「概要」のページから停止しました。',

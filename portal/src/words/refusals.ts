@@ -10,7 +10,8 @@ export const japanese: Readonly<Record<Reason, string>> = {
   plan_taken: 'プラン「{name}」はすでにあります。',
   plan_changed: 'プラン「{name}」は、ほかの人が変更しました。内容を確認してから、もう一度お試しください。',
   plan_default: 'プラン「default」は新しいアカウントに割り当てられるため、削除できません。',
-  plan_registers: '新しいアカウントにプラン「{name}」が割り当てられています。先に、登録時のプランを変更してください。',
+  plan_registers:
+    '新しいアカウントにプラン「{name}」が割り当てられています。先に、「設定」のページで、承認された人に割り当てるプランを変更してください。',
   plan_invites: '未使用の招待がプラン「{name}」を使っています。その招待が使われるか期限が切れると、削除できます。',
   plan_has_server:
     'モデルサーバー「{server}」がプラン「{name}」に限定されています。先にサーバーの設定を変更してください。',
@@ -26,7 +27,7 @@ export const japanese: Readonly<Record<Reason, string>> = {
     'ヘッダーに記載するには、お知らせが長すぎます。パーセントエンコードした長さで{most}バイト以内にしてください。',
   announcements_full: 'お知らせは上限の{most}件に達しています。先に1件削除してください。',
   status_page_off: 'このゲートウェイは、稼働状況ページを公開していません。',
-  setting_missing: '稼働中に変更できる設定「{name}」はありません。',
+  setting_missing: '動作中に変更できる設定「{name}」はありません。',
   setting_group_missing: '設定のグループ「{name}」はありません。',
   setting_fixed: '{name}は{by}で設定されているため、ここでは変更できません。',
   settings_changed: 'ほかの人がこの設定を変更しました。内容を確認して、もう一度お試しください。',
@@ -120,7 +121,7 @@ export const japanese: Readonly<Record<Reason, string>> = {
   registration_domains: '{name}に指定できるのは、100個までのドメインの一覧です。',
   registration_pending: 'maxPendingには、0から1,000,000までの整数を指定してください。',
   registration_field:
-    '登録の設定に「{name}」という項目はありません。使える項目は、mode、plan、domains、dotless、maxPendingです。',
+    '申請の受け付けに「{name}」という項目はありません。使える項目は、mode、plan、domains、dotless、maxPendingです。',
   domain_shape: '「{word}」は、example.orgのようなドメインではありません。',
   email_too_often: 'このメールアドレスには、すでに何通もメールを送信しています。1時間後にもう一度お試しください。',
   applications_full: '承認待ちの申請が上限に達しています。しばらくしてから、もう一度お試しください。',
@@ -173,7 +174,7 @@ export const japanese: Readonly<Record<Reason, string>> = {
   model_name_changed: 'モデル名「{name}」は、変更または削除されました。内容を確認してから、もう一度お試しください。',
   model_name_shape_here: '「{name}」は、モデル名として正しくありません。',
   server_just_changed: 'モデルサーバー「{name}」は変更されました。もう一度お試しください。',
-  server_reseal: '「{name}」の保存済みのシークレット：{why}。変更は行われていません。',
+  server_reseal: '「{name}」の保存済みの認証情報：{why}。変更は行われていません。',
   server_missing: 'モデルサーバー「{name}」はありません。',
   servers_full: 'モデルサーバーは上限の{most}台に達しています。',
   server_unmanaged: '「{server}」のモデルは、ゲートウェイからは管理できません。',
