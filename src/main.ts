@@ -110,7 +110,7 @@ function followSignals(running: Running, config: Config, log: Log): void {
 /** Node's lenient HTTP parser accepts requests that two servers interpret differently (security HTTP-15). */
 function refuseLenientParser(): void {
   if (!`${process.execArgv.join(' ')} ${process.env['NODE_OPTIONS'] ?? ''}`.includes('--insecure-http-parser')) return;
-  process.stderr.write('--insecure-http-parser lets requests be smuggled past the gate; start Node without it.\n');
+  process.stderr.write('--insecure-http-parser lets requests be smuggled past the gateway; start Node without it.\n');
   process.exit(1);
 }
 

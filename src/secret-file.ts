@@ -44,7 +44,7 @@ export const cookieSecretIn = (dataDir: string): string =>
 
 /** Names the gate of this directory to others that use its database. It is no secret, but as lasting as one. */
 export const gateIdIn = (dataDir: string): string =>
-  secretFrom(join(dataDir, 'gate.id'), () => randomBytes(16).toString('hex'), 'then the gate gets another one.');
+  secretFrom(join(dataDir, 'gate.id'), () => randomBytes(16).toString('hex'), 'then the gateway gets another one.');
 
 /**
  * Replaces a file in one step, readable by its owner alone: a reader, and the next start after a power cut or on a full disk, finds

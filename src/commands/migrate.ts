@@ -17,7 +17,9 @@ export function migrateCommand(
 ): void {
   program
     .command('migrate')
-    .description('move everything to another database; the gate must be stopped, and what it comes from stays as it is')
+    .description(
+      'move everything to another database; the gateway must be stopped, and what it comes from stays as it is',
+    )
     .requiredOption('--to <address>', 'postgres://user:password@host/database, or sqlite: and a data directory')
     .option('--json', 'one JSON array')
     .action(async ({ to, json }: { to: string } & Json) => {
@@ -25,6 +27,6 @@ export function migrateCommand(
       const next = await moveStore(loadConfig(environment), to, (table) => moved.push(table));
       printRows(moved, ['table', 'rows'], json, 'There was nothing to move.');
       if (json !== true)
-        print(`Counts and sums are the same in both. Start the gate with ${next.replace(/:[^:@/]*@/, ':…@')}`);
+        print(`Counts and sums are the same in both. Start the gateway with ${next.replace(/:[^:@/]*@/, ':…@')}`);
     });
 }

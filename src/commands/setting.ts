@@ -24,7 +24,7 @@ import {
 export function settingCommand(program: Command, withContext: WithContext): void {
   const setting = program
     .command('setting')
-    .description('settings that can be changed while the gate runs; a change holds within a second');
+    .description('settings that can be changed while the gateway runs; a change holds within a second');
 
   setting
     .command('list')

@@ -345,7 +345,7 @@ export async function followChanges(
   { logger }: Log,
 ): Promise<void> {
   await changes.subscribe({
-    what: 'whether the gate is under maintenance could not be read; it stays as it is',
+    what: 'whether the gateway is under maintenance could not be read; it stays as it is',
     run: async () => {
       gate.maintenance = await store.readMaintenance();
     },

@@ -42,7 +42,7 @@ export async function openPlainPort(config: Config, { plain }: Servers, { logger
     await listen(plain, plainPort(config), config.host);
     return true;
   } catch (error) {
-    logger.warn({ reason: (error as Error).message }, 'nothing listens for plain HTTP; the gate goes on without');
+    logger.warn({ reason: (error as Error).message }, 'nothing listens for plain HTTP; the gateway goes on without');
     return false;
   }
 }

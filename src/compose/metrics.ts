@@ -62,9 +62,10 @@ function gateMetrics(
   models: LabelNames,
 ): readonly Metric[] {
   return [
-    new Gauge({ name: 'sekisho_build_info', help: 'The version of this gate; always 1.', labels: ['version'] }, () => [
-      [[version], 1],
-    ]),
+    new Gauge(
+      { name: 'sekisho_build_info', help: 'The version of this gateway; always 1.', labels: ['version'] },
+      () => [[[version], 1]],
+    ),
     gauge('http_server_active_requests', 'Calls that run or wait now.', () => gate.running.size),
     ...queueMetrics(gate.queue, models),
     gauge('sekisho_account_waiting', 'Calls that wait until their account runs fewer.', () => gate.lines.waiting),
@@ -74,8 +75,8 @@ function gateMetrics(
       'Usage records that the store does not have yet.',
       () => storage.ledger.pendingRows,
     ),
-    gauge('sekisho_accepting', '1 while the gate takes calls, 0 while it drains.', () => (gate.draining ? 0 : 1)),
-    gauge('sekisho_data_free_bytes', 'Free space where the gate keeps its data.', () => freeBytes(config.dataDir)),
+    gauge('sekisho_accepting', '1 while the gateway takes calls, 0 while it drains.', () => (gate.draining ? 0 : 1)),
+    gauge('sekisho_data_free_bytes', 'Free space where the gateway keeps its data.', () => freeBytes(config.dataDir)),
     new Gauge(
       {
         name: 'sekisho_certificate_expiry_seconds',

@@ -47,7 +47,7 @@ function reportTurn(
   else if (state === 'down')
     logger.warn({ ...facts, reason }, 'no model server answers there; the gateway keeps trying');
   else if (state === 'refused')
-    logger.error({ ...facts, reason }, 'the model server refuses the gate; check its secret');
+    logger.error({ ...facts, reason }, 'the model server refuses the gateway; check its secret');
   else logger.warn({ ...facts, state, reason }, 'the model server gets fewer calls for a while');
 }
 
@@ -168,7 +168,7 @@ export async function openModelPulls(
   });
   await pulls.open();
   await changes.subscribe({
-    what: 'whether pulls were canceled at another gate could not be read',
+    what: 'whether pulls were canceled at another gateway could not be read',
     run: () => pulls.look(),
   });
   const mayPullFrom = (host: string): boolean => modelRules.registryHosts.has(host);

@@ -12,7 +12,7 @@ export const lostPulls = (
   gates: Pick<Gates, 'alive'>,
   now: () => WallMs,
 ): UpkeepJob => ({
-  failure: 'pulls of gates that are gone could not be ended',
+  failure: 'pulls of gateways that are gone could not be ended',
   restMs: everyMs,
   run: async (change) => {
     for (const pull of await reads.listPulls(1_000))

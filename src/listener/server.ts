@@ -237,7 +237,7 @@ function portSentence(error: NodeJS.ErrnoException, port: number, host: string):
     case 'ENOTFOUND':
       return `${host} is not an address of this machine. Set HOST to one that is.`;
     default:
-      return `The gate cannot listen on ${host}:${port}: ${error.message}.`;
+      return `The gateway cannot listen on ${host}:${port}: ${error.message}.`;
   }
 }
 

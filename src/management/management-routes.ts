@@ -76,7 +76,7 @@ const sendAuthority =
   (_request, response) => {
     const pem = authority?.();
     if (pem === undefined) {
-      response.status(404).type('text/plain').send('This gate has no authority of its own.\n');
+      response.status(404).type('text/plain').send('This gateway has no authority of its own.\n');
       return;
     }
     // As bytes: text would get a character set, which certificates do not have.

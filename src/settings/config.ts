@@ -212,7 +212,7 @@ function checkStaticKeys(config: Values, faults: string[], warnings: string[]): 
     else if (!/^[\x21-\x7e]+$/.test(key)) faults.push(`${which} must be printable ASCII without spaces`);
     else if (key.length < 16) {
       if (local)
-        warnings.push(`${which} is short; before the gate is opened to a network it needs at least 16 characters`);
+        warnings.push(`${which} is short; before the gateway is opened to a network it needs at least 16 characters`);
       else faults.push(`${which} has fewer than 16 characters; make one with: openssl rand -hex 24`);
     } else if (key.length < 24) warnings.push(`${which} has fewer than 24 characters`);
   }
@@ -244,7 +244,7 @@ function checkTls(config: Values, faults: string[], warnings: string[]): void {
   if ((acmeKid === '') !== (acmeHmac === '')) faults.push('acme_kid and acme_hmac belong together');
   if (mode === 'off' && (tlsClientCa !== '' || httpPort !== 0))
     faults.push(
-      'tls_client_ca and http_port mean something only where the gate encrypts; set tls, tls_cert or acme_domains',
+      'tls_client_ca and http_port mean something only where the gateway encrypts; set tls, tls_cert or acme_domains',
     );
   if (tlsClientCa === '' && (tlsClientCrl !== '' || tlsClientCert !== 'optional'))
     faults.push('tls_client_crl and tls_client_cert need tls_client_ca');
@@ -278,7 +278,7 @@ function checkRoutes(config: Values, faults: string[]): void {
 /** What an operator may name over the network must hold no secret of the gate, and a copy of the database no key to it. */
 function checkServerFiles({ serverFiles, serverSecretKey, dataDir }: Values, faults: string[]): void {
   if (serverFiles !== '' && (isIn(dataDir, serverFiles) || isIn(serverFiles, dataDir)))
-    faults.push('server_files and data_dir must lie apart: servers could be shown what the gate keeps there');
+    faults.push('server_files and data_dir must lie apart: servers could be shown what the gateway keeps there');
   if (serverSecretKey === '') return;
   if (isIn(dataDir, serverSecretKey))
     faults.push('server_secret_key must lie outside data_dir: a copy of the database must not hold its key');

@@ -102,7 +102,7 @@ export const settings = {
       ),
     '',
     'address',
-    'Redis in which gates count limits together, or rediss:// for an encrypted connection; see redis.md.',
+    'Redis in which gateways count limits together, or rediss:// for an encrypted connection; see redis.md.',
     true,
   ),
   apiKeys: setting(

@@ -79,7 +79,7 @@ export async function moveStore(
 /** Brings the file to this version's tables first. */
 async function fileRows(dataDir: string, readonly: boolean): Promise<RawRows> {
   if (isHeld(openDirectory(dataDir)))
-    throw new StoreUnusable(`A gate uses ${dataDir}. Stop it first; its journal is then in the database, too.`);
+    throw new StoreUnusable(`A gateway uses ${dataDir}. Stop it first; its journal is then in the database, too.`);
   await (await openSqlite(dataDir)).close();
   return sqliteRows(databaseIn(dataDir), readonly);
 }

@@ -303,7 +303,7 @@ function renewalOfFirst({ first }: Certificates): number | undefined {
 function sayWhatIs(pairs: readonly Pair[], tell: GateCertificateTools['tell']): void {
   for (const { names, notAfter } of pairs) {
     const until = notAfter === undefined ? 'unknown' : new Date(notAfter).toISOString();
-    tell('info', { names: names.slice(0, 8).join(', '), until }, 'the gate shows this certificate');
+    tell('info', { names: names.slice(0, 8).join(', '), until }, 'the gateway shows this certificate');
   }
 }
 

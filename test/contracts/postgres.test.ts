@@ -224,17 +224,17 @@ test('gates that count together know of each other, and exclude one that counts 
   await eventually(() => expect(b.gates?.alive).toEqual(['a', 'b']));
   for (const elsewhere of ['', 'q'])
     await expect(openPostgres(settings, factsOf('c', elsewhere), beats)).rejects.toThrow(
-      /^Another gate uses this database\./,
+      /^Another gateway uses this database\./,
     );
   await a.close();
   await eventually(() => expect(b.gates?.alive).toEqual(['b']));
-  await expect(openPostgres(settings, factsOf('c', ''), beats)).rejects.toThrow(/Another gate|belongs to a gate/);
+  await expect(openPostgres(settings, factsOf('c', ''), beats)).rejects.toThrow(/Another gateway|belongs to a gateway/);
   const again = await openPostgres(settings, factsOf('a'), beats);
   expect(again.gates?.epoch).toBe(2);
   await again.close();
   await b.close();
   const alone = await openPostgres(settings, factsOf('c', ''), beats);
-  await expect(openPostgres(settings, factsOf('d'), beats)).rejects.toThrow(/^Another gate uses this database\./);
+  await expect(openPostgres(settings, factsOf('d'), beats)).rejects.toThrow(/^Another gateway uses this database\./);
   await alone.close();
 });
 
@@ -249,7 +249,7 @@ test('a gate that was given up takes part under a new epoch, and one whose id an
   const copy = await openPostgres(settings, factsOf('a'), { lifeMs: 60_000, renewMs: 60_000 });
   expect(copy.gates?.epoch).toBe(3);
   await a.gates?.confirm();
-  expect(a.loss()).toMatch(/^Another gate runs with a copy of this data directory/);
+  expect(a.loss()).toMatch(/^Another gateway runs with a copy of this data directory/);
   await a.close();
   await copy.gates?.confirm();
   expect([copy.gates?.epoch, copy.loss()]).toEqual([3, undefined]);

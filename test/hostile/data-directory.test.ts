@@ -57,7 +57,7 @@ test('a deleted lock admits no second gate, and is made again', async () => {
   const lock = join(gate.dataDir, 'gate.lock');
   rmSync(lock);
   const second = await run(process.execPath, ['src/main.ts'], { DATA_DIR: gate.dataDir, PORT: '0' });
-  expect(second).toMatchObject({ code: 1, err: expect.stringMatching(/^Another gate is already using /) });
+  expect(second).toMatchObject({ code: 1, err: expect.stringMatching(/^Another gateway is already using /) });
   await eventually(() => expect(existsSync(lock)).toBe(true));
   expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
   gate.process.kill('SIGTERM');
@@ -73,9 +73,9 @@ test('of two gates that meet while the lock is missing, the one that held the di
   rmSync(join(dataDir, 'gate.lock'));
   const second = lockDirectory(dataDir, 100);
   expect(first.look()).toContain('made again');
-  await expect(second).rejects.toThrow('Another gate is already using');
+  await expect(second).rejects.toThrow('Another gateway is already using');
   expect(first.look()).toBeUndefined();
-  await expect(lockDirectory(dataDir)).rejects.toThrow('Another gate is already using');
+  await expect(lockDirectory(dataDir)).rejects.toThrow('Another gateway is already using');
   first.release();
   (await lockDirectory(dataDir)).release();
   expect(readdirSync(dataDir).filter((name) => name.startsWith('gate.lock'))).toEqual(['gate.lock']);

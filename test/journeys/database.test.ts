@@ -28,7 +28,7 @@ test('a second gate is refused with a sentence, and one that was killed starts a
   const DATABASE_URL = await server.database();
   const DATA_DIR = temporaryDirectory();
   const first = await spawnGate({ DATABASE_URL, DATA_DIR, UPSTREAM: ollama.url });
-  await expect(openGate(ollama.url, { DATABASE_URL })).rejects.toThrow(/^Another gate uses this database\./);
+  await expect(openGate(ollama.url, { DATABASE_URL })).rejects.toThrow(/^Another gateway uses this database\./);
   first.process.kill('SIGKILL');
   await first.ended;
   const again = await spawnGate({ DATABASE_URL, DATA_DIR, UPSTREAM: ollama.url });
@@ -92,7 +92,7 @@ test('an installation moves to PostgreSQL and back with every row, and goes on w
   const rows = await before.ledger(3);
   const DATABASE_URL = await server.database();
   const held = await sekisho(['migrate', '--to', DATABASE_URL], { DATA_DIR });
-  expect([held.code, held.err]).toEqual([5, expect.stringContaining('A gate uses')]);
+  expect([held.code, held.err]).toEqual([5, expect.stringContaining('A gateway uses')]);
   before.process.kill('SIGTERM');
   expect(await before.ended).toBe(0);
 
@@ -160,7 +160,7 @@ test('a gate that was frozen for longer than others wait for it learns what it m
   frozen.process.kill('SIGCONT');
   expect(await late).toBe(503);
   expect(await frozen.ended).toBe(5);
-  expect(frozen.output()).toContain('Another gate has taken the database over');
+  expect(frozen.output()).toContain('Another gateway has taken the database over');
   expect((await send(other.url, second.secret)).status).toBe(200);
   await asking.end();
   await other.stop();

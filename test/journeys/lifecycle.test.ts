@@ -77,7 +77,7 @@ describe('starting', () => {
     const gate = await spawnGate({ UPSTREAM: fake.url });
     expect(await refuseToStart({ DATA_DIR: gate.dataDir })).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/^Another gate is already using .*\n$/),
+      err: expect.stringMatching(/^Another gateway is already using .*\n$/),
     });
     gate.process.kill('SIGTERM');
     await gate.ended;

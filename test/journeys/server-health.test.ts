@@ -240,7 +240,7 @@ describe('a server that is in trouble is shown with its reason, and others are p
     expect(await shown(two)).toMatchObject({ state: 'refused', reason: 'it refuses the gateway with 403' });
     expect((await Promise.all(Array.from({ length: 6 }, () => ask()))).every((answer) => answer.ok)).toBe(true);
     expect([two.calls, heard(one)]).toEqual([0, 6]);
-    expect(gate.log().match(/the model server refuses the gate/g)).toHaveLength(1);
+    expect(gate.log().match(/the model server refuses the gateway/g)).toHaveLength(1);
     two.list = fine;
     await eventually(() => expect(healthOf(0).state).toBe('up'));
   });

@@ -116,7 +116,8 @@ class SmtpMailer implements Mailer {
       });
     }
     const lost = [...this.#ready.map(({ sending }) => sending), ...this.#later.values()];
-    if (lost.length > 0) this.#settings.onError(new Error(`the gate stops; emails that are not sent: ${lost.length}`));
+    if (lost.length > 0)
+      this.#settings.onError(new Error(`the gateway stops; emails that are not sent: ${lost.length}`));
     for (const { onEnd } of lost) onEnd('unsent');
     this.#transport?.sender.close();
   }

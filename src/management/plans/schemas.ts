@@ -47,7 +47,7 @@ export const limitSchema = z
     per: z.enum(subjectNames),
     key: id('key').nullable(),
     measure: z.string().describe(`one of ${Object.keys(measures).join(', ')}`),
-    window: z.string().describe(`one of ${windowNames.join(', ')}, in the gate’s time zone`),
+    window: z.string().describe(`one of ${windowNames.join(', ')}, in the gateway’s time zone`),
     limit: z.number(),
     used: z.number().describe('including reservations of running calls'),
     remaining: z.number(),

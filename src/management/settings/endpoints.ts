@@ -52,7 +52,7 @@ export const settingEndpoints: readonly Endpoint[] = [
     run: shown,
   }),
   endpoint('changeSettings', 'patch /settings/{group}', {
-    summary: 'Change settings of a group, or give them their defaults again; every gate follows within a second',
+    summary: 'Change settings of a group, or give them their defaults again; every gateway follows within a second',
     group,
     needs: write,
     fresh: 'always',

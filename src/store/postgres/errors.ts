@@ -39,7 +39,7 @@ export function translated(error: unknown): unknown {
   if (error instanceof StoreUnusable) return error;
   const code = codeOf(error);
   if (code === '55P03')
-    return new StoreBusy('Another gate is changing the database and holds it. Try again when that is over.', {
+    return new StoreBusy('Another gateway is changing the database and holds it. Try again when that is over.', {
       cause: error,
     });
   if (isAway(error)) return new StoreAway(`PostgreSQL cannot be reached: ${messageOf(error)}.`, { cause: error });

@@ -20,7 +20,7 @@ export interface GateFacts {
 }
 
 const cloned =
-  'Another gate runs with a copy of this data directory (its gate.id). Give this one a directory of its own, or remove its gate.id.';
+  'Another gateway runs with a copy of this data directory (its gate.id). Give this one a directory of its own, or remove its gate.id.';
 
 export class Registry implements Gates {
   readonly #pool: Pool;
@@ -140,6 +140,6 @@ async function refuseOtherSecret(pool: Pool, { id, secret }: GateFacts): Promise
   );
   if (rows[0])
     throw new StoreUnusable(
-      `The gates of this database have different secrets for sessions. Copy cookie.secret from the DATA_DIR of the gate on ${rows[0].host} into this one's, and start this gate again.`,
+      `The gateways of this database have different secrets for sessions. Copy cookie.secret from the DATA_DIR of the gateway on ${rows[0].host} into this one's, and start this gateway again.`,
     );
 }

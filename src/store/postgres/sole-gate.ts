@@ -12,7 +12,7 @@ export const together = 'together ';
 /** @throws StoreUnusable while a gate uses the database. */
 export async function refuseRunningGate(pool: Pool): Promise<void> {
   const { rows } = await pool.ask(`select 1 from leases where name = 'gate' and until > ${now}`, []);
-  if (rows.length > 0) throw new StoreUnusable('A gate uses this database. Stop it first.');
+  if (rows.length > 0) throw new StoreUnusable('A gateway uses this database. Stop it first.');
 }
 
 /** @throws StoreUnusable after a move that was not finished. */
@@ -48,11 +48,11 @@ export class SoleGate {
     if (held !== undefined) {
       if (held.renewed)
         throw new StoreUnusable(
-          'Another gate uses this database. Several gates must count limits in one place: set the same REDIS_URL at each, ' +
-            'with the same servers and database number, or give this gate a database of its own.',
+          'Another gateway uses this database. Several gateways must count limits in one place: set the same REDIS_URL at each, ' +
+            'with the same servers and database number, or give this gateway a database of its own.',
         );
       throw new StoreBusy(
-        'The database belongs to a gate that has not been heard of for seconds; this one waits for its place.',
+        'The database belongs to a gateway that has not been heard of for seconds; this one waits for its place.',
       );
     }
     return gate;
@@ -77,7 +77,7 @@ export class SoleGate {
   async renew(): Promise<void> {
     if (this.#loss !== undefined || (await this.#take()) === undefined) return;
     this.#loss =
-      'Another gate has taken the database over while this one did not answer. Start this one again when it may.';
+      'Another gateway has taken the database over while this one did not answer. Start this one again when it may.';
   }
 
   /** Takes or renews the lease; returns who has it instead, and whether they renewed it lately. */

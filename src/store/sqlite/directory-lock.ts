@@ -42,7 +42,7 @@ export async function lockDirectory(dataDir: string, doubtMs = 2_000): Promise<D
         lock.close();
         lock = again;
         inode = inodeOf(file);
-        return `${file} was deleted or replaced; it is made again, since this gate holds the directory`;
+        return `${file} was deleted or replaced; it is made again, since this gateway holds the directory`;
       } catch (error) {
         return `${file} cannot be looked at, or was deleted and cannot be made again (${(error as Error).message})`;
       }
@@ -77,4 +77,4 @@ export function isHeld(dataDir: string): boolean {
 }
 
 const heldByAnother = (dataDir: string): StoreUnusable =>
-  new DirectoryHeld(`Another gate is already using ${dataDir}. Stop it first, or give this one its own DATA_DIR.`);
+  new DirectoryHeld(`Another gateway is already using ${dataDir}. Stop it first, or give this one its own DATA_DIR.`);
