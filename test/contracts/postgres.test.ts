@@ -4,8 +4,10 @@ import { Kysely, SqliteDialect } from 'kysely';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newRequestId } from '../../src/domain/id.ts';
+import { migrations as postgresMigrations, run } from '../../src/store/postgres/migrations/list.ts';
 import { openPostgres } from '../../src/store/postgres/open.ts';
 import { Pool } from '../../src/store/postgres/pool.ts';
+import { postgresRows } from '../../src/store/postgres/raw-rows.ts';
 import { migrations } from '../../src/store/sqlite/migrations/list.ts';
 import { StoreAway, StoreBusy } from '../../src/store/unusable.ts';
 import { eventually, withinASecond } from '../gate.ts';
@@ -156,6 +158,66 @@ test('a newer version may have added something, and must not have changed anythi
   await (await openPostgres({ url, connections: 1 })).close();
   await asking(url, "insert into migrations values ('9001-less', 0, 0)");
   await expect(openPostgres({ url, connections: 1 })).rejects.toThrow(/changed by a newer Sekisho/);
+});
+
+test('beside a newer version that has added columns, tables and indexes, this one starts and writes as before', async () => {
+  const url = await server.database(made);
+  const wide = ['usage', 'usage_quarterly', 'outcome_steps', 'latency_steps', 'keys', 'accounts', 'gates', 'leases'];
+  await asking(url, wide.map((table) => `alter table ${table} add column later text not null default 'x'`).join(';'));
+  await asking(url, 'create table later (id text primary key); create index later_ones on usage (later)');
+  await asking(url, "insert into migrations values ('9000-more', 1, 0)");
+  const store = await openPostgres({ url, connections: 2 }, factsOf('a'), beats);
+  const rows = [record(Date.UTC(2031, 0, 1)), record(Date.UTC(2031, 1, 1))];
+  await store.appendUsage(rows);
+  await store.appendUsage(rows);
+  expect(await store.listUsage(10)).toHaveLength(2);
+  expect(await store.takeLease('work', 'a', 500)).toBeDefined();
+  await store.close();
+  expect(await asking(url, 'select distinct later from usage')).toEqual([{ later: 'x' }]);
+  await expect(postgresRows({ url, connections: 1 })).rejects.toThrow(/changed by a newer Sekisho/);
+});
+
+/** What older gates rely on: each column, constraint, unique index, trigger and function, with what it demands. */
+const relied = `
+  select 'column' as kind, relname || '.' || attname as name, relname as "on",
+    format_type(atttypid, atttypmod) || case when attnotnull and not atthasdef then ' required' else '' end as demands
+  from pg_attribute join pg_class on pg_class.oid = attrelid
+  where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace and attnum > 0 and not attisdropped
+  union all select 'constraint', conrelid::regclass || '.' || conname, conrelid::regclass::text, pg_get_constraintdef(oid)
+    || ' ' || confrelid::regclass from pg_constraint where connamespace = 'public'::regnamespace
+  union all select 'unique index', indexrelid::regclass::text, indrelid::regclass::text, pg_get_indexdef(indexrelid)
+  from pg_index join pg_class on pg_class.oid = indrelid where indisunique and relnamespace = 'public'::regnamespace
+  union all select 'trigger', tgrelid::regclass || '.' || tgname, tgrelid::regclass::text, pg_get_triggerdef(pg_trigger.oid)
+  from pg_trigger where not tgisinternal
+  union all select 'function', proname, '', prosrc from pg_proc where pronamespace = 'public'::regnamespace`;
+
+interface Relied extends pg.QueryResultRow {
+  readonly kind: string;
+  readonly name: string;
+  readonly on: string;
+  readonly demands: string;
+}
+
+test('a migration that is said to expand only adds: nothing that older gates rely on is gone, changed, or demands more', async () => {
+  const url = await server.database();
+  const pool = new Pool({ url, connections: 1 });
+  let before: Relied[] = [];
+  for (const migration of postgresMigrations) {
+    await pool.transact('begin', (connection) => run(connection, migration));
+    const after = await asking<Relied>(url, relied);
+    if (migration.expands) {
+      const said = (each: Relied): string => `${each.kind} ${each.name}: ${each.demands}`;
+      const now = new Set(after.map(said));
+      expect(before.map(said).filter((each) => !now.has(each))).toEqual([]);
+      const tables = new Set(before.map((each) => each.on));
+      const old = new Set(before.map(said));
+      // In a table that older gates write, a new column must do without them, and nothing may refuse what they write.
+      const added = after.filter((each) => !old.has(said(each)) && tables.has(each.on));
+      expect(added.filter(({ kind, demands }) => kind !== 'column' || demands.endsWith(' required'))).toEqual([]);
+    }
+    before = after;
+  }
+  await pool.end();
 });
 
 test('the month of a row is made when it arrives, and dropped when it is old', async () => {

@@ -8,9 +8,10 @@ import type { Pool } from './pool.ts';
  * All pending migrations are one transaction. Its lock ends with it: the query builder's own migrator takes one for the session,
  * which a pooler may give to others. A database that has migrations which this version does not know is used if all of them only
  * add something, so that gates of two versions can run side by side during an upgrade.
+ * `mayBeNewer`: false for a move, which would leave behind what a newer version has added.
  * @throws StoreUnusable if a newer version has changed what this one needs.
  */
-export function migrate(pool: Pool, now: number): Promise<void> {
+export function migrate(pool: Pool, now: number, mayBeNewer = true): Promise<void> {
   return pool.transact(begin, async (connection) => {
     await connection.query("select pg_advisory_xact_lock(hashtext('sekisho migrations'))", []);
     await connection.query(
@@ -22,7 +23,7 @@ export function migrate(pool: Pool, now: number): Promise<void> {
       [],
     );
     const known = new Set(migrations.map(({ name }) => name));
-    if (rows.some(({ name, expands }) => !known.has(name) && expands === 0))
+    if (rows.some(({ name, expands }) => !known.has(name) && !(mayBeNewer && expands === 1)))
       throw new StoreUnusable(
         'The database was changed by a newer Sekisho. Start that version, or restore an older backup.',
       );
