@@ -152,6 +152,13 @@ test('stores a text with characters that PostgreSQL has none of, instead of stop
   await store.close();
 });
 
+test('a store that is closed unused leaves no connection', async () => {
+  const url = await server.database(made);
+  await (await openPostgres({ url, connections: 1 })).close();
+  const left = `select 1 from pg_stat_activity where datname = '${new URL(url).pathname.slice(1)}' and application_name = 'sekisho'`;
+  await withinASecond(async () => expect(await asking(url, left)).toEqual([]));
+});
+
 test('a newer version may have added something, and must not have changed anything', async () => {
   const url = await server.database(made);
   await asking(url, "insert into migrations values ('9000-more', 1, 0)");

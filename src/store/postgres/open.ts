@@ -33,6 +33,7 @@ export async function openPostgres(
       close: async () => {
         await gates?.close();
         await store.close();
+        await pool.end();
       },
     };
   } catch (error) {

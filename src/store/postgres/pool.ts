@@ -39,6 +39,7 @@ export class Pool {
   readonly #pool: pg.Pool;
   #awayUntil = 0;
   #away: unknown;
+  #ended: Promise<void> | undefined;
   /** Grows when the server was away: connections made before may lead to one that is gone or has become a replica. */
   #generation = 0;
   readonly #madeIn = new WeakMap<pg.PoolClient, number>();
@@ -126,8 +127,9 @@ export class Pool {
     }
   }
 
+  /** Also more than once: the query builder ends it, but only if it has asked something. */
   end(): Promise<void> {
-    return this.#pool.end();
+    return (this.#ended ??= this.#pool.end());
   }
 }
 
