@@ -1,12 +1,14 @@
 // Starts the periodic jobs. Each is stopped through the start's stack.
 import { Comments } from '../gateway/answer/keep-alive-comments.ts';
 import { answerHeaders } from '../gateway/browser.ts';
+import { showNow } from '../gateway/introspection.ts';
 import { watchClock } from '../jobs/clock-watch.ts';
 import { every } from '../jobs/every.ts';
 import { watchLoop } from '../jobs/loop-watch.ts';
 import { lostPulls } from '../jobs/lost-pulls.ts';
 import { retention } from '../jobs/retention.ts';
 import { sessionCleanup } from '../jobs/session-cleanup.ts';
+import { showGates } from '../jobs/show-gates.ts';
 import { watchStore } from '../jobs/store-watch.ts';
 import { summing } from '../jobs/summing.ts';
 import { timedEnds } from '../jobs/timed-ends.ts';
@@ -61,6 +63,7 @@ export function startJobs(
     },
   );
   start.closes(() => upkeep.stop());
+  start.closes(showGates(gates, () => showNow(data.gate, data.liveStats)));
   start.closes(watchClock(clock, logger));
   start.closes(
     every(closeUsageMs, () => {

@@ -43,7 +43,7 @@ export function openManagementPlane(
     },
     {
       store: storage.store,
-      introspection: openIntrospection(gate, liveStats),
+      introspection: openIntrospection(gate, liveStats, storage.gates),
       serverRules: serverRulesOf(
         { ...config, port, httpPort: plainPort(config) },
         kinds.map(({ name }) => name),

@@ -14,6 +14,8 @@ import type { Suspension } from './suspension.ts';
 export interface Introspection {
   readonly live: () => LiveStatus;
   readonly overview: () => LiveOverview;
+  /** What the other gates of the database do now; none if there is only this one. */
+  readonly others: () => Promise<readonly GateNow[]>;
   /** The models that every member could reach, for the public status page. */
   readonly publicModels: () => readonly {
     readonly name: string;
@@ -81,6 +83,16 @@ export interface LiveOverview {
   readonly accounts: readonly AccountNow[];
   readonly refusals: readonly { code: string; count: number }[];
   readonly recent: number;
+}
+
+/** What one gate does now, as every gate of the database can show it. */
+export interface GateNow {
+  readonly id: string;
+  readonly host: string;
+  /** Exchanges in progress, including waiting ones. */
+  readonly running: number;
+  readonly recent: number;
+  readonly accounts: readonly AccountNow[];
 }
 
 export interface AccountNow {

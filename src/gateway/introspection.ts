@@ -6,6 +6,7 @@ import { type GatewayError, toGatewayError } from '../domain/error.ts';
 import type { AccountId, KeyId } from '../domain/id.ts';
 import type {
   AccountNow,
+  GateNow,
   Introspection,
   LimitState,
   Preview,
@@ -18,6 +19,7 @@ import { unlimited } from '../domain/plan.ts';
 import { type Principal, principalOf } from '../domain/principal.ts';
 import { restrictionsOf } from '../domain/suspension.ts';
 import type { Clocks } from '../domain/time.ts';
+import type { Gates } from '../store/ports/gates.ts';
 import { shape } from './apply-plan.ts';
 import { authorizeIntent } from './authorize.ts';
 import { permit } from './check-access.ts';
@@ -45,7 +47,7 @@ type IntrospectionTools = Pick<
   'rules' | 'modelRules' | 'names' | 'modelFacts' | 'appealContact' | 'replays' | 'services' | 'maintenance'
 >;
 
-export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspection {
+export function openIntrospection(gate: Gate, liveStats: LiveStats, gates: Pick<Gates, 'shown'>): Introspection {
   const { registry, running, queue, serviceTurns, loads, wallNow } = gate;
   const wallAt = (ms: number): number => Math.round(wallNow() - (performance.now() - ms));
   return {
@@ -76,6 +78,7 @@ export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspecti
       refusals: liveStats.refusals(),
       recent: liveStats.recent(),
     }),
+    others: async () => (await gates.shown()).map(({ id, host, now }) => ({ id, host, ...(JSON.parse(now) as Shown) })),
     publicModels: () => publicModels(registry),
     operations: dialects.flatMap(({ name: dialect, operations }) =>
       operations.map(({ name, methods, path, scope, body }) => ({ name, dialect, methods, path, scope, body })),
@@ -88,6 +91,18 @@ export function openIntrospection(gate: Gate, liveStats: LiveStats): Introspecti
       return Promise.resolve(modelsFor(principal, listed, gate.names));
     },
   };
+}
+
+type Shown = Pick<GateNow, 'running' | 'recent' | 'accounts'>;
+
+/** What this gate tells the others of its database. */
+export function showNow({ running }: Pick<Gate, 'running'>, liveStats: LiveStats): string {
+  const shown: Shown = {
+    running: running.size,
+    recent: liveStats.recent(),
+    accounts: accountsNow(running.exchanges(), liveStats.speeds()),
+  };
+  return JSON.stringify(shown);
 }
 
 const roundedOrNull = (ms: number | undefined): number | null => (ms === undefined ? null : Math.round(ms));

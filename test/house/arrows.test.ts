@@ -122,6 +122,8 @@ test('periodic work that writes has no store, only what the lease of the upkeep 
     'jobs/every.ts',
     'jobs/loop-watch.ts',
     'jobs/refusal-memory.ts',
+    // Writes the registration of its own gate.
+    'jobs/show-gates.ts',
     'jobs/store-watch.ts',
     'jobs/stored-routes.ts',
     'jobs/upkeep.ts',

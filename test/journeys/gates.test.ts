@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import pg from 'pg';
@@ -166,6 +167,31 @@ async function spread(secret: string, calls: number, body: object = chat): Promi
   );
   for (const answer of await Promise.all(all)) await answer.text();
 }
+
+test('the overview of each gate shows the calls of all, and where they run, until the gate with them is gone', async () => {
+  const member = await here.member({});
+  const operator = await operatorOf(here);
+  const command = [process.execPath, 'test/quick-gate.ts'];
+  const killed = await spawnGate({ DATABASE_URL: url, UPSTREAM: fake.url, SHARES: 'on', ...sharingSecret() }, command);
+  const release = holdStream(fake);
+  const stream = await begunAnswer(await send(killed, member.secret));
+  stream.rest.catch(() => undefined);
+  const look = async () => {
+    const { gates, accounts, running } = (await operator.get('/overview')).body;
+    return { gates, running, mine: accounts.find((each: { account: string }) => each.account === member.account.id) };
+  };
+  await eventually(async () => {
+    const { gates, running, mine } = await look();
+    expect(gates.map((each: { running: number }) => each.running).toSorted()).toEqual([0, 1]);
+    expect([running, mine]).toMatchObject([1, { running: 1, elsewhere: [expect.stringContaining(hostname())] }]);
+  });
+  killed.process.kill('SIGKILL');
+  await killed.ended;
+  await eventually(async () =>
+    expect(await look()).toEqual({ gates: [{ name: hostname(), running: 0 }], running: 0, mine: undefined }),
+  );
+  release();
+});
 
 test('periodic work is done once, by another gate when the one that did it is frozen, and by that one again', async () => {
   const DATABASE_URL = await server.database();

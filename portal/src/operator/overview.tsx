@@ -282,11 +282,16 @@ function Here({ now }: { readonly now: Now }): ReactNode {
         <Text c="dimmed">{t('overview.quiet')}</Text>
       ) : (
         <Stack gap="xs">
-          {now.accounts.slice(0, 20).map(({ account, name, running, waiting, tokensPerSecond }) => (
+          {now.accounts.slice(0, 20).map(({ account, name, running, waiting, tokensPerSecond, elsewhere }) => (
             <Group key={account} justify="space-between" gap="xs">
               <AccountName id={account} name={name} />
               <Group gap="xs">
                 <Text size="sm">{t('overview.each', { running, waiting, speed: figure(tokensPerSecond) })}</Text>
+                {elsewhere.length > 0 && (
+                  <Text size="sm" c="dimmed">
+                    {t('overview.elsewhere', { gates: elsewhere.join(', ') })}
+                  </Text>
+                )}
                 {operates && name !== 'operator' && (
                   <Button
                     size="compact-xs"

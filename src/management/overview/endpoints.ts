@@ -8,6 +8,7 @@ import type { LoadNow, ServerNow } from '../../domain/introspection.ts';
 import { iso } from '../../domain/time.ts';
 import { type Endpoint, endpoint, type RequestContext, streamed } from '../http/endpoint.ts';
 import { reportUsage } from '../usage/usage-report.ts';
+import { addAccounts, namesOf } from './all-gates.ts';
 import { certificateWarning, showEncryption } from './encryption.ts';
 import { connectionsSchema, encryptionSchema, overviewSchema, statusSchema, waitingSchema } from './schemas.ts';
 
@@ -176,14 +177,18 @@ async function lookNow(
   figures: LedgerFigures,
 ): Promise<Overview> {
   const { accepting, running, queues, upstreams, loads } = introspection.live();
-  const { accounts, refusals, recent } = introspection.overview();
+  const { accounts: here, refusals, recent } = introspection.overview();
+  const others = await introspection.others();
+  const names = namesOf(others);
+  const accounts = addAccounts(here, others);
   const named = await Promise.all(
     accounts.map(async (each) => ({ ...each, name: await figures.nameOf(each.account) })),
   );
   const speed = accounts.reduce((sum, { tokensPerSecond }) => sum + tokensPerSecond, 0);
   return {
     accepting,
-    running,
+    running: others.reduce((sum, gate) => sum + gate.running, running),
+    gates: others.map((gate, at) => ({ name: names[at] as string, running: gate.running })),
     waiting: queues.reduce((sum, { waiting }) => sum + waiting, 0),
     accounts: named,
     tokensPerSecond: Math.round(speed * 10) / 10,
@@ -191,7 +196,7 @@ async function lookNow(
     loads: loads.map(showLoad),
     queues: [...queues],
     refusals: [...refusals],
-    recent,
+    recent: others.reduce((sum, gate) => sum + gate.recent, recent),
     encryption: certificateWarning(encryption.now(), now()),
     ...(await figures.read()),
   };

@@ -105,9 +105,22 @@ export const waitingSchema = z.strictObject(waiting).meta({ id: 'Waiting' });
 export const overviewSchema = z
   .strictObject({
     accepting: z.boolean(),
-    running: z.int(),
+    running: z.int().describe('at all gateways of the database'),
+    gates: z
+      .array(z.strictObject({ name: z.string(), running: z.int() }))
+      .describe('the other gateways of the database, with the calls in progress there; empty if there is one'),
     waiting: z.int(),
-    accounts: z.array(z.strictObject({ ...counted, running: z.int(), waiting: z.int(), tokensPerSecond: z.number() })),
+    accounts: z
+      .array(
+        z.strictObject({
+          ...counted,
+          running: z.int(),
+          waiting: z.int(),
+          tokensPerSecond: z.number(),
+          elsewhere: z.array(z.string()).describe('the names of the other gateways with calls of the account'),
+        }),
+      )
+      .describe('at all gateways of the database'),
     tokensPerSecond: z.number().describe('completion tokens, over the last ten seconds'),
     upstreams: z.array(serverSchema),
     loads: z.array(loadSchema),

@@ -14,6 +14,16 @@ export interface Gates {
   readonly alive: readonly string[];
   /** Sends a heartbeat now. Resolves when it is known whether others have given this gate up, or that nobody can tell. Never rejects. */
   confirm(): Promise<void>;
+  /** What this gate does now, as text for the others. */
+  show(now: string): Promise<void>;
+  /** What the other gates that are alive have shown. */
+  shown(): Promise<readonly ShownGate[]>;
+}
+
+export interface ShownGate {
+  readonly id: string;
+  readonly host: string;
+  readonly now: string;
 }
 
 /** A gate that has its database to itself by other means. */
@@ -23,4 +33,6 @@ export const onlyGate: Gates = {
   certainUntilMs: Infinity,
   alive: ['only'],
   confirm: () => Promise.resolve(),
+  show: () => Promise.resolve(),
+  shown: () => Promise.resolve([]),
 };

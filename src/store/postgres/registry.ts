@@ -1,7 +1,7 @@
 // The gates of one database, registered in a table. All times are the database's, so no gate's clock matters; what a gate measures
 // itself is only how long ago it sent its last heartbeat.
 import type { MonotonicMs } from '../../domain/time.ts';
-import type { Gates } from '../ports/gates.ts';
+import type { Gates, ShownGate } from '../ports/gates.ts';
 import { StoreUnusable } from '../unusable.ts';
 import { type Beats, now } from './heartbeat.ts';
 import type { Pool } from './pool.ts';
@@ -82,6 +82,18 @@ export class Registry implements Gates {
     return this.#beating;
   }
 
+  async show(text: string): Promise<void> {
+    await this.#pool.ask('update gates set live = $3 where id = $1 and epoch = $2', [this.id, this.#epoch, text]);
+  }
+
+  async shown(): Promise<readonly ShownGate[]> {
+    const { rows } = await this.#pool.ask<ShownGate>(
+      `select id, host, live as now from gates where until > ${now} and id <> $1 and live <> '' order by host, id`,
+      [this.id],
+    );
+    return rows;
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await this.#beating;
@@ -117,7 +129,7 @@ export class Registry implements Gates {
       `insert into gates (id, epoch, until, started_at, version, host, secret)
          values ($1, 1, ${now} + $2, ${now}, $3, $4, $6)
        on conflict (id) do update set epoch = gates.epoch + 1, until = excluded.until, version = excluded.version,
-         host = excluded.host, secret = excluded.secret, started_at = case when $5 = 0 then excluded.started_at else gates.started_at end
+         host = excluded.host, secret = excluded.secret, live = '', started_at = case when $5 = 0 then excluded.started_at else gates.started_at end
          where $5 = 0 or gates.epoch = $5
        returning epoch`,
       [id, this.#beats.lifeMs, version, host, this.#epoch, secret],

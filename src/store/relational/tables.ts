@@ -185,6 +185,7 @@ export interface CertificateTables {
     version: string;
     host: string;
     secret: string;
+    live: string;
   };
 }
 

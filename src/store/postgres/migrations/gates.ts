@@ -2,6 +2,9 @@
 /** Which secret each gate signs sessions with, as a fingerprint. */
 export const gateSecrets = ["alter table gates add column secret text not null default ''"];
 
+/** What each gate does now, as JSON, for the overview of the others. */
+export const gateShows = ["alter table gates add column live text not null default ''"];
+
 export const gateTables: readonly string[] = [
   `create table gates (
   id text primary key, epoch bigint not null, until bigint not null, started_at bigint not null, version text not null,

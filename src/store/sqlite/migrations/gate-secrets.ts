@@ -1,9 +1,16 @@
-// Which secret each gate signs sessions with, as a fingerprint: gates of one database need the same.
+// Which secret each gate signs sessions with, as a fingerprint: gates of one database need the same. And what each gate does now.
 import type { Kysely } from 'kysely';
 
 export async function addGateSecrets({ schema }: Kysely<unknown>): Promise<void> {
   await schema
     .alterTable('gates')
     .addColumn('secret', 'text', (column) => column.notNull().defaultTo(''))
+    .execute();
+}
+
+export async function addGateShows({ schema }: Kysely<unknown>): Promise<void> {
+  await schema
+    .alterTable('gates')
+    .addColumn('live', 'text', (column) => column.notNull().defaultTo(''))
     .execute();
 }

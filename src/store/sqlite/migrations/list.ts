@@ -10,7 +10,7 @@ import { openAnnouncements } from './announcements.ts';
 import { openAuditSearch } from './audit-search.ts';
 import { openCertificates } from './certificates.ts';
 import { openCoarseSums } from './coarse-sums.ts';
-import { addGateSecrets } from './gate-secrets.ts';
+import { addGateSecrets, addGateShows } from './gate-secrets.ts';
 import { openGates } from './gates.ts';
 import { openMaintenance } from './maintenance.ts';
 import { openNames } from './names.ts';
@@ -344,5 +344,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0043-gate-secrets': {
     up: addGateSecrets,
+  },
+  '0044-gate-shows': {
+    up: addGateShows,
   },
 };
