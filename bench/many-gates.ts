@@ -67,7 +67,17 @@ pinSelf(loadCore);
 const calendar = new Calendar('UTC');
 const callers = Array.from({ length: accounts }, (_, i) => callerOf(i));
 let asked = 0;
-const columns = ['gates', '% of Redis at rest', 'commands/s', 'kB/s to it', 'from it', 'calls/s', '% under load', 'CPU µs/call', 'MB'];
+const columns = [
+  'gates',
+  '% of Redis at rest',
+  'commands/s',
+  'kB/s to it',
+  'from it',
+  'calls/s',
+  '% under load',
+  'CPU µs/call',
+  'MB',
+];
 process.stdout.write(`| ${columns.join(' | ')} |\n|${columns.map(() => ' --: |').join('')}\n`);
 for (const size of sizes) process.stdout.write(`| ${(await measure(size)).join(' | ')} |\n`);
 process.exit(0);
@@ -125,7 +135,10 @@ async function measure(size: number): Promise<string[]> {
 
 async function openGate(url: string, gate: string, names: readonly string[]): Promise<Gate> {
   const client = await RedisClient.open({ address: readAddress(url)!, now: Date.now, answerMs: 5_000 });
-  const books = { known: () => Promise.resolve(new Set<string>()), sums: () => Promise.resolve({ minutes: [], quarters: [] }) };
+  const books = {
+    known: () => Promise.resolve(new Set<string>()),
+    sums: () => Promise.resolve({ minutes: [], quarters: [] }),
+  };
   const limits = await RedisLimits.open({
     client,
     calendar,
@@ -135,7 +148,13 @@ async function openGate(url: string, gate: string, names: readonly string[]): Pr
     gates: () => names,
     without: new MemoryLimits(calendar),
   });
-  const settings = { serversFor: () => servers, slotsFor: () => 16, maxWaiting: 1_000, maxWaitMs: 60_000, nameOf: (server: string) => server };
+  const settings = {
+    serversFor: () => servers,
+    slotsFor: () => 16,
+    maxWaiting: 1_000,
+    maxWaitMs: 60_000,
+    nameOf: (server: string) => server,
+  };
   const queue = new RedisTurnQueue<string>(settings, {
     client,
     lanes: 'models',
@@ -170,7 +189,15 @@ async function call({ limits, queue }: Gate, caller: Principal, model: string): 
   const lease = await account.of(caller.lineage).reserve(id, ask, caller, Date.now(), false);
   if (lease.kind !== 'lease') throw new Error(`a call was refused: ${lease.kind}`);
   const { promise, resolve, reject } = Promise.withResolvers<Slot<string>>();
-  const turn = { accountId: caller.accountId, cost: 300, most: 600, weight: 1, behind: false, start: resolve, refuse: reject };
+  const turn = {
+    accountId: caller.accountId,
+    cost: 300,
+    most: 600,
+    weight: 1,
+    behind: false,
+    start: resolve,
+    refuse: reject,
+  };
   const entered = await queue.enter(model, turn, performance.now());
   const slot = entered?.kind === 'slot' ? entered : await promise;
   await sleep(heldMs);
@@ -182,9 +209,23 @@ async function call({ limits, queue }: Gate, caller: Principal, model: string): 
 /** With the limits of the first plan that comes with the product, far away. */
 function callerOf(index: number): Principal {
   const far = 1_000_000_000_000;
-  const terms = { ...openTerms, requestsPerMinute: far, tokensPerMinute: far, tokensPerDay: far, concurrentRequests: 1_000 };
+  const terms = {
+    ...openTerms,
+    requestsPerMinute: far,
+    tokensPerMinute: far,
+    tokensPerDay: far,
+    concurrentRequests: 1_000,
+  };
   const id = `key_${index}`;
   const key = { id, lineage: id, accountId: `acc_${index}` as AccountId, kind: 'secret', digest: '', status: 'active' };
-  const rest = { scopes: [], models: ['*'], cidr: [], allowPath: false, boundCertificate: null, expiresAt: null, narrowing: {} };
+  const rest = {
+    scopes: [],
+    models: ['*'],
+    cidr: [],
+    allowPath: false,
+    boundCertificate: null,
+    expiresAt: null,
+    narrowing: {},
+  };
   return principalOf({ ...key, ...rest } as unknown as StoredKey, { ...terms, name: 'p', version: 1 }, []);
 }
