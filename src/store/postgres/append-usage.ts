@@ -1,6 +1,6 @@
 // Appends a batch of the ledger to PostgreSQL: rows, and the sums of what was really new, in one transaction. Every statement
-// takes its rows as one JSON parameter, so that a batch of any size is the same few questions. Rows of sums are locked in the
-// order of their keys, because several gates add to the same ones at once.
+// takes its rows as one JSON parameter, so that a batch of any size is the same few questions. Rows, and rows of sums, are written
+// in the order of their keys: several gates write the same ones at once, and any other order could lock them out of each other.
 import { noCounts } from '../../domain/latency.ts';
 import { coarseJoining, coarseKeys, coarseSets, lateSums } from '../ledger/coarse-sums.ts';
 import {
@@ -57,7 +57,7 @@ async function insertNew(connection: Taken, rows: readonly Row[]): Promise<Row[]
   const columns = usageColumns.join(', ');
   const inserted = await connection.query<{ id: string }>(
     `insert into usage (${columns}) select ${columns} from json_populate_recordset(null::usage, $1)
-     on conflict (id) do nothing returning id`,
+     order by id on conflict (id) do nothing returning id`,
     [storableRows(rows)],
   );
   const fresh = new Set(inserted.rows.map(({ id }) => id));
