@@ -78,52 +78,6 @@ test('who signs in at one gate is signed in at the other, until they sign out at
   expect([await me(operator), await me(elsewhere)]).toEqual([401, 401]);
 });
 
-test('what an operator changes at one gate holds at the other without a restart', async () => {
-  const operator = await operatorOf(here);
-  const member = await here.member({});
-  const asMember = (path: string): Promise<Response> =>
-    fetch(there.url + path, { headers: { 'x-api-key': member.secret } });
-  const changes: readonly (readonly [string, () => Promise<unknown>, () => Promise<void>])[] = [
-    [
-      'a setting',
-      () => operator.ask('PATCH', '/management/v1/settings/general', { body: { values: { gate_name: 'Both' } } }),
-      async () => expect((await new Visitor(there.url).get('/session')).body.gate.name).toBe('Both'),
-    ],
-    [
-      'an announcement',
-      () => operator.post('/announcements', { en: 'Soon.', header: true }),
-      async () => expect((await asMember('/v1/models')).headers.get('x-sekisho-announcement')).toContain('Soon'),
-    ],
-    [
-      'a server',
-      () => operator.post('/servers', { name: 'second', address: fake.url.replace('127.0.0.1', 'localhost') }),
-      async () => expect(there.servers.all).toHaveLength(2),
-    ],
-    [
-      'a plan',
-      () => here.manage((store, by) => changePlan(store, member.account.name, { requestsPerMinute: 1 }, by)),
-      async () => expect((await send(there, member.secret)).status).toBe(429),
-    ],
-    [
-      'maintenance',
-      () =>
-        here.manage((store, by) =>
-          store.writeMaintenance(
-            { message: null, since: by.at, until: null },
-            auditEvent(by, 'maintenance.on', 'maintenance', null, null),
-          ),
-        ),
-      async () => expect((await send(there, member.secret)).status).toBe(503),
-    ],
-  ];
-  for (const [what, change, look] of changes) {
-    await change();
-    await eventually(look).catch((error: unknown) => {
-      throw new Error(what, { cause: error });
-    });
-  }
-});
-
 test.each<
   [string, { measure: string; per: string; threshold: number }, (member: { secret: string }) => Promise<unknown>]
 >([
@@ -191,6 +145,52 @@ test('the overview of each gate shows the calls of all, and where they run, unti
     expect(await look()).toEqual({ gates: [{ name: hostname(), running: 0 }], running: 0, mine: undefined }),
   );
   release();
+});
+
+test('what an operator changes at one gate holds at the other without a restart', async () => {
+  const operator = await operatorOf(here);
+  const member = await here.member({});
+  const asMember = (path: string): Promise<Response> =>
+    fetch(there.url + path, { headers: { 'x-api-key': member.secret } });
+  const changes: readonly (readonly [string, () => Promise<unknown>, () => Promise<void>])[] = [
+    [
+      'a setting',
+      () => operator.ask('PATCH', '/management/v1/settings/general', { body: { values: { gate_name: 'Both' } } }),
+      async () => expect((await new Visitor(there.url).get('/session')).body.gate.name).toBe('Both'),
+    ],
+    [
+      'an announcement',
+      () => operator.post('/announcements', { en: 'Soon.', header: true }),
+      async () => expect((await asMember('/v1/models')).headers.get('x-sekisho-announcement')).toContain('Soon'),
+    ],
+    [
+      'a server',
+      () => operator.post('/servers', { name: 'second', address: fake.url.replace('127.0.0.1', 'localhost') }),
+      async () => expect(there.servers.all).toHaveLength(2),
+    ],
+    [
+      'a plan',
+      () => here.manage((store, by) => changePlan(store, member.account.name, { requestsPerMinute: 1 }, by)),
+      async () => expect((await send(there, member.secret)).status).toBe(429),
+    ],
+    [
+      'maintenance',
+      () =>
+        here.manage((store, by) =>
+          store.writeMaintenance(
+            { message: null, since: by.at, until: null },
+            auditEvent(by, 'maintenance.on', 'maintenance', null, null),
+          ),
+        ),
+      async () => expect((await send(there, member.secret)).status).toBe(503),
+    ],
+  ];
+  for (const [what, change, look] of changes) {
+    await change();
+    await eventually(look).catch((error: unknown) => {
+      throw new Error(what, { cause: error });
+    });
+  }
 });
 
 test('periodic work is done once, by another gate when the one that did it is frozen, and by that one again', async () => {
