@@ -370,3 +370,27 @@ test('after a failover no connection to a server that can only be read is used a
   await Promise.all(Array.from({ length: 4 }, () => asks(writes)));
   await pool.end();
 });
+
+test('a gate reads everything again from another server, even if the figure of changes there is the one it knows', async () => {
+  const url = await server.database(made);
+  const store = await openPostgres({ url, connections: 2 });
+  const seen: number[] = [];
+  const feed = store.changeFeed({ onFailure: () => undefined, onRecovery: () => undefined });
+  await feed.subscribe({ what: 'read', run: async () => void seen.push((await store.readRegistration()).maxPending) });
+  await feed.look();
+  expect(seen).toHaveLength(1);
+  // As a replica that lacked the last changes when it became the primary, and has had as many others since.
+  await server.kill();
+  await server.start();
+  await asking(
+    url,
+    `begin; create temporary table known as select n from store_version;
+     update registration set definition = jsonb_set(definition::jsonb, '{maxPending}', '77')::text;
+     update store_version set n = (select n from known); commit`,
+  );
+  await feed.look();
+  expect(seen.slice(1)).toEqual([77]);
+  await feed.look();
+  expect(seen).toHaveLength(2);
+  await store.close();
+});

@@ -10,6 +10,13 @@ import type { Pool } from './pool.ts';
 
 const mostTries = 5;
 
+/**
+ * The count of changes, and since when the server runs. A replica that lacked the last changes when it became the primary, and a
+ * server whose data was restored, count from an older number and can reach a known one by other changes. Both have started at
+ * another time than the server that this gate knew.
+ */
+const figure = "select n || ' ' || extract(epoch from pg_postmaster_start_time()) as figure from store_version";
+
 export function postgresEngine(pool: Pool, loss: () => string | undefined): Engine {
   const partitions = new Partitions(pool);
   const appendUsage = usageAppender(pool, partitions);
@@ -27,7 +34,7 @@ export function postgresEngine(pool: Pool, loss: () => string | undefined): Engi
     },
     now: sql.raw(now),
     holds: (column, search) => sql`strpos(lower(${sql.ref(column)}), lower(${search}::text collate "C")) > 0`,
-    version: async () => (await pool.ask<{ n: number }>('select n from store_version', [])).rows[0]?.n ?? 0,
+    version: async () => (await pool.ask<{ figure: string }>(figure, [])).rows[0]?.figure ?? '',
     loss,
     appendUsage: (_db, rows) => appendUsage(rows),
     // Conflicts with the share lock that every batch takes on the rows of this table.

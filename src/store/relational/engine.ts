@@ -22,8 +22,11 @@ export interface Engine {
   readonly now: RawBuilder<number>;
   /** Whether the column contains this text, ignoring ASCII case; the text is never a pattern. */
   holds(column: SearchedColumn, search: string): RawBuilder<SqlBool>;
-  /** A figure that changes if and only if another process has changed anything but the ledger and the last use of keys. */
-  version(): Promise<number>;
+  /**
+   * A figure that changes if and only if another process has changed anything but the ledger and the last use of keys, or
+   * the server is another one, or was started again.
+   */
+  version(): Promise<number | string>;
   /** A sentence if the open database is no longer the one that another process would open. */
   loss(): string | undefined;
   /** Optional: a faster way than the query builder to add missing rows, with roll-ups, all or none. */

@@ -4,13 +4,13 @@ import type { ChangeFeed, ChangeListener, FeedReport } from '../ports/change-fee
 
 interface Followed extends ChangeListener {
   /** The figure, and this process's change count, as of its last run; undefined: it must run. */
-  version: number | undefined;
+  version: number | string | undefined;
   changes: number;
   failure: string | undefined;
 }
 
 export class PolledChanges implements ChangeFeed {
-  readonly #version: () => Promise<number>;
+  readonly #version: () => Promise<number | string>;
   readonly #report: FeedReport;
   readonly #followed = new Set<Followed>();
   /** Changes made by this process, which the figure does not reflect. */
@@ -20,7 +20,7 @@ export class PolledChanges implements ChangeFeed {
   #looking: Promise<void> | undefined;
   #failure: string | undefined;
 
-  constructor(version: () => Promise<number>, report: FeedReport) {
+  constructor(version: () => Promise<number | string>, report: FeedReport) {
     this.#version = version;
     this.#report = report;
   }
@@ -58,7 +58,7 @@ export class PolledChanges implements ChangeFeed {
   }
 
   async #lookOnce(changes: number): Promise<void> {
-    let version: number | undefined;
+    let version: number | string | undefined;
     try {
       version = await this.#version();
       this.#failure = this.#tell('the version of the store could not be read', this.#failure, undefined);
