@@ -5,6 +5,7 @@ import { FairQueue } from '../../src/store/memory/fair-queue.ts';
 import type { QueueSettings, Slot, TurnQueue } from '../../src/store/ports/turn-queue.ts';
 import { readAddress } from '../../src/store/redis/address.ts';
 import { RedisClient } from '../../src/store/redis/client.ts';
+import { Presence } from '../../src/store/redis/turn-presence.ts';
 import { RedisTurnQueue } from '../../src/store/redis/turn-queue.ts';
 import { startRedis } from '../redis.ts';
 import { turnQueueContract } from './turn-queue.ts';
@@ -98,3 +99,28 @@ test('calls get their turns in the same order as in memory', async () => {
     { numRuns: 60 },
   );
 });
+
+test('a gate is told which gates are alive only when that has changed', async () => {
+  const gates = Array.from({ length: 50 }, () => new Presence(client, 'told', () => performance.now(), fail));
+  const hailed = async (): Promise<void> => {
+    for (const gate of gates) await gate.hail();
+  };
+  const sent = async (): Promise<number> =>
+    Number(/total_net_output_bytes:(\d+)/.exec(await redis.ask('INFO', 'stats'))?.[1]);
+  const known = (): Set<string> => new Set(gates.map(({ alive }) => alive.toSorted().join()));
+  await hailed();
+  await hailed();
+  const all = gates.map(({ gate }) => gate);
+  expect(known()).toEqual(new Set([all.toSorted().join()]));
+  const before = await sent();
+  await hailed();
+  // Fifty names are 1,200 bytes of an answer.
+  expect((await sent()) - before).toBeLessThan(gates.length * 400);
+  await gates.pop()?.close();
+  await hailed();
+  expect(known()).toEqual(new Set([all.slice(0, -1).toSorted().join()]));
+});
+
+function fail(error: unknown): never {
+  throw error;
+}

@@ -28,6 +28,8 @@ export class Presence {
   readonly #nowMs: () => number;
   /** The time of Redis without this gate's. */
   #offsetMs = 0;
+  /** Of the gates that are alive. Redis names them again only when it has another one. */
+  #digest = '';
   /** The run id of the server; undefined: it is to be read. */
   #server: string | undefined;
   /** The look at Redis that is under way. */
@@ -83,15 +85,14 @@ export class Presence {
     const before = this.#nowMs();
     try {
       this.#server ??= await this.#client.readServers();
-      const args = [this.gate, this.#server, randomBytes(4).toString('hex'), used ? '1' : '0', ...(used ?? [])];
-      const [now, run, alive, lanes] = (await this.#client.run(hail, this.#keys, args)) as [
-        number,
-        string,
-        string[],
-        string[],
-      ];
+      const about = [this.gate, this.#server, randomBytes(4).toString('hex'), used ? '1' : '0', this.#digest];
+      const reply = await this.#client.run(hail, this.#keys, [...about, ...(used ?? [])]);
+      const [now, run, lanes, digest, alive] = reply as [number, string, string[], string, string[]];
       this.#offsetMs = now - (before + this.#nowMs()) / 2;
-      this.alive = alive;
+      if (digest !== this.#digest) {
+        this.#digest = digest;
+        this.alive = alive;
+      }
       if (used) this.lanes = lanes;
       if (run === this.run && !this.isAway) return;
       this.run = run;

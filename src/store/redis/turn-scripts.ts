@@ -22,7 +22,8 @@ export const channelPrefix = 'g:';
  * Says that a gate is there, and returns the run: a name that changes when Redis may have lost what the gates told it: it was
  * flushed or started again, another server took over, or it stood still for so long that gates would look lost. Runs are
  * ordered, the later one is greater. ARGV: gate, run id of the server, something random, whether to return the lanes that gates
- * use, then those that this one uses.
+ * use, the digest of the living gates that this one knows, then the lanes that it uses. The living are named only if their digest is
+ * another one: with hundreds of gates their names would be most of what Redis sends.
  */
 export const hail = script(`
 local at = redis.call('TIME')
@@ -38,10 +39,13 @@ if not name or run[2] ~= ARGV[2] or (others > 0 and now - last[2] > 2500) then
 end
 redis.call('ZADD', KEYS[2], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 10000)
-for i = 5, #ARGV do redis.call('ZADD', KEYS[3], now, ARGV[i]) end
+for i = 6, #ARGV do redis.call('ZADD', KEYS[3], now, ARGV[i]) end
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - 10000)
 local lanes = ARGV[4] == '1' and redis.call('ZRANGEBYSCORE', KEYS[3], now - 3000, '+inf') or {}
-return {now, name, redis.call('ZRANGEBYSCORE', KEYS[2], now - ${lostMs}, '+inf'), lanes}
+local alive = redis.call('ZRANGEBYSCORE', KEYS[2], now - ${lostMs}, '+inf')
+table.sort(alive)
+local digest = redis.sha1hex(table.concat(alive, ' '))
+return {now, name, lanes, digest, digest == ARGV[5] and {} or alive}
 `);
 
 const decision = (lua: string): Script => script(lanePrelude + lua);
