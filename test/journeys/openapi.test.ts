@@ -1,7 +1,10 @@
 // The OpenAPI document as its readers use it: a validator accepts it, and a client generated from it compiles, knows every
 // field and works against a running gate.
+import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
+import { get as httpGet, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { generateApi } from 'swagger-typescript-api';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -33,6 +36,29 @@ test('a validator accepts the document as OpenAPI 3.1', async () => {
   const validator = new Validator();
   expect(await validator.validate(structuredClone(document))).toEqual({ valid: true });
   expect(validator.version).toBe('3.1');
+});
+
+test('the document and the reference page arrive compressed as their reader accepts, and are kept by one tag', async () => {
+  for (const path of ['/management/v1/openapi.json', '/management/v1/']) {
+    const read = async (headers: Record<string, string>): Promise<readonly [IncomingMessage, Buffer]> => {
+      const [response] = (await once(httpGet(gate.url + path, { headers }), 'response')) as [IncomingMessage];
+      return [response, Buffer.concat((await response.toArray()) as Buffer[])];
+    };
+    const [plain, bytes] = await read({});
+    expect(plain.headers).toMatchObject({ 'cache-control': 'no-cache', vary: 'accept-encoding' });
+    expect(plain.headers['content-encoding']).toBeUndefined();
+    for (const [accepted, coding, open] of [
+      ['gzip, deflate, br, zstd', 'br', brotliDecompressSync],
+      ['gzip, br;q=0', 'gzip', gunzipSync],
+    ] as const) {
+      const [{ headers }, small] = await read({ 'accept-encoding': accepted });
+      expect(headers).toMatchObject({ 'content-encoding': coding, etag: plain.headers.etag, vary: 'accept-encoding' });
+      expect(small.length).toBeLessThan(bytes.length / 5);
+      expect(open(small).equals(bytes)).toBe(true);
+    }
+    const [kept, nothing] = await read({ 'if-none-match': plain.headers.etag ?? '', 'accept-encoding': 'br' });
+    expect([kept.statusCode, nothing.length, kept.headers.etag]).toEqual([304, 0, plain.headers.etag]);
+  }
 });
 
 test('no schema is only a reference, and every reference leads to a schema with content', () => {

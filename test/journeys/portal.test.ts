@@ -780,6 +780,7 @@ test('a first visit loads little, nothing from other sites, and leads to the lic
     ['/requests', member],
     ['/operate/latency', operator],
     ['/operate/settings', operator],
+    ['/reference', operator],
   ];
   const loads: [path: string, bytes: number][] = [];
   for (const [path, visitor] of visits) loads.push([path, await loadOf(path, visitor)]);

@@ -5,6 +5,7 @@ import { newRequestId } from '../../domain/id.ts';
 import { addressOf, anybody, authenticate, type Caller, refuseUnentitled, stillStands } from './authenticate.ts';
 import { dropBody, limitBody } from './body-limit.ts';
 import { type ApiTools, callOf } from './call.ts';
+import { type Coded, compressed, sendCoded } from './coded.ts';
 import { carryOut, etagOf } from './decision.ts';
 import type { Endpoint } from './endpoint.ts';
 import { openApi } from './openapi.ts';
@@ -41,17 +42,18 @@ export function managementApi(tools: ApiTools): Router {
   return router;
 }
 
-/** The OpenAPI document and the reference page, each generated on the first request. */
+/** The OpenAPI document and the reference page, each generated and compressed on the first request. */
 function serveDocuments(router: Router, endpoints: readonly Endpoint[], shared: SharedAnswers): void {
-  let document: Buffer | undefined;
-  let page: Buffer | undefined;
-  router.get('/openapi.json', (request, response) => {
-    document ??= Buffer.from(JSON.stringify(openApi(endpoints)));
-    shared.send(document, 'application/json; charset=utf-8', request, response);
+  let document: Promise<Coded> | undefined;
+  let page: Promise<Coded> | undefined;
+  // An upgrade changes them: readers ask each time, and most get a 304.
+  router.get('/openapi.json', (request, response, next) => {
+    document ??= compressed('application/json; charset=utf-8', JSON.stringify(openApi(endpoints)));
+    document.then((made) => sendCoded(made, 'no-cache', shared, request, response)).catch(next);
   });
-  router.get('/', (request, response) => {
-    page ??= Buffer.from(referencePage(endpoints));
-    shared.send(page, 'text/html; charset=utf-8', request, response);
+  router.get('/', (request, response, next) => {
+    page ??= compressed('text/html; charset=utf-8', referencePage(endpoints));
+    page.then((made) => sendCoded(made, 'no-cache', shared, request, response)).catch(next);
   });
 }
 
