@@ -1,7 +1,8 @@
 // Why something is as it is, where the gate says it beside a state and not as a refusal: of a model server or a service that gets no
-// calls, of a certificate that is not used, of a step that a rule took. They are kept and logged in English; `heard` finds the entry
-// and its parameters again, so that pages and emails say them in their reader's language. A house test compares the table with the
+// calls, of a certificate that is not used, of a step that a rule took. They are kept and logged in English, or as the code of an error;
+// `heard` finds the entry and its parameters again, so that pages and emails say them in their reader's language. A house test compares the table with the
 // sources that write them. Words of another system, such as those of a certificate authority, are not in it.
+import { codeIn, codesInEnglish, isOtherCode, otherCode } from './causes-english.ts';
 import { causesInJapanese } from './causes-japanese.ts';
 import type { Language } from './person.ts';
 
@@ -108,6 +109,7 @@ export const causes = {
 
 export type Cause = keyof typeof causes;
 const inJapanese: Readonly<Record<Cause, string>> = causesInJapanese;
+const inEnglish: Readonly<Partial<Record<Cause, string>>> = codesInEnglish;
 
 /** What may stand where something is filled in, as a pattern; other causes in those of the second list. */
 const holes: Readonly<Record<string, string>> = {
@@ -162,9 +164,23 @@ export function heard(text: string): string | undefined {
 
 /** Several causes stand beside each other with semicolons; some have one inside. */
 export function causeIn(language: Language, text: string): string {
-  if (language === 'en') return text;
-  const whole = heard(text);
+  const whole = codeSaid(language, text) ?? (language === 'ja' ? heard(text) : undefined);
   if (whole !== undefined) return whole;
   const parts = text.split('; ');
-  return parts.length > 1 ? parts.map((part) => heard(part) ?? part).join('。') : text;
+  if (parts.length === 1) return text;
+  const said = parts.map((part) => codeSaid(language, part) ?? (language === 'ja' ? heard(part) : undefined) ?? part);
+  return said.join(language === 'ja' ? '。' : '; ');
 }
+
+/** What a code of an error means, with the code, by which people search; undefined for other texts. */
+function codeSaid(language: Language, text: string): string | undefined {
+  const code = codeIn(text);
+  const cause = byCode.get(code);
+  if (cause === undefined && !isOtherCode(code)) return undefined;
+  if (language === 'en') return `${(cause && inEnglish[cause]) ?? otherCode.en} (${text})`;
+  return cause ? inJapanese[cause].replace(`（${code}）`, () => `（${text}）`) : `${otherCode.ja}（${text}）`;
+}
+
+const byCode: ReadonlyMap<string, Cause> = new Map(
+  (Object.keys(codesInEnglish) as Cause[]).map((cause) => [causes[cause], cause]),
+);

@@ -50,6 +50,36 @@ test('a cause has its parts in Japanese, several stand beside each other, and wh
   expect(causeIn('en', 'it answers 503')).toBe('it answers 503');
 });
 
+test('no code of an error stands alone, in either language', () => {
+  const bare = Object.values(causes).filter((text) => /^[A-Z]\w+$/.test(text));
+  expect(bare.length).toBeGreaterThan(12);
+  const others = [
+    'EPROTO',
+    'EPIPE',
+    'EAI_FAIL',
+    'UND_ERR_HEADERS_TIMEOUT',
+    'ERR_SSL_WRONG_VERSION_NUMBER',
+    'CERT_REVOKED',
+  ];
+  for (const code of [...bare, ...others]) {
+    expect(causeIn('en', code)).toBe(causeIn('en', code).replace(/ \(.*$/, ` (${code})`));
+    expect(causeIn('en', code)).toMatch(/^(?:it|its|the) [a-z -]+ \(/);
+    expect(causeIn('ja', code), code).toMatch(/[ぁ-ん]/);
+  }
+  expect(causeIn('en', 'ECONNREFUSED')).toBe('it refuses connections (ECONNREFUSED)');
+  expect(causeIn('en', 'connect ECONNREFUSED 127.0.0.1:25')).toBe(
+    'it refuses connections (connect ECONNREFUSED 127.0.0.1:25)',
+  );
+  expect(causeIn('ja', 'getaddrinfo ENOTFOUND mail.example')).toBe(
+    'ホスト名が見つかりません（getaddrinfo ENOTFOUND mail.example）',
+  );
+  expect(causeIn('en', '/a/b.pem: there is no PEM block in it; EPROTO')).toBe(
+    '/a/b.pem: there is no PEM block in it; the connection failed (EPROTO)',
+  );
+  // A person has typed it.
+  expect(causeIn('en', 'EXCESS')).toBe('EXCESS');
+});
+
 /** The texts of these calls in these sources; what is filled in is a letter that fits every hole. */
 function written(sources: readonly string[], calls: RegExp): string[] {
   return sources.flatMap((pattern) =>
