@@ -782,10 +782,12 @@ test('a first visit loads little, nothing from other sites, and leads to the lic
     ['/operate/settings', operator],
     ['/reference', operator],
   ];
+  // The library of the charts comes with the first page that draws one.
+  const mostOf = (path: string): number => (path === '/operate/latency' ? 450 : 350) * 1024;
   const loads: [path: string, bytes: number][] = [];
   for (const [path, visitor] of visits) loads.push([path, await loadOf(path, visitor)]);
   expect(
-    loads.filter(([, bytes]) => bytes < 50_000 || bytes > 350 * 1024),
+    loads.filter(([path, bytes]) => bytes < 50_000 || bytes > mostOf(path)),
     JSON.stringify(loads),
   ).toEqual([]);
 });
