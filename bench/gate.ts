@@ -131,7 +131,7 @@ function command(dataDir: string, cwd: string, words: readonly string[], source:
 }
 
 /** Completed answers in the ledger that carry exactly the figures the upstream reports. */
-function countBooked(dataDir: string): number {
+export function countBooked(dataDir: string): number {
   const database = new Database(join(dataDir, 'sekisho.db'), { readonly: true });
   try {
     const row = database

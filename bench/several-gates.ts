@@ -12,6 +12,7 @@ import { firstRules } from '../src/domain/rule.ts';
 import { type PostgresServer, startPostgres } from '../test/postgres.ts';
 import { type RedisServer, startRedis } from '../test/redis.ts';
 import { Caller } from './caller.ts';
+import { countBooked } from './gate.ts';
 import type { Launched } from './launch.ts';
 import { chatBody, chatPath, connections } from './load.ts';
 import {
@@ -274,14 +275,8 @@ function cpuOfGates(launched: readonly Launched[]): number {
 }
 
 function checkBooks(gates: number, dataDir: string, answers: number, booked: number): void {
-  const counted = gates > 0 ? booked : bookedIn(dataDir);
+  const counted = gates > 0 ? booked : countBooked(dataDir);
   if (counted < answers) throw new Error(`${answers} answers were given, and ${counted} of them recorded`);
-}
-
-function bookedIn(dataDir: string): number {
-  const file = join(dataDir, 'sekisho.db');
-  const script = `const D = require('better-sqlite3'); console.log(new D(${JSON.stringify(file)}, { readonly: true }).prepare("select count(*) as n from usage where outcome = 'completed' and source = 'exact'").get().n)`;
-  return Number(execFileSync(process.execPath, ['--eval', script], { cwd: import.meta.dirname, encoding: 'utf8' }));
 }
 
 function report(measured: ReadonlyMap<number, readonly Figures[]>): void {

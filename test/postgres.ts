@@ -57,7 +57,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     server.stderr?.on('data', (text: Buffer) => (said += text.toString()));
     await eventually(() => {
       if (server.exitCode !== null) throw new Error(`PostgreSQL ended: ${said}`);
-      return asking(port, 'select 1');
+      return asking(home(port), 'select 1');
     });
   };
   const end = async (signal: NodeJS.Signals): Promise<void> => {
@@ -74,7 +74,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
       const name = `test_${process.pid}_${++databases}`;
       const like = copied === undefined ? '' : ` template ${new URL(copied).pathname.slice(1)}`;
       // Who closed the copied one may still be on its way out.
-      await eventually(() => asking(port, `create database ${name}${like}`));
+      await eventually(() => asking(home(port), `create database ${name}${like}`));
       return `postgres://sekisho@127.0.0.1:${port}/${name}`;
     },
     signal: (signal) => server.kill(signal),
@@ -106,11 +106,14 @@ function ownerOf(data: string): { readonly uid?: number; readonly gid?: number }
   return { uid: uid as number, gid: gid as number };
 }
 
-async function asking(port: number, text: string): Promise<void> {
-  const client = new pg.Client({ host: '127.0.0.1', port, user: 'sekisho', database: 'postgres' });
+const home = (port: number): string => `postgres://sekisho@127.0.0.1:${port}/postgres`;
+
+/** One question over a connection of its own. @returns its rows. */
+export async function asking<Row extends pg.QueryResultRow>(url: string, text: string): Promise<Row[]> {
+  const client = new pg.Client(url);
   await client.connect();
   try {
-    await client.query(text);
+    return (await client.query<Row>(text)).rows;
   } finally {
     await client.end();
   }

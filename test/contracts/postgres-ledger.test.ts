@@ -1,13 +1,12 @@
 // Several gates write the ledger of one PostgreSQL database: what a race, or an answer that was lost, must not change.
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
-import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { UsageRecord } from '../../src/domain/usage.ts';
 import { openPostgres } from '../../src/store/postgres/open.ts';
 import { StoreAway } from '../../src/store/unusable.ts';
 import { eventually } from '../gate.ts';
-import { type PostgresServer, startPostgres } from '../postgres.ts';
+import { asking, type PostgresServer, startPostgres } from '../postgres.ts';
 import { record } from './requests.ts';
 
 let server: PostgresServer;
@@ -15,16 +14,6 @@ beforeAll(async () => {
   server = await startPostgres();
 });
 afterAll(() => server.stop());
-
-async function asking<Row extends pg.QueryResultRow>(url: string, text: string): Promise<Row[]> {
-  const client = new pg.Client(url);
-  await client.connect();
-  try {
-    return (await client.query<Row>(text)).rows;
-  } finally {
-    await client.end();
-  }
-}
 
 /** A batch of calls of one account to a few models, with costs. */
 const batch = (at: number, size: number): UsageRecord[] =>

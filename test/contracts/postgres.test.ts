@@ -11,7 +11,7 @@ import { postgresRows } from '../../src/store/postgres/raw-rows.ts';
 import { migrations } from '../../src/store/sqlite/migrations/list.ts';
 import { StoreAway, StoreBusy } from '../../src/store/unusable.ts';
 import { eventually, withinASecond } from '../gate.ts';
-import { type PostgresServer, startPostgres } from '../postgres.ts';
+import { asking, type PostgresServer, startPostgres } from '../postgres.ts';
 import { changesContract } from './changes.ts';
 import { decisionsContract } from './decisions.ts';
 import { leasesContract } from './leases.ts';
@@ -75,16 +75,6 @@ ledgerWriterContract('PostgreSQL', async () => {
   };
   return { writer: store, store, hold, close: () => store.close() };
 });
-
-async function asking<Row extends pg.QueryResultRow>(url: string, text: string): Promise<Row[]> {
-  const client = new pg.Client(url);
-  await client.connect();
-  try {
-    return (await client.query<Row>(text)).rows;
-  } finally {
-    await client.end();
-  }
-}
 
 /** Tables that one database has for itself: the log of its migrations, the figure of changes, and one that is not used any more. */
 const own = /^(store_version|migrations|notices|kysely_|sqlite_|usage_\d|usage_other)/;
