@@ -48,6 +48,8 @@ const fastest = [
   'journeys/{authorize,clients,fake-ollama,identify,management-api,queue}',
 ].map((name) => `test/${name}.test.ts`);
 
+const setupFiles = ['test/own-client.ts'];
+
 // house: reads the sources and the documents. unit: beside their files in src/. wire: real sockets, real processes.
 // alone: those of them that need a process of their own.
 // fast: what a contributor runs after each change; about 75 seconds of processor time in all, so a minute on two cores.
@@ -63,9 +65,9 @@ export default defineConfig({
       { extends: true, test: { name: 'house', include: ['test/house/**/*.test.ts'] } },
       // Files share a process, because loading the sources anew for each takes more than a second of processor time.
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'], isolate: false } },
-      { extends: true, test: { name: 'wire', include: [wire], exclude: alone, isolate: false } },
-      { extends: true, test: { name: 'alone', include: alone } },
-      { extends: true, test: { name: 'fast', include: ['src/**/*.test.ts', ...fastest] } },
+      { extends: true, test: { name: 'wire', include: [wire], exclude: alone, isolate: false, setupFiles } },
+      { extends: true, test: { name: 'alone', include: alone, setupFiles } },
+      { extends: true, test: { name: 'fast', include: ['src/**/*.test.ts', ...fastest], setupFiles } },
     ],
   },
 });
