@@ -129,24 +129,6 @@ test('sentences are polite', () => {
   expect(plain).toEqual([]);
 });
 
-test('README.md and README.ja.md have the same sections, commands, settings and pictures in the same order', () => {
-  const commandsOf = (text: string): string[] =>
-    Array.from(text.matchAll(/```sh\n([^]*?)```/g), ([, block = '']) => block.replaceAll(/ +# .*$/gm, ''));
-  const partsOf = (text: string): readonly unknown[] => [
-    Array.from(text.matchAll(/^(#+) /gm), ([, level = '']) => level),
-    commandsOf(text),
-    // The Japanese page has a picture of its own of a page in Japanese.
-    Array.from(text.matchAll(/\]\(([^)]+)\)/g), ([, path = '']) => path.replace('-ja.png', '.png')).toSorted(),
-    Array.from(text.matchAll(/`([^`\n]+)`/g), ([, code = '']) => code).toSorted(),
-  ];
-  const [english, japanese] = ['README.md', 'README.ja.md'].map((name) => partsOf(read(name)));
-  expect(japanese?.slice(0, 2)).toEqual(english?.slice(0, 2));
-  expect(japanese?.[3]).toEqual(english?.[3]);
-  const others = (paths: unknown): string[] =>
-    (paths as string[]).filter((path) => !/^README(?:\.ja)?\.md$/.test(path));
-  expect(others(japanese?.[2])).toEqual(others(english?.[2]));
-});
-
 test('every document that a page links to is there in Japanese, with the same chapters and no command of its own', () => {
   const [, union = ''] = /export type Document =([^;]+);/.exec(read('portal/src/shell/help.tsx')) ?? [];
   const linked = Array.from(union.matchAll(/'([\w-]+)'/g), ([, name = '']) => name);
