@@ -4,6 +4,7 @@
 // sources that write them. Words of another system, such as those of a certificate authority, are not in it.
 import { codeIn, codesInEnglish, isOtherCode, otherCode } from './causes-english.ts';
 import { causesInJapanese } from './causes-japanese.ts';
+import { fillIn, finderOf, type Holes } from './patterns.ts';
 import type { Language } from './person.ts';
 
 export const causes = {
@@ -112,7 +113,7 @@ const inJapanese: Readonly<Record<Cause, string>> = causesInJapanese;
 const inEnglish: Readonly<Partial<Record<Cause, string>>> = codesInEnglish;
 
 /** What may stand where something is filled in, as a pattern; other causes in those of the second list. */
-const holes: Readonly<Record<string, string>> = {
+const holes: Holes = {
   count: '[\\d,]+',
   threshold: '[\\d,]+',
   status: '\\d{3}',
@@ -126,36 +127,15 @@ const holes: Readonly<Record<string, string>> = {
 };
 const nested = new Set(['fault', 'measure', 'window']);
 
-interface Shape {
-  readonly cause: Cause;
-  readonly pattern: RegExp;
-}
-
-let known: readonly Shape[] | undefined;
-
-const shapes = (): readonly Shape[] =>
-  (known ??= (Object.keys(causes) as Cause[]).map((cause) => ({
-    cause,
-    pattern: new RegExp(
-      `^${causes[cause]
-        .split(/\{(\w+)\}/)
-        .map((part, at) => (at % 2 === 0 ? part.replaceAll(/[.*+?^$()|[\]{}\\]/g, '\\$&') : named(part)))
-        .join('')}$`,
-    ),
-  })));
-
-const named = (hole: string): string => `(?<${hole}>${holes[hole] ?? '.+?'})`;
+const find = finderOf(causes, holes);
 
 /** The cause in Japanese. Undefined: it is in the words of another system. */
 export function heard(text: string): string | undefined {
-  for (const { cause, pattern } of shapes()) {
-    const found = pattern.exec(text);
-    if (!found) continue;
-    const said = found.groups ?? {};
+  for (const { name, values } of find(text)) {
     // What is wrong with a file may be said by another system, or be several things.
-    if (said['fault'] !== undefined && heard(said['fault']) === undefined) continue;
-    return inJapanese[cause].replaceAll(/\{(\w+)\}/g, (_, hole: string) => {
-      const value = said[hole] ?? '';
+    if (values['fault'] !== undefined && heard(values['fault']) === undefined) continue;
+    return fillIn(inJapanese[name], (hole) => {
+      const value = values[hole] ?? '';
       return nested.has(hole) ? (heard(value) ?? value) : value;
     });
   }

@@ -1,6 +1,7 @@
 // The one registry of errors: code, status, owner, and the public sentence in English. error-japanese.ts has the
 // Japanese. Dialects decide the format of an error, never its text. Internal causes appear only in the log.
 // docs/errors.md lists the same codes with both sentences; a house test compares them.
+import type { Detail } from './refusal-details.ts';
 
 /** Who can resolve it: the caller, the operator who set a rule, time (capacity), the model server, or the gateway. */
 export type Owner = 'client' | 'policy' | 'capacity' | 'upstream' | 'gateway';
@@ -275,6 +276,19 @@ export const errorCodes = Object.keys(registry) as ErrorCode[];
 /** The longest that the official SDKs wait by themselves. */
 const idleAfterSeconds = 60;
 
+interface Options {
+  cause?: unknown;
+  allow?: string;
+  retryAfterSeconds?: number;
+  by?: string;
+  figures?: Figures;
+}
+
+const keptOwners = ['policy', 'capacity'] as const;
+type KeptCode = {
+  [Code in ErrorCode]: (typeof registry)[Code]['owner'] extends (typeof keptOwners)[number] ? Code : never;
+}[ErrorCode];
+
 export interface Figures {
   readonly needed: number;
   readonly most: number;
@@ -298,17 +312,11 @@ export class GatewayError extends Error {
   /** How much the call asks for and how much is allowed, where that is why it is refused. */
   readonly figures: Figures | undefined;
 
-  constructor(
-    code: ErrorCode,
-    options: {
-      message?: string;
-      cause?: unknown;
-      allow?: string;
-      retryAfterSeconds?: number;
-      by?: string;
-      figures?: Figures;
-    } = {},
-  ) {
+  /** The ledger keeps what a refusal says, and pages say it in their language: such codes take sentences of one table only. */
+  constructor(code: KeptCode, options?: Options & { message?: Detail });
+  constructor(code: Exclude<ErrorCode, KeptCode>, options?: Options & { message?: string });
+  constructor(code: ErrorCode, options?: Options);
+  constructor(code: ErrorCode, options: Options & { message?: string } = {}) {
     const entry: Entry = registry[code];
     // The code says where a refusal comes from. Its stack would cost a tenth of the time that a flood of wrong keys takes.
     const { stackTraceLimit } = Error;
@@ -331,14 +339,14 @@ export class GatewayError extends Error {
   }
 }
 
-const longestDetail = 300;
+const longestDetail = 1000;
 
 /**
  * The sentence of a refusal for the ledger, if it says more than its code: which limit, how much of it is used. Those for what
  * the call itself contains may repeat parts of it, which the ledger does not hold.
  */
 export function detailOf({ code, owner, message }: GatewayError): string | undefined {
-  if ((owner !== 'policy' && owner !== 'capacity') || message === registry[code].message) return undefined;
+  if (!keptOwners.some((kept) => kept === owner) || message === registry[code].message) return undefined;
   return message.slice(0, longestDetail);
 }
 

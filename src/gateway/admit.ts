@@ -6,6 +6,7 @@
 import type { Demand } from '../domain/demand.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Ask } from '../domain/limit.ts';
+import { detail } from '../domain/refusal-details.ts';
 import { isLater, type Soon } from '../domain/soon.ts';
 import type { MonotonicMs } from '../domain/time.ts';
 import type { UsageJournal } from '../store/ports/journal.ts';
@@ -181,7 +182,7 @@ function atPublished(
   const seat = service.takeSeat(call.caller.principal.accountId);
   if (!seat)
     throw new GatewayError('too_many_concurrent', {
-      message: `This account runs as many calls of "${service.name}" as the service allows it at once: ${service.route.concurrent}.`,
+      message: detail('service_crowded', { service: service.name, most: String(service.route.concurrent) }),
     });
   exchange.notes.noteSeat(seat);
   const start = (started: ServiceAdmitted['call'], slot: Slot<ServiceServer> | undefined): ServiceAdmitted => {

@@ -2,6 +2,7 @@
 // the body is limited to the plan, whatever the route, and the bound is added under the route's own name if it is
 // missing. Several choices count as one answer and share the bound.
 import { GatewayError } from '../domain/error.ts';
+import { detail } from '../domain/refusal-details.ts';
 import { bodyFields } from '../upstream/kinds.ts';
 import { add, given, replace, type Work, wholeNumber } from './payload/body-edits.ts';
 
@@ -53,10 +54,11 @@ export function boundLength(
 ): AskedLength {
   if (where === undefined) return { tokens: undefined, choices: 1 };
   const choices = countChoices(work);
-  if (choices > Math.min(most ?? mostChoices, mostChoices))
+  const allowed = Math.min(most ?? mostChoices, mostChoices);
+  if (choices > allowed)
     throw new GatewayError('beyond_plan', {
-      message: `The call asks for ${choices} answers at once; the plan of this key allows ${Math.min(most ?? mostChoices, mostChoices)}.`,
-      figures: { needed: choices, most: Math.min(most ?? mostChoices, mostChoices) },
+      message: detail('too_many_answers', { count: choices, most: allowed }),
+      figures: { needed: choices, most: allowed },
     });
   const each = most === null ? null : Math.floor(most / choices);
   const found = boundNamed(work, each);

@@ -5,6 +5,7 @@
 import { GatewayError } from '../domain/error.ts';
 import type { Terms } from '../domain/plan.ts';
 import type { Principal } from '../domain/principal.ts';
+import { detail } from '../domain/refusal-details.ts';
 import { bodyFields } from '../upstream/kinds.ts';
 import { type AskedLength, boundLength, readLength } from './answer-length.ts';
 import type { Authorized } from './authorize.ts';
@@ -313,10 +314,10 @@ function goDuration(text: string): number | undefined {
   return text.startsWith('-') ? -seconds : seconds;
 }
 
-function refuseBeyond(count: number, most: number | null, what: string): void {
+function refuseBeyond(count: number, most: number | null, parts: 'images' | 'embedding inputs'): void {
   if (most !== null && count > most)
     throw new GatewayError('beyond_plan', {
-      message: `The call has ${count} ${what}; the plan of this key allows ${most}.`,
+      message: detail('too_many_parts', { count, parts, most }),
       figures: { needed: count, most },
     });
 }

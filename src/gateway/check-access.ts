@@ -5,6 +5,7 @@
 import { shownCertificate } from '../domain/certificate.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
+import { detail } from '../domain/refusal-details.ts';
 import type { Scope } from '../domain/scope.ts';
 import { restrictionsOf } from '../domain/suspension.ts';
 import type { WallMs } from '../domain/time.ts';
@@ -62,10 +63,17 @@ export function refuseSuspended(principal: Principal, now: WallMs, appealContact
   if (!refused) return;
   const { id, keyId, step, reason, endsAt } = refused;
   if (step === 'revoke') throw new GatewayError('key_revoked', { by: id });
-  const until = endsAt === null ? 'until it is reviewed' : `until ${new Date(endsAt).toISOString().slice(0, 19)}Z`;
-  const appeal = appealContact === '' ? 'Appeal to the operator of this gateway' : `Appeal to ${appealContact}`;
+  const values = {
+    subject: keyId === null ? 'account' : 'API key',
+    reason,
+    whom: appealContact === '' ? 'the operator of this gateway' : appealContact,
+    id,
+  };
   const options = {
-    message: `This ${keyId === null ? 'account' : 'API key'} is suspended ${until}: ${reason} ${appeal}, naming ${id}.`,
+    message:
+      endsAt === null
+        ? detail('suspended', values)
+        : detail('suspended_until', { ...values, moment: `${new Date(endsAt).toISOString().slice(0, 19)}Z` }),
     by: id,
   };
   throw new GatewayError(
@@ -79,11 +87,6 @@ export function missingScope(scope: Scope, contact = ''): GatewayError {
   const whom = contact === '' ? 'the operator of this gateway' : contact;
   // `ollama run` pulls a missing model and shows only this error; it does not distinguish missing and hidden models
   // either.
-  const pull =
-    scope === 'models:pull'
-      ? ` A model that was not found does not exist here, or not for this key; ask ${whom} to pull it.`
-      : '';
-  return new GatewayError('missing_scope', {
-    message: `This API key does not have the scope "${scope}", which this call needs.${pull}`,
-  });
+  const message = scope === 'models:pull' ? detail('lacks_pull', { scope, whom }) : detail('lacks_scope', { scope });
+  return new GatewayError('missing_scope', { message });
 }

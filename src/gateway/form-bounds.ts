@@ -3,6 +3,7 @@
 // is added: a transcription ends with its recording, and strict servers refuse unknown fields.
 import { GatewayError } from '../domain/error.ts';
 import type { Terms } from '../domain/plan.ts';
+import { detail } from '../domain/refusal-details.ts';
 import { bodyFields } from '../upstream/kinds.ts';
 import { choiceNames, lengthNames } from './answer-length.ts';
 import type { Part } from './payload/multipart.ts';
@@ -28,7 +29,7 @@ export function boundForm(parts: readonly Part[], bounds: Terms | undefined): Bo
   for (const part of kept) if (isOf(choiceNames, part)) choices = Math.max(choices, wholeNumber(part, 1));
   if (choices > Math.max(1, most))
     throw new GatewayError('beyond_plan', {
-      message: `The call asks for ${choices} answers at once; the plan of this key allows ${most}.`,
+      message: detail('too_many_answers', { count: choices, most }),
       figures: { needed: choices, most },
     });
   // Some servers would read 0 as "no limit".

@@ -2,6 +2,7 @@
 // while the others wait, and a small text can expand to millions of states (vLLM GHSA-hf3c-wxg2-49q9, CVE-2025-48942 and
 // others). Bounds the bytes, and estimates what counted repetitions expand to.
 import { GatewayError } from '../domain/error.ts';
+import { detail } from '../domain/refusal-details.ts';
 import { bodyFields } from '../upstream/kinds.ts';
 import { given, type Work } from './payload/body-edits.ts';
 
@@ -22,7 +23,7 @@ export function boundGrammars({ bytes, document }: Work): void {
     const text = isSmall ? bytes.toString('latin1', value.start, value.end) : '';
     if (!isSmall || countsTooMany(text) || unitsOf(text) > mostUnits)
       throw new GatewayError('beyond_plan', {
-        message: `${name} is too large: up to 64 KiB, ${mostItems} items and ${mostUnits} units with all repetitions written out.`,
+        message: detail('grammar_large', { field: name, items: mostItems, units: mostUnits }),
       });
   }
 }

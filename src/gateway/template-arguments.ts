@@ -2,6 +2,7 @@
 // reaches the function that applies the template, whose own arguments it can replace, and any text in it reaches the prompt
 // past the roles of the messages.
 import { GatewayError } from '../domain/error.ts';
+import { detail } from '../domain/refusal-details.ts';
 import { bodyFields } from '../upstream/kinds.ts';
 import { given, type Work } from './payload/body-edits.ts';
 
@@ -32,7 +33,7 @@ export function boundTemplateArguments({ document }: Work): void {
       );
     if (!fits)
       throw new GatewayError('beyond_plan', {
-        message: `${name} may have up to ${mostArguments} switches, numbers and short words with the plan of this key, and no argument of the template function.`,
+        message: detail('template_arguments', { field: name, most: mostArguments }),
       });
   }
 }

@@ -50,7 +50,7 @@ test('a member sees their requests, and which limit refused one', async () => {
   await reader.open('/portal/requests');
   await reader.page.locator(`a[title="${refusedId}"]`).click();
   await reader.sees('Refused by the limit Calls per day of the account.');
-  await reader.sees('may use 1 calls a day');
+  await reader.sees('This account may use 1 calls a day; 1 are used. The next day begins in');
   await reader.isSound();
   await reader.open(`/portal/requests/${servedId}`);
   await reader.sees('Waited for the answer to begin');
@@ -58,6 +58,17 @@ test('a member sees their requests, and which limit refused one', async () => {
   expect(await reader.page.content()).not.toContain(fake.url);
   await reader.open('/portal/requests/req_0TvcqqlEciUXBU3ekzdM');
   await reader.sees('There is no record of this request');
+  await reader.close();
+});
+
+test('why a request was refused is said in Japanese, with its figures, and the sentence that was sent is named as such', async () => {
+  const reader = await readerOf(member, { language: 'ja' });
+  await reader.open(`/portal/requests/${refusedId}`);
+  await reader.sees('このアカウントのリクエスト数の上限は、1日あたり1です。すでに1使われています。');
+  const sent = reader.page.locator('pre[lang="en"]');
+  expect(await sent.textContent()).toMatch(/^This account may use 1 calls a day; 1 are used\./);
+  await reader.sees('クライアントに返したメッセージ（原文）');
+  await reader.isSound();
   await reader.close();
 });
 

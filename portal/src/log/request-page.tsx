@@ -1,10 +1,11 @@
 // The details of one request: its stages on a timeline, why it was refused, and changes to its body.
-import { Anchor, Box, Button, Group, Paper, Skeleton, Stack, Table, Text, Title } from '@mantine/core';
+import { Anchor, Box, Button, Code, Group, Paper, Skeleton, Stack, Table, Text, Title } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useParams } from 'wouter';
+import { detailIn } from '../../../src/domain/refusal-details.ts';
 import { useGet } from '../api.ts';
-import type { RequestDetail } from '../api-types.ts';
+import type { RequestDetail, Told } from '../api-types.ts';
 import { IconArrowLeft, IconListSearch } from '../icons.ts';
 import { codeIn } from '../refusals.ts';
 import { textOf } from '../shell/cause.ts';
@@ -160,17 +161,35 @@ function Refusal({ request, own }: { readonly request: RequestDetail; readonly o
         {code}
       </Text>
       {refusedBy !== null && <RefusedBy by={refusedBy} own={own} />}
-      {detail !== null && (
+      {detail !== null && <Detail told={detail} />}
+    </Paper>
+  );
+}
+
+/** What the caller was told: in the language of the page, and as it was sent where that is another text. */
+function Detail({ told }: { readonly told: Told }): ReactNode {
+  const { t, i18n } = useTranslation('log');
+  const { exact } = useWriting();
+  const sent = textOf(told);
+  const said = detailIn(i18n.language as Language, sent, exact);
+  return (
+    <>
+      {said !== undefined && (
+        <Text size="sm" mt="xs" style={{ overflowWrap: 'anywhere' }}>
+          {said}
+        </Text>
+      )}
+      {said !== sent && (
         <>
           <Text size="sm" c="dimmed" mt="xs">
             {t('request.told')}
           </Text>
-          <Text size="sm" lang="en" style={{ overflowWrap: 'anywhere' }}>
-            {textOf(detail)}
-          </Text>
+          <Code block lang="en" fz="xs" style={{ overflowWrap: 'anywhere', whiteSpace: 'pre-wrap' }}>
+            {sent}
+          </Code>
         </>
       )}
-    </Paper>
+    </>
   );
 }
 

@@ -2,6 +2,7 @@
 import { digestOf } from '../../domain/api-key.ts';
 import { GatewayError } from '../../domain/error.ts';
 import type { Principal } from '../../domain/principal.ts';
+import { detail } from '../../domain/refusal-details.ts';
 import { isLater, type Soon } from '../../domain/soon.ts';
 import type { SignatureStore, UseVerdict } from '../../store/ports/signatures.ts';
 import type { Confirmed } from '../decide-again.ts';
@@ -44,7 +45,7 @@ function judge<Call extends Claim>(intent: Call, verdict: UseVerdict): Call & Ma
     case 'replay':
       throw new GatewayError('invalid_api_key');
     case 'key_full':
-      throw new GatewayError('rate_limited', { message: 'This key has signed too many calls in the last minutes.' });
+      throw new GatewayError('rate_limited', { message: detail('signed_too_many', {}) });
     case 'unknown':
       throw new GatewayError('identity_unavailable');
   }

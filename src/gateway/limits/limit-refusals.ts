@@ -17,6 +17,7 @@ import {
   type Use,
 } from '../../domain/limit.ts';
 import type { Principal } from '../../domain/principal.ts';
+import { detail } from '../../domain/refusal-details.ts';
 import type { SteadyMs } from '../../domain/time.ts';
 
 /** `beyond_plan` if the plan or the key allows no call to run at all. Waiting would not help then. */
@@ -25,7 +26,7 @@ export function idleError({ atOnce }: Principal): GatewayError | undefined {
   return idle === undefined
     ? undefined
     : new GatewayError('beyond_plan', {
-        message: `The ${subjects[idle].source} allows no call of this kind: its concurrentRequests is 0.`,
+        message: detail('no_call', { source: subjects[idle].source }),
         by: `${idle} concurrentRequests`,
         figures: { needed: 1, most: 0 },
       });
@@ -58,11 +59,20 @@ export function fullError(limit: Limit, standing: Standing, use: Use, now: Stead
   const { on, measure, window } = limit;
   const [used, most] = [figure(standing.used(limit)), figure(mostOf(limit, standing))];
   const waitSeconds = Math.max(1, Math.ceil((standing.endsAt(limit) - now) / 1000));
-  const needs = measure === 'requests' ? '' : ` and this call needs about ${figure(needOf(limit, use))}`;
+  const values = {
+    who: subjects[on].this,
+    most,
+    what: measures[measure].words,
+    each: windows[window].each,
+    used,
+    window,
+    wait: durationWords(waitSeconds),
+  };
   return new GatewayError(window === 'minute' ? 'rate_limited' : 'quota_exceeded', {
     message:
-      `${subjects[on].this} may use ${most} ${measures[measure].words} ${windows[window].each}; ${used} are used${needs}. ` +
-      `The next ${window} begins in ${durationWords(waitSeconds)}.`,
+      measure === 'requests'
+        ? detail('window_full', values)
+        : detail('window_short', { ...values, need: figure(needOf(limit, use)) }),
     // All windows end at the same moment; the random part keeps callers from coming back all at once.
     retryAfterSeconds: waitSeconds + Math.floor(Math.random() * Math.min(30, 1 + waitSeconds / 10)),
     by: `${on} ${limitName(limit)}`,
@@ -73,7 +83,7 @@ export function fullError(limit: Limit, standing: Standing, use: Use, now: Stead
 export function crowdedError(on: SubjectName, { atOnce }: Principal, standing: Standing): GatewayError {
   const [running, most] = [standing.running(on), atOnce[subjectNames.indexOf(on)] ?? 0];
   return new GatewayError('too_many_concurrent', {
-    message: `${figure(running)} calls of ${subjects[on].whose} are running, ${figure(most)} may run at once, and no more may wait.`,
+    message: detail('crowded', { running: figure(running), whose: subjects[on].whose, most: figure(most) }),
     by: `${on} concurrentRequests`,
   });
 }

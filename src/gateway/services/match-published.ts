@@ -3,6 +3,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { readKeyId } from '../../domain/api-key.ts';
 import { GatewayError } from '../../domain/error.ts';
+import { detail } from '../../domain/refusal-details.ts';
 import { restOf } from '../../domain/service-path.ts';
 import { type CredentialWay, prefixOf } from '../../domain/service-route.ts';
 import type { Target } from '../operation.ts';
@@ -57,7 +58,7 @@ function refuseWay(way: CredentialWay, { route }: Published): void {
   if (route.credential.includes(way)) return;
   if (way !== 'path') throw new GatewayError(way === 'ticket' ? 'invalid_ticket' : 'invalid_api_key');
   throw new GatewayError('path_key_not_allowed', {
-    message: 'This service does not take a key in its address. Send it as x-api-key.',
+    message: detail('no_path_key', {}),
   });
 }
 
@@ -65,7 +66,7 @@ function refuseWay(way: CredentialWay, { route }: Published): void {
 function refuseKeyIn(path: string): void {
   if (path.split('/').some((segment) => readKeyId(segment) !== undefined))
     throw new GatewayError('path_key_not_allowed', {
-      message: 'A key in an address stands at its beginning, as in /k/<key>/…',
+      message: detail('late_path_key', {}),
     });
 }
 

@@ -309,7 +309,7 @@ export function toFailure(cause: unknown): GatewayError {
   if (!(cause instanceof GatewayError)) return new GatewayError('upstream_failed', { message: brokeOff, cause });
   const message = words.get(cause.code);
   return message !== undefined && cause.message === registry[cause.code].message
-    ? new GatewayError(cause.code, { message, cause: cause.cause })
+    ? new GatewayError(cause.code as WordedCode, { message, cause: cause.cause })
     : cause;
 }
 
@@ -317,7 +317,8 @@ export function toFailure(cause: unknown): GatewayError {
 const mayList = (mcp: McpCall | undefined, method: string | undefined): boolean =>
   mcp?.method === 'tools/list' || method === 'GET';
 
-const words = new Map<string, string>([
+type WordedCode = 'upstream_unreachable' | 'upstream_untrusted' | 'upstream_failed' | 'upstream_timeout';
+const words: ReadonlyMap<string, string> = new Map<WordedCode, string>([
   ['upstream_unreachable', 'The service cannot be reached.'],
   ['upstream_untrusted', 'The gateway does not trust the certificate of the service.'],
   ['upstream_failed', brokeOff],

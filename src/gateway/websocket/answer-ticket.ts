@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { digestOf } from '../../domain/api-key.ts';
 import { GatewayError } from '../../domain/error.ts';
+import { detail } from '../../domain/refusal-details.ts';
 import { isLater, type Soon } from '../../domain/soon.ts';
 import type { TicketStore } from '../../store/ports/tickets.ts';
 import { bodyPending } from '../answer/answer-head.ts';
@@ -36,7 +37,7 @@ export function answerTicket(
   const { origin } = exchange.request.headers;
   if (origin === undefined)
     throw new GatewayError('origin_not_allowed', {
-      message: 'A ticket is for one page: name its origin in the Origin header.',
+      message: detail('ticket_origin', {}),
     });
   refuseOrigin(origin, published, exchange.request.headers.host);
   const { kind, keyId: id, digest } = caller.principal;

@@ -5,6 +5,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../../domain/error.ts';
+import { detail } from '../../domain/refusal-details.ts';
 import { readServicePath } from '../../domain/service-path.ts';
 import { type ServiceServer, tryOrder } from '../../upstream/service-server.ts';
 import type { Run } from '../active-requests.ts';
@@ -49,7 +50,7 @@ export async function relaySocket(
   const leave = tools.openSockets.take(name, call.caller.principal.lineage, perKey);
   if (!leave)
     throw new GatewayError('too_many_concurrent', {
-      message: `This key has as many WebSockets of "${name}" open as the service allows it: ${perKey}.`,
+      message: detail('sockets_full', { service: name, most: String(perKey) }),
     });
   const run = new SocketCall(admitted, caller, exchange, tools);
   tools.running.add(run);

@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../../../domain/error.ts';
 import { mayUseTool } from '../../../domain/mcp-tools.ts';
 import type { Principal } from '../../../domain/principal.ts';
+import { detail } from '../../../domain/refusal-details.ts';
 import type { ServiceMcp } from '../../../domain/service-route.ts';
 import { type JsonBody, type JsonValue, type Outline, scanObject, textOf } from '../../payload/strict-json.ts';
 
@@ -87,7 +88,7 @@ export function checkHeaders(
 /** @throws GatewayError `unknown_tool`, in the words of a server that has no such tool. */
 export function refuseTool({ method, tool }: McpMessage, { tools }: ServiceMcp, { scopes }: Principal): void {
   if (method === 'tools/call' && (tool === undefined || !mayUseTool(tools, scopes, tool)))
-    throw new GatewayError('unknown_tool', { message: `Unknown tool: ${(tool ?? '').slice(0, 200)}` });
+    throw new GatewayError('unknown_tool', { message: detail('unknown_tool', { tool: (tool ?? '').slice(0, 200) }) });
 }
 
 const mismatch = (header: string): GatewayError =>
