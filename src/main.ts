@@ -4,6 +4,7 @@ import { type OpenGate, serve } from './compose/serve.ts';
 import { StartFailed } from './compose/start.ts';
 import { ListenFailed } from './listener/server.ts';
 import { describeCause, type Log, openLog } from './observe/log.ts';
+import { releaseStartMemory } from './observe/start-memory.ts';
 import { SecretUnusable } from './secret-file.ts';
 import { type Config, ConfigErrors, loadConfig } from './settings/config.ts';
 import { explained, StoreUnusable } from './store/unusable.ts';
@@ -37,6 +38,7 @@ export async function runGate(): Promise<void> {
     leave(error);
   }
   running.gate = gate;
+  releaseStartMemory();
   void gate.over.then((reason) => {
     log.logger.fatal(reason);
     stop(running, 'lost', config, log);

@@ -37,7 +37,7 @@ import { portalPages } from './portal/portal.ts';
 import type { RouteRules } from './routes/route-rules.ts';
 import type { ServerRules } from './servers/server-rules.ts';
 import { authRoutes } from './sign-in/auth-routes.ts';
-import { signInPath } from './sign-in/library.ts';
+import { signInPath } from './sign-in/own-route.ts';
 import { providerId } from './sign-in/provider.ts';
 import { providersOf } from './sign-in/providers.ts';
 import { openSignIn, type SignIn } from './sign-in/sign-in.ts';

@@ -9,7 +9,7 @@ import type { WallMs } from '../domain/time.ts';
 import type { RefusedAttempts } from './audit/refused-attempts.ts';
 import { addressOf } from './http/authenticate.ts';
 import { Problem, sendProblem } from './http/problem.ts';
-import { signInPath } from './sign-in/library.ts';
+import { signInPath } from './sign-in/own-route.ts';
 
 export interface ManagementParts {
   readonly api: Router;

@@ -1,8 +1,9 @@
 // Reads the settings: sekisho.yaml, and the environment, which wins. An unknown name or a wrong value refuses to start,
 // with all faults listed at once. What settings there are stands in settings.ts.
 import { existsSync, readFileSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { isAbsolute, relative, resolve } from 'node:path';
-import { parse as parseYaml } from 'yaml';
+import type * as Yaml from 'yaml';
 import type { z } from 'zod';
 import { digestOf } from '../domain/api-key.ts';
 import { Secret } from '../domain/secret.ts';
@@ -138,12 +139,15 @@ export function describeConfig(config: Config): Record<string, unknown> {
 
 type Given = Map<keyof typeof settings, { value: unknown; from: string }>;
 
+/** Loaded only where there is a file: it takes 3 MB. */
+const loadYaml = () => createRequire(import.meta.url)('yaml') as typeof Yaml;
+
 function readFile(named: string | undefined, given: Given, faults: string[]): void {
   const file = named ?? 'sekisho.yaml';
   if (named === undefined && !existsSync(file)) return;
   let content: unknown;
   try {
-    content = parseYaml(readFileSync(file, 'utf8')) ?? {};
+    content = loadYaml().parse(readFileSync(file, 'utf8')) ?? {};
   } catch (error) {
     faults.push(`${file} cannot be read: ${(error as Error).message.split('\n')[0]}`);
     return;

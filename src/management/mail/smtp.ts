@@ -1,7 +1,7 @@
 // The SMTP mailer, with nodemailer: sends a few emails at a time, retries temporary failures, and limits waiting emails and
 // emails per mailbox and hour, because anyone can make this gateway send email to any address by applying with it.
 import { createHash } from 'node:crypto';
-import { createTransport, type Transporter } from 'nodemailer';
+import type { Transporter } from 'nodemailer';
 import { mailboxOf } from '../../domain/mailbox.ts';
 import type { Language } from '../../domain/person.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
@@ -119,7 +119,7 @@ class SmtpMailer implements Mailer {
     if (lost.length > 0)
       this.#settings.onError(new Error(`the gateway stops; emails that are not sent: ${lost.length}`));
     for (const { onEnd } of lost) onEnd('unsent');
-    this.#transport?.sender.close();
+    if (this.#transport) closeLater(this.#transport);
   }
 
   #more(): void {
@@ -149,7 +149,8 @@ class SmtpMailer implements Mailer {
       ...(email.id === undefined ? {} : { 'Message-ID': messageId(email.id, transport.server) }),
     };
     try {
-      await transport.sender.sendMail({ to: email.to, subject, text, headers, signal: this.#stop.signal });
+      const sender = await transport.sender;
+      await sender.sendMail({ to: email.to, subject, text, headers, signal: this.#stop.signal });
       this.#settings.onTry?.();
       onEnd('sent');
     } catch (error) {
@@ -178,21 +179,29 @@ class SmtpMailer implements Mailer {
     const { smtpUrl, from } = server;
     if (this.#transport?.server.smtpUrl === smtpUrl && this.#transport.server.from === from) return this.#transport;
     // Emails that are being sent over the old connection still finish.
-    this.#transport?.sender.close();
-    this.#transport = smtpUrl === '' ? undefined : openTransport(server);
+    if (this.#transport) closeLater(this.#transport);
+    this.#transport = smtpUrl === '' ? undefined : { server, sender: openSender(server) };
     return this.#transport;
   }
 }
 
 interface Transport {
   readonly server: MailServer;
-  readonly sender: Transporter;
+  readonly sender: Promise<Transporter>;
 }
 
-const openTransport = (server: MailServer): Transport => ({
-  server,
-  sender: createTransport({ url: server.smtpUrl, ...patience, socketCloseTimeout: 0 }, { from: server.from }),
-});
+function closeLater({ sender }: Transport): void {
+  sender.then(
+    (opened) => opened.close(),
+    () => undefined,
+  );
+}
+
+/** nodemailer is loaded with the first email: it takes 5 MB. */
+async function openSender(server: MailServer): Promise<Transporter> {
+  const { createTransport } = await import('nodemailer');
+  return createTransport({ url: server.smtpUrl, ...patience, socketCloseTimeout: 0 }, { from: server.from });
+}
 
 /** RFC 5322, section 3.6.4: the same for a message that is sent again. The id of a row may say whom it is about. */
 function messageId(id: string, { from }: MailServer): string {
@@ -206,7 +215,7 @@ export const openSmtpMailer = (settings: MailSettings): Mailer => new SmtpMailer
 
 /** Sends one email immediately, without retries. Rejects with the error of the server or of the connection. */
 export async function sendTestEmail(server: MailServer, to: string, language: Language): Promise<void> {
-  const { sender } = openTransport(server);
+  const sender = await openSender(server);
   try {
     const { subject, text } = render({ to, language, about: { kind: 'test' } }, server.gate);
     await sender.sendMail({ to, subject, text, headers: { 'Auto-Submitted': 'auto-generated' } });

@@ -1,7 +1,6 @@
 // better-auth, configured on the gateway's own database. Only this file and sessions.ts know the library. Left out on purpose: its
 // sign-up, reset and email routes (applications, operators and one-time links replace them), its cookie cache (GHSA-xg6x-h9c9-2m83:
 // bypass of the second factor), and its API keys (CVE-2025-61928).
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { type BetterAuthOptions, betterAuth } from 'better-auth';
 import { createAuthEndpoint } from 'better-auth/api';
 import { setSessionCookie } from 'better-auth/cookies';
@@ -10,12 +9,9 @@ import { twoFactor } from 'better-auth/plugins/two-factor';
 import { z } from 'zod';
 import { newPersonId, randomBase62 } from '../../domain/id.ts';
 import type { Store } from '../../store/ports/store.ts';
-import { toProblem } from '../http/problem.ts';
-import type { CookieNames } from './own-route.ts';
+import { noteCause } from './library-errors.ts';
+import { type CookieNames, signInPath } from './own-route.ts';
 import { hashPassword, isPassword, passwordBounds } from './passwords.ts';
-
-/** The path of the sign-in routes. */
-export const signInPath = '/portal/auth';
 
 /** A session ends after a day without use; sessions.ts ends it after a week in any case. */
 const idleSeconds = 24 * 3600;
@@ -159,8 +155,7 @@ export function openLibrary(store: Pick<Store, 'signIn'>, { publicUrl, secret, c
       level: 'error',
       log: (level, message, ...rest) => {
         const cause = rest.find((each) => each instanceof Error);
-        const call = calls.getStore();
-        if (call) call.cause ??= cause;
+        noteCause(cause);
         // Errors of callers are answered but not logged; internal errors are logged.
         if (level === 'error' && !/origin|callback|state|password|credential|not found|invalid/i.test(message))
           onError(message, cause);
@@ -185,23 +180,3 @@ export function openLibrary(store: Pick<Store, 'signIn'>, { publicUrl, secret, c
 }
 
 export type Library = ReturnType<typeof openLibrary>;
-
-/** The running calls of the library. It turns every error of the store into "internal" and only logs the cause. */
-const calls = new AsyncLocalStorage<{ cause?: unknown }>();
-
-/**
- * Rejects with the cause of a failure. Also rejects if the library reports success although the store has failed: its sign-out only
- * logs that the session could not be ended.
- */
-export function withCause<T>(work: () => Promise<T>): Promise<T> {
-  const call: { cause?: unknown } = {};
-  return calls.run(call, work).then(
-    (done) => {
-      if (call.cause !== undefined && toProblem(call.cause).code.startsWith('store_')) throw call.cause;
-      return done;
-    },
-    (error: unknown) => {
-      throw call.cause ?? error;
-    },
-  );
-}

@@ -2,6 +2,9 @@
 import type { PersonId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
 
+/** The path of the sign-in routes. */
+export const signInPath = '/portal/auth';
+
 export interface Session {
   readonly id: string;
   readonly personId: PersonId;

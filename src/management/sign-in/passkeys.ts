@@ -1,16 +1,6 @@
-// Passkeys (WebAuthn Level 3) over @simplewebauthn/server: adding one, signing in with one, and the list of them. A passkey
-// replaces both factors, so every ceremony requires user verification.
-
-import {
-  type AuthenticationResponseJSON,
-  type AuthenticatorTransportFuture,
-  generateAuthenticationOptions,
-  generateRegistrationOptions,
-  type RegistrationResponseJSON,
-  verifyAuthenticationResponse,
-  verifyRegistrationResponse,
-} from '@simplewebauthn/server';
-import { decodeAttestationObject, isoBase64URL } from '@simplewebauthn/server/helpers';
+// Passkeys (WebAuthn Level 3): adding one, signing in with one, and the list of them. A passkey replaces both factors, so every
+// ceremony requires user verification.
+import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
 import { z } from 'zod';
 import { randomBase62 } from '../../domain/id.ts';
 import { say } from '../../domain/sentences.ts';
@@ -21,6 +11,10 @@ import { requireText } from '../fault.ts';
 import { Problem } from '../http/problem.ts';
 import type { CookieNames, OpenSession, OwnRoute, OwnRouteAnswer, OwnRouteRequest } from './own-route.ts';
 import type { Seal } from './sealed.ts';
+import type { Expected } from './webauthn.ts';
+
+/** Loaded with the first ceremony: it takes 15 MB. */
+const loadWebauthn = () => import('./webauthn.ts');
 
 /** More than the number of devices that a person has. */
 const mostPasskeys = 20;
@@ -95,10 +89,7 @@ export function passkeyRoutes(tools: PasskeyTools): Readonly<Record<string, OwnR
     '/passkey/generate-register-options': (asked) => beginRegistration(asked, tools, ceremonies),
     '/passkey/verify-registration': (asked) => register(asked, tools, ceremonies),
     '/passkey/generate-authenticate-options': async () =>
-      ceremonies.begin(
-        'passkey.sign-in',
-        await generateAuthenticationOptions({ rpID: tools.publicUrl.hostname, userVerification: 'required' }),
-      ),
+      ceremonies.begin('passkey.sign-in', await (await loadWebauthn()).askToSignIn(tools.publicUrl.hostname)),
     '/passkey/verify-authentication': (asked) => signIn(asked, tools, ceremonies),
 
     '/passkey/list-user-passkeys': async ({ session }) => {
@@ -156,7 +147,7 @@ class Ceremonies {
   }
 }
 
-const expectedOf = ({ publicUrl }: PasskeyTools) => ({
+const expectedOf = ({ publicUrl }: PasskeyTools): Expected => ({
   expectedOrigin: publicUrl.origin,
   expectedRPID: publicUrl.hostname,
   requireUserVerification: true,
@@ -170,19 +161,8 @@ async function beginRegistration(
   const { personId } = requireFresh(asked);
   const person = await store.findPerson(personId);
   if (!person) throw new Problem('unauthenticated');
-  const options = await generateRegistrationOptions({
-    rpName: 'Sekisho',
-    rpID: publicUrl.hostname,
-    userID: new TextEncoder().encode(person.id),
-    userName: person.email,
-    userDisplayName: person.name,
-    attestationType: 'none',
-    excludeCredentials: (await store.listPasskeys(person.id)).map(({ credentialId, transports }) => ({
-      id: credentialId,
-      transports: transports as AuthenticatorTransportFuture[],
-    })),
-    authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
-  });
+  const { askToRegister } = await loadWebauthn();
+  const options = await askToRegister(publicUrl.hostname, person, await store.listPasskeys(person.id));
   return ceremonies.begin('passkey.register', options, person.id);
 }
 
@@ -191,6 +171,7 @@ async function register(asked: OwnRouteRequest, tools: PasskeyTools, ceremonies:
   const { name, response } = asked.body as z.output<typeof passkeyBodies.register>;
   const { challenge, whose } = await ceremonies.challengeOf('passkey.register', asked);
   if (whose !== session.personId) throw new Problem('forbidden');
+  const { readRegistration } = await loadWebauthn();
   const passkey: StoredPasskey = {
     ...(await readRegistration({ ...response, clientExtensionResults: {} } as RegistrationResponseJSON, {
       ...expectedOf(tools),
@@ -220,6 +201,7 @@ async function signIn(asked: OwnRouteRequest, tools: PasskeyTools, ceremonies: C
   const { store, now, openSession } = tools;
   const { response } = asked.body as z.output<typeof passkeyBodies.signIn>;
   const { challenge } = await ceremonies.challengeOf('passkey.sign-in', asked);
+  const { counterOf } = await loadWebauthn();
   const passkey = await store.findPasskey(response.id);
   const counter =
     passkey && (await counterOf(passkey, response as AuthenticationResponseJSON, expectedOf(tools), challenge));
@@ -241,63 +223,6 @@ function requireFresh({ session }: OwnRouteRequest): NonNullable<OwnRouteRequest
 
 /** @throws Fault. */
 const nameOf = (text: string): string => requireText('what_name', text, 100);
-
-type Read = Omit<StoredPasskey, 'id' | 'personId' | 'name' | 'transports' | 'createdAt' | 'lastUsedAt'>;
-
-/** @throws Problem for anything that is not an answer to that challenge. */
-async function readRegistration(
-  response: RegistrationResponseJSON,
-  expected: Omit<Parameters<typeof verifyRegistrationResponse>[0], 'response'>,
-): Promise<Read> {
-  try {
-    refuseAttestation(response.response.attestationObject);
-    const { verified, registrationInfo } = await verifyRegistrationResponse({ response, ...expected });
-    if (!verified) throw new Error('not verified');
-    const { credential: made, credentialDeviceType, credentialBackedUp, aaguid } = registrationInfo;
-    return {
-      credentialId: made.id,
-      publicKey: made.publicKey,
-      counter: made.counter,
-      deviceType: credentialDeviceType,
-      backedUp: credentialBackedUp,
-      aaguid,
-    };
-  } catch {
-    throw new Problem('invalid', { said: say('passkey_unverified', {}) });
-  }
-}
-
-/**
- * The gateway requests no attestation and trusts none. The library would fetch the CRL address of a certificate, which the
- * sender of the answer chooses, so answers with certificates are refused. Some browsers still send self attestation ("packed"
- * without x5c).
- */
-function refuseAttestation(attestationObject: string): void {
-  const decoded = decodeAttestationObject(isoBase64URL.toBuffer(attestationObject));
-  const format = decoded.get('fmt');
-  if (format === 'none') return;
-  if (format !== 'packed' || decoded.get('attStmt').get('x5c') !== undefined) throw new Error('attestation');
-}
-
-/** The counter of a correct answer; undefined for any other. */
-async function counterOf(
-  { credentialId, publicKey, counter, transports }: StoredPasskey,
-  response: AuthenticationResponseJSON,
-  expected: { expectedOrigin: string; expectedRPID: string; requireUserVerification: boolean },
-  expectedChallenge: string,
-): Promise<number | undefined> {
-  try {
-    const { verified, authenticationInfo } = await verifyAuthenticationResponse({
-      response,
-      ...expected,
-      expectedChallenge,
-      credential: { id: credentialId, publicKey, counter, transports: transports as AuthenticatorTransportFuture[] },
-    });
-    return verified ? authenticationInfo.newCounter : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 function shown({ id, name, createdAt, lastUsedAt }: StoredPasskey): Record<string, unknown> {
   return { id, name, createdAt: iso(createdAt), lastUsedAt: iso(lastUsedAt) };

@@ -1,8 +1,10 @@
 // State between two requests in a cookie that the browser can neither read nor change: a challenge, or a sign-in in progress.
 // Nothing is stored here, so unfinished sign-ins cost no row (encrypted JWT, RFC 7519 and 7516).
 import { hkdfSync } from 'node:crypto';
-import { EncryptJWT, jwtDecrypt } from 'jose';
 import type { WallMs } from '../../domain/time.ts';
+
+/** Loaded with the first use: it takes 5 MB. */
+const loadJose = () => import('jose');
 
 export class Seal {
   readonly #key: Uint8Array;
@@ -14,7 +16,8 @@ export class Seal {
     this.#now = now;
   }
 
-  close(purpose: string, content: Readonly<Record<string, string>>, lifeSeconds: number): Promise<string> {
+  async close(purpose: string, content: Readonly<Record<string, string>>, lifeSeconds: number): Promise<string> {
+    const { EncryptJWT } = await loadJose();
     return new EncryptJWT({ content })
       .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
       .setAudience(purpose)
@@ -25,6 +28,7 @@ export class Seal {
   /** The content that was sealed for that purpose; undefined for anything else and after its expiry. */
   async open(purpose: string, text: string | undefined): Promise<Readonly<Record<string, string>> | undefined> {
     if (text === undefined) return undefined;
+    const { jwtDecrypt } = await loadJose();
     try {
       const { payload } = await jwtDecrypt<{ content: Readonly<Record<string, string>> }>(text, this.#key, {
         audience: purpose,

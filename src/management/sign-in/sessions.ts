@@ -2,7 +2,8 @@
 import type { PersonId } from '../../domain/id.ts';
 import { ageOf, type WallMs } from '../../domain/time.ts';
 import { Problem } from '../http/problem.ts';
-import { type Library, withCause } from './library.ts';
+import type { Library } from './library.ts';
+import { withCause } from './library-errors.ts';
 import type { CookieNames, OpenSession, Session } from './own-route.ts';
 
 /** A session ends after a week, even if it is used. */
@@ -18,11 +19,11 @@ interface Challenge {
 }
 
 export class Sessions {
-  readonly #library: Library;
+  readonly #library: () => Promise<Library>;
   readonly #cookies: CookieNames;
   readonly #now: () => WallMs;
 
-  constructor(library: Library, cookies: CookieNames, now: () => WallMs) {
+  constructor(library: () => Promise<Library>, cookies: CookieNames, now: () => WallMs) {
     this.#library = library;
     this.#cookies = cookies;
     this.#now = now;
@@ -43,11 +44,11 @@ export class Sessions {
   }
 
   /** As stored by the library, whatever its age. */
-  find(header: string): ReturnType<Library['api']['getSession']> {
+  async find(header: string): Promise<Awaited<ReturnType<Library['api']['getSession']>>> {
     const cookie = this.#cookies.only(header, ['session_token']);
-    if (cookie === '') return Promise.resolve(null);
+    if (cookie === '') return null;
     const headers = new Headers({ cookie });
-    const { api } = this.#library;
+    const { api } = await this.#library();
     // Reading a session sometimes renews it in the store. If the store cannot be written (a full disk, another writer), the
     // session is
     // still read, so that the person who has to fix that can sign in.
@@ -58,7 +59,7 @@ export class Sessions {
 
   readonly open: OpenSession = async (id, from, still, provenAt) => {
     const body = { personId: id, ...from, ...(provenAt === undefined ? {} : { provenAt }) };
-    const { headers } = await this.#library.api.openSession({ body, returnHeaders: true });
+    const { headers } = await (await this.#library()).api.openSession({ body, returnHeaders: true });
     const lines = headers.getSetCookie().map((line) => this.#cookies.lasting(line, longestMs / 1000));
     if (still === undefined || (await still())) return lines;
     const found = await this.find(lines.map(pairOf).join('; '));
@@ -67,18 +68,19 @@ export class Sessions {
   };
 
   async end(token: string): Promise<void> {
-    await (await this.#library.$context).internalAdapter.deleteSession(token);
+    await (await this.#stored()).deleteSession(token);
   }
 
   /** Ends a session like a sign-out by its person. */
   async signOut(token: string): Promise<void> {
     const headers = new Headers({ cookie: `${this.#cookies.prefix}.session_token=${token}` });
-    await withCause(() => this.#library.api.signOut({ headers }));
+    const { api } = await this.#library();
+    await withCause(() => api.signOut({ headers }));
   }
 
   /** `Set-Cookie` lines that start a second step. */
   async openChallenge(personId: PersonId): Promise<string[]> {
-    const { headers } = await this.#library.api.openChallenge({ body: { personId }, returnHeaders: true });
+    const { headers } = await (await this.#library()).api.openChallenge({ body: { personId }, returnHeaders: true });
     return headers.getSetCookie();
   }
 
@@ -87,16 +89,21 @@ export class Sessions {
     const value = this.#cookies.read(header, 'two_factor');
     if (value === undefined || value === '') return undefined;
     const identifier = value.slice(0, Math.max(0, value.search(/\.|%2e/i)));
-    const row = await (await this.#library.$context).internalAdapter.findVerificationValue(identifier);
+    const row = await (await this.#stored()).findVerificationValue(identifier);
     return row ? { identifier, personId: row.value as PersonId } : undefined;
   }
 
   async endChallenge({ identifier }: Challenge): Promise<void> {
-    await (await this.#library.$context).internalAdapter.deleteVerificationByIdentifier(identifier);
+    await (await this.#stored()).deleteVerificationByIdentifier(identifier);
   }
 
   async personWith(email: string): Promise<PersonId | undefined> {
-    const found = await (await this.#library.$context).internalAdapter.findUserByEmail(email.toLowerCase());
+    const found = await (await this.#stored()).findUserByEmail(email.toLowerCase());
     return found?.user.id as PersonId | undefined;
+  }
+
+  /** The library's rows. */
+  async #stored() {
+    return (await (await this.#library()).$context).internalAdapter;
   }
 }

@@ -5,8 +5,9 @@ import type { PersonId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { changePasswordRoute } from './change-password.ts';
-import { type Library, openLibrary, signInPath, withCause } from './library.ts';
-import { CookieNames, type OpenSession, type OwnRoute, type Session } from './own-route.ts';
+import type { Library } from './library.ts';
+import { withCause } from './library-errors.ts';
+import { CookieNames, type OpenSession, type OwnRoute, type Session, signInPath } from './own-route.ts';
 import { passkeyRoutes } from './passkeys.ts';
 import type { Provider } from './provider.ts';
 import { providerRoutes } from './provider-routes.ts';
@@ -50,7 +51,12 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
   const installation = createHash('sha256').update(`sekisho installation ${secret}`).digest('hex').slice(0, 8);
   const cookies = new CookieNames(installation, publicUrl.protocol === 'https:');
   const seal = new Seal(secret, now);
-  const library = openLibrary(store, { publicUrl, secret, cookies, onError });
+  let opened: Promise<Library> | undefined;
+  // Loaded with the first sign-in or session: it takes 20 MB, and calls with keys never need it.
+  const library = (): Promise<Library> =>
+    (opened ??= import('./library.ts').then(({ openLibrary }) =>
+      openLibrary(store, { publicUrl, secret, cookies, onError }),
+    ));
   const sessions = new Sessions(library, cookies, now);
   const guarded = new GuardedLibrary(library, sessions, cookies, store, publicUrl, now);
   const { open: openSession } = sessions;
@@ -64,7 +70,8 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
       '/two-factor/disable': endSecondStepRoute({ store, checkSecondStep: guarded.checkSecondStep }),
       '/two-factor/generate-backup-codes': backupCodesRoute({
         store,
-        renewBackupCodes: async (personId) => (await library.api.renewBackupCodes({ body: { personId } })).codes,
+        renewBackupCodes: async (personId) =>
+          (await (await library()).api.renewBackupCodes({ body: { personId } })).codes,
       }),
       ...sessionRoutes({ store, now }),
       ...passkeyRoutes({ store, publicUrl, seal, cookies, now, openSession }),
@@ -91,7 +98,7 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
 
 /** The library's routes, with checks that it lacks: for a password that changes in the meantime, and a code that is sent twice. */
 class GuardedLibrary {
-  readonly #library: Library;
+  readonly #library: () => Promise<Library>;
   readonly #sessions: Sessions;
   readonly #cookies: CookieNames;
   readonly #store: Pick<Store, 'readPassword' | 'claimOnce'>;
@@ -99,7 +106,7 @@ class GuardedLibrary {
   readonly #now: () => WallMs;
 
   constructor(
-    library: Library,
+    library: () => Promise<Library>,
     sessions: Sessions,
     cookies: CookieNames,
     store: Pick<Store, 'readPassword' | 'claimOnce'>,
@@ -163,8 +170,9 @@ class GuardedLibrary {
     return answer.ok && found?.user.id === personId;
   };
 
-  #ask(request: Request): Promise<Response> {
-    return withCause(() => this.#library.handler(request));
+  async #ask(request: Request): Promise<Response> {
+    const { handler } = await this.#library();
+    return withCause(() => handler(request));
   }
 
   /** The person whom a request can sign in, and their password at the start of the request. */
