@@ -26,6 +26,8 @@ export interface FaultProxy {
   faults: Faults;
   /** Connections opened so far. */
   readonly opened: number;
+  /** Later connections lead to another server. */
+  lead(target: string): void;
   /** Refuses connections, and ends the open ones. */
   down(): Promise<void>;
   up(): Promise<void>;
@@ -33,7 +35,7 @@ export interface FaultProxy {
 }
 
 export async function startFaultProxy(target: string): Promise<FaultProxy> {
-  const { hostname, port } = new URL(target);
+  let led = new URL(target);
   const sockets = new Set<Socket>();
   let opened = 0;
   let own = 0;
@@ -42,7 +44,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   const open = async (): Promise<Server> => {
     const server = createServer((client) => {
       opened++;
-      const upstream = connect(Number(port), hostname);
+      const upstream = connect(Number(led.port), led.hostname);
       for (const socket of [client, upstream]) {
         sockets.add(socket);
         socket.setNoDelay(true).on('error', () => undefined);
@@ -75,6 +77,9 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     },
     get opened() {
       return opened;
+    },
+    lead: (next) => {
+      led = new URL(next);
     },
     down,
     up: async () => {

@@ -2,7 +2,7 @@
 // test file has a server of its own; each test a database of its own on it.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, existsSync, readdirSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import pg from 'pg';
@@ -11,9 +11,11 @@ import { eventually, temporaryDirectory } from './gate.ts';
 
 export interface PostgresServer {
   readonly port: number;
-  /** For DATABASE_URL: an empty database, or a copy of one that nobody uses. */
-  database(copied?: string): Promise<string>;
-  /** Sends the server a signal, such as SIGSTOP. */
+  /** For DATABASE_URL: an empty database, or a copy of one that nobody uses. `options`: more of CREATE DATABASE. */
+  database(copied?: string, options?: string): Promise<string>;
+  /** A server that follows this one and has everything that it confirms; `select pg_promote()` makes it the primary. */
+  replicate(): Promise<PostgresServer>;
+  /** Sends the server and all its processes a signal, such as SIGSTOP. */
   signal(signal: NodeJS.Signals): void;
   /** Stops it at once, as a crash does, or starts it again with its data. */
   kill(): Promise<void>;
@@ -24,8 +26,14 @@ export interface PostgresServer {
 /** Where Debian puts the programs of each version, which are not on the path. */
 const versions = '/usr/lib/postgresql';
 
-/** @throws if the programs are missing. */
-export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
+/**
+ * `disk`: a directory that is a disk of that many MiB for the server, for a tablespace. Only root can make one.
+ * @throws if the programs are missing.
+ */
+export async function startPostgres(
+  settings: Readonly<Record<string, string>> = {},
+  disk?: { readonly path: string; readonly mebibytes: number },
+): Promise<PostgresServer> {
   const programs = programsOfPostgres();
   const data = temporaryDirectory();
   const owner = ownerOf(data);
@@ -34,10 +42,8 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     ['-D', data, '-U', 'sekisho', '-E', 'UTF8', '--locale=C.UTF-8', '--auth=trust', '--no-sync'],
     { ...owner, stdio: 'pipe' },
   );
-  const port = await freePort();
   const given = {
     listen_addresses: '127.0.0.1',
-    port: String(port),
     unix_socket_directories: '',
     fsync: 'off',
     full_page_writes: 'off',
@@ -46,48 +52,120 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     deadlock_timeout: '100ms',
     ...settings,
   };
+  return serverOf({ programs, data, owner, given, disk });
+}
+
+interface Installed {
+  readonly programs: string;
+  readonly data: string;
+  readonly owner: ReturnType<typeof ownerOf>;
+  readonly given: Readonly<Record<string, string>>;
+  readonly disk?: { readonly path: string; readonly mebibytes: number } | undefined;
+}
+
+async function serverOf({ programs, data, owner, given, disk }: Installed): Promise<PostgresServer> {
+  const port = await freePort();
   let server: ChildProcess;
   let said = '';
   const start = async (): Promise<void> => {
-    const words = Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-    server = spawn(join(programs, 'postgres'), ['-D', data, ...words], {
-      ...owner,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    const words = Object.entries({ ...given, port: String(port) }).flatMap(([name, value]) => [
+      '-c',
+      `${name}=${value}`,
+    ]);
+    const [program = '', ...others] = [
+      ...(disk ? onDisk(disk, owner) : []),
+      join(programs, 'postgres'),
+      '-D',
+      data,
+      ...words,
+    ];
+    server = spawn(program, others, { ...(disk ? {} : owner), stdio: ['ignore', 'ignore', 'pipe'] });
     server.stderr?.on('data', (text: Buffer) => (said += text.toString()));
     await eventually(() => {
       if (server.exitCode !== null) throw new Error(`PostgreSQL ended: ${said}`);
       return asking(home(port), 'select 1');
     });
   };
-  const end = async (signal: NodeJS.Signals): Promise<void> => {
+  const signal = (name: NodeJS.Signals): void => {
+    for (const pid of [server.pid as number, ...childrenOf(server.pid as number)])
+      try {
+        process.kill(pid, name);
+      } catch {
+        // It has ended meanwhile.
+      }
+  };
+  const end = async (name: NodeJS.Signals): Promise<void> => {
     if (server.exitCode !== null || server.signalCode !== null) return;
     const ended = once(server, 'exit');
-    server.kill(signal);
+    server.kill(name);
     await ended;
   };
   await start();
   let databases = 0;
   return {
     port,
-    database: async (copied) => {
+    database: async (copied, options = '') => {
       const name = `test_${process.pid}_${++databases}`;
       const like = copied === undefined ? '' : ` template ${new URL(copied).pathname.slice(1)}`;
       // Who closed the copied one may still be on its way out.
-      await eventually(() => asking(home(port), `create database ${name}${like}`));
+      await eventually(() => asking(home(port), `create database ${name}${like} ${options}`));
       return `postgres://sekisho@127.0.0.1:${port}/${name}`;
     },
-    signal: (signal) => server.kill(signal),
+    replicate: async () => {
+      const copy = temporaryDirectory();
+      ownerOf(copy);
+      const words = [
+        '-h',
+        '127.0.0.1',
+        '-p',
+        String(port),
+        '-U',
+        'sekisho',
+        '-D',
+        copy,
+        '-R',
+        '-c',
+        'fast',
+        '--no-sync',
+      ];
+      execFileSync(join(programs, 'pg_basebackup'), words, { ...owner, stdio: 'pipe' });
+      const replica = await serverOf({ programs, data: copy, owner, given });
+      await asking(home(port), "alter system set synchronous_standby_names = '*'");
+      await asking(home(port), 'select pg_reload_conf()');
+      await eventually(async () => {
+        const [follows] = await asking(home(port), "select 1 from pg_stat_replication where sync_state = 'sync'");
+        if (!follows) throw new Error('the replica does not follow yet');
+      });
+      return replica;
+    },
+    signal,
     // SIGQUIT is its immediate shutdown.
     kill: () => end('SIGQUIT'),
     start,
     stop: async () => {
-      server.kill('SIGCONT');
+      signal('SIGCONT');
       await end('SIGINT');
       rmSync(data, { recursive: true });
     },
   };
 }
+
+/** Before the words of the server: runs it where the directory is a disk of its own, which ends with it. */
+const onDisk = (
+  { path, mebibytes }: NonNullable<Installed['disk']>,
+  { uid, gid }: Installed['owner'],
+): readonly string[] => [
+  'unshare',
+  '--mount',
+  '--propagation',
+  'private',
+  'sh',
+  '-c',
+  `mount -t tmpfs -o size=${mebibytes}m,uid=${uid},gid=${gid},mode=700 tmpfs ${path} && exec setpriv --reuid ${uid} --regid ${gid} --clear-groups "$0" "$@"`,
+];
+
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 
 function programsOfPostgres(): string {
   const found = existsSync(versions) ? readdirSync(versions).toSorted((a, b) => Number(b) - Number(a)) : [];

@@ -181,9 +181,10 @@ const bodyLimitsOf = ({ live }: Config): BodyLimits => ({
   budget: new BodyBudget(() => live.now.bodyMemoryBytes),
 });
 
-function keyCacheOf(config: Config, { clock }: GateClocks, { store, operator }: Storage): KeyCache {
+function keyCacheOf(config: Config, { clock }: GateClocks, { store, operator, changes }: Storage): KeyCache {
   const graceMs = config.databaseUrl === '' ? 0 : knownWhileAwayMs;
-  return new KeyCache(store, staticDigests(config), operator.id, clock.wall, clock.steady, graceMs);
+  const isBlind = (): Promise<boolean> => changes.isBlind();
+  return new KeyCache(store, staticDigests(config), operator.id, clock.wall, clock.steady, graceMs, isBlind);
 }
 
 function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, shared: Shared): Gate {

@@ -23,9 +23,13 @@ export class KeyCache {
   readonly #now: () => WallMs;
   readonly #steady: () => SteadyMs;
   readonly #graceMs: number;
+  readonly #isBlind: () => Promise<boolean>;
   #epoch = 0;
 
-  /** `graceMs`: how long a key that was read is still known while the store cannot answer; see docs/database.md. */
+  /**
+   * `graceMs`: how long a key that was read is still known while the store cannot answer; see docs/database.md. `isBlind`: whether the
+   * store cannot even say if anything has changed. If it can, a key that cannot be read may be one that was revoked.
+   */
   constructor(
     store: Pick<Store, 'findCaller' | 'findCallerByDigest'>,
     staticDigests: readonly string[],
@@ -33,11 +37,13 @@ export class KeyCache {
     now: () => WallMs,
     steady: () => SteadyMs,
     graceMs = 0,
+    isBlind = () => Promise.resolve(true),
   ) {
     this.#store = store;
     this.#now = now;
     this.#steady = steady;
     this.#graceMs = graceMs;
+    this.#isBlind = isBlind;
     this.#statics = new Map(staticDigests.map((digest) => [digest, staticPrincipal(digest, operator)]));
   }
 
@@ -95,7 +101,7 @@ export class KeyCache {
       caller = await query();
     } catch (error) {
       const before = this.#before.get(name);
-      if (before && readAt - before.readAt <= this.#graceMs) return before;
+      if (before && readAt - before.readAt <= this.#graceMs && (await this.#isBlind())) return before;
       throw error;
     }
     this.#before.delete(name);

@@ -25,6 +25,8 @@ export interface ChangeFeed {
   subscribe(listener: ChangeListener): Promise<() => void>;
   /** Looks for changes by other processes. Looks do not overlap. Never rejects. */
   look(): Promise<void>;
+  /** Whether the store cannot say at present if anything has changed. Never rejects. */
+  isBlind(): Promise<boolean>;
   /** Reports a change by this process, which a look alone may miss. Resolves after the next look. Never rejects. */
   announce(): Promise<void>;
 }

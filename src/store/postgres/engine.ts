@@ -17,7 +17,8 @@ const mostTries = 5;
  */
 const figure = "select n || ' ' || extract(epoch from pg_postmaster_start_time()) as figure from store_version";
 
-export function postgresEngine(pool: Pool, loss: () => string | undefined): Engine {
+/** `vital`: where it asks for the figure. */
+export function postgresEngine(pool: Pool, vital: Pool, loss: () => string | undefined): Engine {
   const partitions = new Partitions(pool);
   const appendUsage = usageAppender(pool, partitions);
   return {
@@ -34,7 +35,7 @@ export function postgresEngine(pool: Pool, loss: () => string | undefined): Engi
     },
     now: sql.raw(now),
     holds: (column, search) => sql`strpos(lower(${sql.ref(column)}), lower(${search}::text collate "C")) > 0`,
-    version: async () => (await pool.ask<{ figure: string }>(figure, [])).rows[0]?.figure ?? '',
+    version: async () => (await vital.ask<{ figure: string }>(figure, [])).rows[0]?.figure ?? '',
     loss,
     appendUsage: (_db, rows) => appendUsage(rows),
     // Conflicts with the share lock that every batch takes on the rows of this table.

@@ -15,10 +15,10 @@ export const isCollision = (error: unknown): boolean => /^(40001|40P01)$/.test(c
 const isAway = (error: unknown): boolean =>
   /^(08...|57P0[1-5]|53300|25P03|ECONN\w+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/.test(
     codeOf(error),
-  ) ||
-  /^(Query read timeout|timeout expired|timeout exceeded|Connection terminated|Client has encountered)/.test(
-    messageOf(error),
-  );
+  ) || /^(Query read timeout|timeout expired|Connection terminated|Client has encountered)/.test(messageOf(error));
+
+/** As PostgreSQL answers a write that it cannot do. */
+export const readOnly = (): Error => Object.assign(new Error('cannot write'), { code: '25006' });
 
 /** A replica, or a primary that was set to read only: after a failover the writable server is at another connection. 55000: `lock table`. */
 const isReadOnly = (error: unknown): boolean => /^(25006|55000)$/.test(codeOf(error));
@@ -34,18 +34,32 @@ const reasons: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
+/** The server does not give what is asked for now. 57014: it gave the question up, because it was told to after some seconds. */
+const busy: readonly (readonly [(error: unknown) => boolean, string])[] = [
+  [
+    (error) => codeOf(error) === '55P03',
+    'Another session holds what is to be changed in PostgreSQL. Try again when that is over.',
+  ],
+  [
+    (error) => codeOf(error) === '57014',
+    'PostgreSQL did not answer in time. Another session holds a lock on what was asked for, or the server has too much to do.',
+  ],
+  [
+    (error) => messageOf(error).startsWith('timeout exceeded'),
+    'Every connection of this gateway to PostgreSQL waits for an answer (DATABASE_CONNECTIONS). Try again later.',
+  ],
+];
+
 /** Translates errors that callers distinguish: busy, away, or unusable until somebody does something. */
 export function translated(error: unknown): unknown {
   if (error instanceof StoreUnusable) return error;
+  const sentence = busy.find(([is]) => is(error))?.[1];
+  if (sentence !== undefined) return new StoreBusy(sentence, { cause: error });
   const code = codeOf(error);
-  if (code === '55P03')
-    return new StoreBusy('Another gateway is changing the database and holds it. Try again when that is over.', {
-      cause: error,
-    });
   if (isAway(error)) return new StoreAway(`PostgreSQL cannot be reached: ${messageOf(error)}.`, { cause: error });
   if (isReadOnly(error))
     return new StoreAway(
-      'PostgreSQL can only be read at this address: it is a replica, or was set to read only. The gate needs the primary.',
+      'PostgreSQL can only be read at this address: it is a replica, or was set to read only. The gateway needs the primary.',
       { cause: error },
     );
   const reason = reasons.find(([codes]) => codes.test(code))?.[1];

@@ -20,12 +20,21 @@ export async function openPostgres(
   gate?: GateFacts,
   beats: Beats = usualBeats,
 ): Promise<Store> {
-  const pool = new Pool(settings);
+  // Calls with known keys depend on these questions, so they do not wait behind others that wait for a lock.
+  const vital = gate && new Pool({ ...settings, connections: 1 });
+  const pool = new Pool({
+    ...settings,
+    connections: gate ? Math.max(1, settings.connections - 1) : settings.connections,
+  });
+  const end = async (): Promise<void> => {
+    await Promise.all([pool.end(), vital?.end()]);
+  };
   try {
     await migrate(pool, Date.now());
-    const sole = gate && (await SoleGate.open(pool, gate.counts === '' ? gate.id : together + gate.counts, beats));
-    const gates = gate && sole && (await Registry.open(pool, gate, sole, beats));
-    const engine = postgresEngine(pool, () => gates?.loss());
+    const sole =
+      gate && vital && (await SoleGate.open(vital, gate.counts === '' ? gate.id : together + gate.counts, beats));
+    const gates = gate && vital && sole && (await Registry.open(vital, gate, sole, beats));
+    const engine = postgresEngine(pool, vital ?? pool, () => gates?.loss());
     const store = relationalStore(new Kysely<Tables>({ dialect: new DecidingDialect(pool) }), engine);
     return {
       ...store,
@@ -33,11 +42,11 @@ export async function openPostgres(
       close: async () => {
         await gates?.close();
         await store.close();
-        await pool.end();
+        await end();
       },
     };
   } catch (error) {
-    await pool.end();
+    await end();
     throw error;
   }
 }

@@ -40,6 +40,14 @@ export class PolledChanges implements ChangeFeed {
     return this.look();
   }
 
+  async isBlind(): Promise<boolean> {
+    if (this.#failure !== undefined) return true;
+    return this.#version().then(
+      () => false,
+      () => true,
+    );
+  }
+
   look(): Promise<void> {
     this.#asked++;
     this.#looking ??= this.#lookUntilDone();

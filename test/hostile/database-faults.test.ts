@@ -1,0 +1,321 @@
+// What callers and operators see of a gateway whose PostgreSQL has a fault: each row of the table in docs/database.md, with real
+// servers. A row without a test fails, and so does a test without a row.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { inMemory } from '../../src/compose/adapters.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts';
+import { eventually, openGate, post, root, type TestGate, temporaryDirectory } from '../gate.ts';
+import { asking, type PostgresServer, startPostgres } from '../postgres.ts';
+
+/** A fault, and the address of the database that gets it. */
+interface Fault {
+  readonly url: string;
+  /** Returns when it is there. */
+  begin(): Promise<unknown>;
+  end(): Promise<unknown>;
+  /** The database afterwards, if it is elsewhere. `works`: whether other calls do. */
+  afterwards?(works: () => Promise<void>): Promise<string>;
+  /** What somebody asks of the management API; what they know of themselves if it is not given. */
+  readonly asks?: (url: string, secret: string) => Promise<Response>;
+}
+
+const heading = '## When PostgreSQL fails\n';
+const section = readFileSync(join(root, 'docs/database.md'), 'utf8').split(heading)[1]?.split('\n## ')[0] ?? '';
+/** The cells of the documented table: the fault, calls with a key that was seen, other calls, the management API, the log. */
+const rows = section
+  .split('\n')
+  .filter((line) => line.startsWith('| ') && !line.startsWith('| ---'))
+  .slice(1)
+  .map(
+    (line) =>
+      line
+        .slice(2, -2)
+        .split(' | ')
+        .map((cell) => cell.trim()) as [string, string, string, string, string],
+  );
+
+/** What is closed when a test is over, the last one first. */
+type Over = (() => unknown)[];
+
+let ollama: FakeOllama;
+beforeAll(async () => {
+  ollama = await startFakeOllama();
+});
+afterAll(() => ollama.close());
+
+async function server(over: Over, ...given: Parameters<typeof startPostgres>): Promise<PostgresServer> {
+  const started = await startPostgres(...given);
+  over.push(() => started.stop());
+  return started;
+}
+
+async function clientOf(over: Over, url: string): Promise<pg.Client> {
+  const client = new pg.Client(url);
+  client.on('error', () => undefined);
+  over.push(() => client.end());
+  await client.connect();
+  return client;
+}
+
+/** Another program holds a lock until the fault ends. */
+async function locked(over: Over, statement: string, asks?: Fault['asks']): Promise<Fault> {
+  const url = await (await server(over)).database();
+  const other = await clientOf(over, url);
+  return {
+    url,
+    begin: () => other.query(`begin; ${statement}`),
+    end: () => other.query('rollback'),
+    ...(asks && { asks }),
+  };
+}
+
+/** A primary that crashes, and a replica that had confirmed every commit and takes its place. */
+async function failover(
+  over: Over,
+  reached: (
+    primary: PostgresServer,
+    replica: PostgresServer,
+  ) => Promise<{ readonly hosts: string; readonly lead: (port: number) => void }>,
+): Promise<Fault> {
+  const primary = await server(over);
+  const url = await primary.database();
+  const replica = await primary.replicate();
+  over.push(() => replica.stop());
+  const { hosts, lead } = await reached(primary, replica);
+  const at = (host: string): string => url.replace(`127.0.0.1:${primary.port}`, host);
+  const follower = at(`127.0.0.1:${replica.port}`);
+  return {
+    url: at(hosts),
+    begin: () => primary.kill(),
+    end: async () => {
+      await asking(follower, 'select pg_promote()');
+      lead(replica.port);
+    },
+    afterwards: async (works) => {
+      // The former primary comes back as one, with what it had, and the gateway has to connect again.
+      await primary.start();
+      const ours = "from pg_stat_activity where application_name = 'sekisho'";
+      await asking(follower, `select pg_terminate_backend(pid) ${ours}`);
+      await eventually(works);
+      expect(await asking(url, `select 1 ${ours}`)).toEqual([]);
+      return follower;
+    },
+  };
+}
+
+const faults: Readonly<Record<string, (over: Over) => Promise<Fault>>> = {
+  'stopped, or it crashed': async (over) => {
+    const postgres = await server(over);
+    return { url: await postgres.database(), begin: () => postgres.kill(), end: () => postgres.start() };
+  },
+  'failing over to a replica behind one address': (over) =>
+    failover(over, async (primary) => {
+      const address = await startFaultProxy(`http://127.0.0.1:${primary.port}`);
+      over.push(() => address.close());
+      const host = new URL(address.url).host;
+      return { hosts: host, lead: (port) => address.lead(`http://127.0.0.1:${port}`) };
+    }),
+  'failing over to a replica, `DATABASE_URL` names both': (over) =>
+    failover(over, (primary, replica) =>
+      Promise.resolve({ hosts: `127.0.0.1:${replica.port},127.0.0.1:${primary.port}`, lead: () => undefined }),
+    ),
+  'hung: it takes connections, and answers nothing': async (over) => {
+    const postgres = await server(over);
+    return {
+      url: await postgres.database(),
+      begin: () => Promise.resolve(postgres.signal('SIGSTOP')),
+      end: () => Promise.resolve(postgres.signal('SIGCONT')),
+    };
+  },
+  'cut off: bytes go out, and none come back': async (over) => {
+    const postgres = await server(over);
+    const address = await startFaultProxy(`http://127.0.0.1:${postgres.port}`);
+    over.push(() => address.close());
+    const url = Object.assign(new URL(await postgres.database()), { port: new URL(address.url).port }).href;
+    const set = (now: FaultProxy['faults']): Promise<void> => Promise.resolve(void (address.faults = now));
+    return { url, begin: () => set({ timeout: true }), end: () => set({}) };
+  },
+  'waiting for a lock on `usage`': (over) =>
+    locked(over, 'lock table usage in access exclusive mode', (url, secret) => ask(url, secret, '/me/requests')),
+  'waiting for a lock on `accounts`': (over) => locked(over, 'lock table accounts in access exclusive mode'),
+  'waiting for a lock on `leases`': (over) => locked(over, 'lock table leases in access exclusive mode'),
+  'out of disk space': async (over) => {
+    const path = temporaryDirectory();
+    const postgres = await server(over, {}, { path, mebibytes: 40 });
+    const home = `postgres://sekisho@127.0.0.1:${postgres.port}/postgres`;
+    await asking(home, `create tablespace small location '${path}'`);
+    const url = await postgres.database(undefined, 'tablespace small');
+    const other = await clientOf(over, url);
+    const full = async (text: string): Promise<void> => {
+      for (;;)
+        try {
+          await other.query(text);
+        } catch (error) {
+          expect(error).toMatchObject({ code: '53100' });
+          return;
+        }
+    };
+    return {
+      url,
+      begin: async () => {
+        await other.query('create table filler (text text)');
+        await full("insert into filler select repeat('x', 7000) from generate_series(1, 100)");
+        await full("insert into filler select repeat('x', 7000)");
+        await full("insert into audit_events values (gen_random_uuid(), 0, '', '', '', null, null)");
+      },
+      end: () => other.query('drop table filler'),
+      asks: (address, secret) =>
+        fetch(`${address}/management/v1/keys`, {
+          method: 'POST',
+          headers: { 'x-api-key': secret, 'content-type': 'application/json' },
+          body: JSON.stringify({ name: 'x'.repeat(60), account: 'operator' }),
+        }),
+    };
+  },
+  'read only, or a replica': async (over) => {
+    const postgres = await server(over);
+    const url = await postgres.database();
+    const name = new URL(url).pathname.slice(1);
+    return {
+      url,
+      begin: async () => {
+        await asking(url, `alter database ${name} set default_transaction_read_only = on`);
+        await asking(url, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'sekisho'");
+      },
+      end: () => asking(url, `begin read write; alter database ${name} reset default_transaction_read_only; commit`),
+    };
+  },
+  'out of connections': async (over) => {
+    const postgres = await server(over, { max_connections: '20', superuser_reserved_connections: '0' });
+    const url = await postgres.database();
+    const other = await clientOf(over, url);
+    const taken: pg.Client[] = [];
+    return {
+      url,
+      begin: async () => {
+        const ours = "from pg_stat_activity where application_name = 'sekisho'";
+        do {
+          await other.query(`select pg_terminate_backend(pid) ${ours}`);
+          for (let isFull = false; !isFull; ) {
+            const client = new pg.Client(url).on('error', () => undefined);
+            isFull = await client.connect().then(
+              () => taken.push(client) < 0,
+              () => true,
+            );
+          }
+        } while ((await other.query(`select 1 ${ours}`)).rowCount !== 0);
+      },
+      end: () => Promise.all(taken.map((client) => client.end())),
+    };
+  },
+};
+
+const chat = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'hello' }] };
+const send = async (gate: TestGate, secret: string): Promise<string> =>
+  codeIn(await post(`${gate.url}/api/chat`, secret, chat));
+const ask = (url: string, secret: string, path = '/me'): Promise<Response> =>
+  fetch(`${url}/management/v1${path}`, { headers: { 'x-api-key': secret } });
+
+async function codeIn(answer: Response): Promise<string> {
+  const text = await answer.text();
+  return answer.ok ? 'ok' : `${answer.status} ${(JSON.parse(text) as { code?: string }).code}`;
+}
+
+/** “503 `some_code`”, or that they go on. */
+const expected = (cell: string): string =>
+  cell
+    .match(/503 `(\w+)`/)
+    ?.slice(0, 1)
+    .join('')
+    .replaceAll('`', '') ?? 'ok';
+
+test('the table has a row for each fault, and a fault for each row', () => {
+  expect(rows.map(([fault]) => fault)).toEqual(Object.keys(faults));
+});
+
+/** How long others count on a gateway here, instead of 20 seconds. */
+const beats = { lifeMs: 4_000, renewMs: 500 };
+
+test.concurrent.for(rows)('PostgreSQL is %s: %s', async ([name, known, others, managed, log], { onTestFinished }) => {
+  const over: Over = [];
+  onTestFinished(async () => {
+    while (over.length > 0) await over.pop()!();
+  });
+  const fault = await faults[name]!(over);
+  // Their making is a change, after which a gateway reads known keys again; so another one has seen it.
+  const maker = await openGate(ollama.url, { DATABASE_URL: fault.url });
+  const [first, fresh, late, manager] = [
+    await maker.key(),
+    await maker.key(),
+    await maker.key(),
+    await maker.key({ scopes: ['management'] }),
+  ];
+  await maker.stop();
+  const gate = await openGate(ollama.url, { DATABASE_URL: fault.url }, { ...inMemory, beats });
+  over.push(() => gate.stop());
+  let finished = 0;
+  const call = async ({ secret }: { readonly secret: string }): Promise<string> => {
+    const code = await send(gate, secret);
+    if (code === 'ok') finished++;
+    return code;
+  };
+  const works = async (): Promise<void> => expect(await call(late)).toBe('ok');
+  expect(await call(first)).toBe('ok');
+  await gate.ledger(1);
+  await fault.begin();
+  expect(await call(first)).toBe('ok');
+  expect(await codeIn(await (fault.asks ?? ask)(gate.url, manager.secret))).toBe(expected(managed));
+  expect(await call(fresh)).toBe(expected(others));
+  for (const [, said] of (log ?? '').matchAll(/`([^`]+)`/g))
+    await eventually(async () => {
+      await call(first);
+      expect(gate.log().includes(said!)).toBe(true);
+    });
+  if (known.includes('20 seconds'))
+    await eventually(async () => expect(await call(first)).toBe('503 identity_unavailable'));
+  else {
+    // It sends heartbeats, so that it would not have been given up however long this lasts.
+    const until = async (): Promise<number> =>
+      Number((await asking(fault.url, 'select until from gates'))[0]!['until']);
+    const before = await until();
+    await eventually(async () => expect(await until()).toBeGreaterThan(before + beats.lifeMs));
+    expect(await call(first)).toBe('ok');
+  }
+  await fault.end();
+  await eventually(works);
+  expect(await call(first)).toBe('ok');
+  const url = (await fault.afterwards?.(works)) ?? fault.url;
+  await eventually(async () => {
+    const [held] = await asking(
+      url,
+      `select count(*) filter (where outcome = 'completed')::int as finished, count(*) - count(distinct id) as twice,
+         sum(repeats) - (select sum(requests) from usage_quarterly) as off from usage`,
+    );
+    expect(held).toEqual({ finished, twice: '0', off: 0 });
+  });
+});
+
+test.concurrent('a key that was revoked while accounts are locked is not let in as it was known before', async ({
+  onTestFinished,
+}) => {
+  const postgres = await startPostgres();
+  const url = await postgres.database();
+  const gate = await openGate(ollama.url, { DATABASE_URL: url });
+  const other = new pg.Client(url);
+  await other.connect();
+  onTestFinished(async () => {
+    await other.end();
+    await gate.stop();
+    await postgres.stop();
+  });
+  const { id, secret } = await gate.key();
+  expect(await send(gate, secret)).toBe('ok');
+  await other.query('begin; lock table accounts in access exclusive mode');
+  await asking(url, `update keys set status = 'revoked' where id = '${id}'`);
+  await eventually(async () => expect(await send(gate, secret)).toBe('503 identity_unavailable'));
+  await other.query('rollback');
+  await eventually(async () => expect(await send(gate, secret)).toBe('401 key_revoked'));
+});
