@@ -11,7 +11,7 @@ import { askGate, Unhealthy } from './commands/health.ts';
 import { programOf } from './commands/program.ts';
 import { Refusal } from './domain/refusal.ts';
 import { ConfigErrors, loadConfig } from './settings/config.ts';
-import { moveStore, openStore } from './store/open-store.ts';
+import { adoptFrom, moveStore, openStore } from './store/open-store.ts';
 import { readServerStates } from './store/server-states.ts';
 import { databaseIn } from './store/sqlite/open.ts';
 import { StoreUnusable } from './store/unusable.ts';
@@ -45,6 +45,7 @@ const program = programOf({
   askGate,
   callGate: gateCaller(process.env),
   moveStore,
+  adoptJournal: adoptFrom,
   environment: process.env,
 });
 

@@ -7,6 +7,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   config: ['config', 'config --json'],
   health: ['health', 'health --ready'],
   migrate: ['migrate --to postgres://sekisho:password@localhost/sekisho', 'migrate --to sqlite:./data'],
+  'journal adopt': ['journal adopt /mnt/gate-2/data'],
   'key create': [
     'key create --name laptop --account alice',
     "key create --name ci --account alice --models 'gemma3:*,llama3' --expires 30d",

@@ -13,6 +13,7 @@ import { addExamples } from './examples.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { CallGate } from './gate-call.ts';
 import { type AskGate, healthCommand } from './health.ts';
+import { type AdoptJournal, journalCommand } from './journal.ts';
 import { keyCommand } from './key.ts';
 import { latencyCommand } from './latency.ts';
 import { maintenanceCommand } from './maintenance.ts';
@@ -36,6 +37,7 @@ export interface ProgramParts {
   readonly askGate: AskGate;
   readonly callGate: CallGate;
   readonly moveStore: MoveStore;
+  readonly adoptJournal: AdoptJournal;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
@@ -47,6 +49,7 @@ export function programOf({
   askGate,
   callGate,
   moveStore,
+  adoptJournal,
   environment,
 }: ProgramParts): Command {
   const program = new Command('sekisho')
@@ -76,6 +79,7 @@ export function programOf({
   announcementCommand(program, withContext);
   auditCommand(program, withContext);
   migrateCommand(program, environment, moveStore);
+  journalCommand(program, environment, adoptJournal);
   completionCommand(program);
   addExamples(program);
   return program;

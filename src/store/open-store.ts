@@ -1,15 +1,19 @@
 // Opens the store that the settings name: SQLite in the data directory, or a PostgreSQL database. The client of PostgreSQL is
 // loaded only for one.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Refusal } from '../domain/refusal.ts';
 import { openDirectory } from './data-directory.ts';
+import { type Adopted, adoptJournal } from './ledger/adopt-journal.ts';
 import { type MovedTable, moveRows } from './move.ts';
 import type { RawRows } from './ports/raw-rows.ts';
 import type { Store } from './ports/store.ts';
 import type { Beats } from './postgres/heartbeat.ts';
 import type { GateFacts } from './postgres/registry.ts';
-import { isHeld } from './sqlite/directory-lock.ts';
+import { isHeld, lockDirectory } from './sqlite/directory-lock.ts';
 import { databaseIn, openSqlite } from './sqlite/open.ts';
 import { sqliteRows } from './sqlite/raw-rows.ts';
-import { StoreUnusable } from './unusable.ts';
+import { DirectoryHeld, StoreUnusable } from './unusable.ts';
 
 export interface StorePlace {
   readonly dataDir: string;
@@ -74,6 +78,43 @@ export async function moveStore(
     await postgres.close();
   }
   return directory === undefined ? `DATABASE_URL=${address}` : `DATA_DIR=${directory}`;
+}
+
+/**
+ * Writes what the journal of another gateway holds to the store of the settings. `directory`: its data directory.
+ * @throws Refusal if that gateway runs, if there is no journal, or if it is one of another database; StoreUnusable.
+ */
+export async function adoptFrom(place: StorePlace, directory: string): Promise<Adopted> {
+  if (!existsSync(directory)) throw new Refusal(`There is no directory ${directory}.`, 'not_found');
+  const lock = await lockDirectory(openDirectory(directory)).catch((error: unknown) => {
+    throw error instanceof DirectoryHeld ? stillRuns(directory) : error;
+  });
+  try {
+    const store = await openStore(place);
+    try {
+      await refuseAlive(place, directory);
+      return await adoptJournal(directory, store);
+    } finally {
+      await store.close();
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+const stillRuns = (directory: string): Refusal =>
+  new Refusal(
+    `The gateway of ${directory} runs, or was heard of less than 20 seconds ago. It records its calls itself.`,
+    'conflict',
+  );
+
+/** The directory may be a copy, or one on a disk of another machine, where its lock says nothing. */
+async function refuseAlive({ databaseUrl, databaseConnections }: StorePlace, directory: string): Promise<void> {
+  const file = join(directory, 'gate.id');
+  if (databaseUrl === '' || !existsSync(file)) return;
+  const { isAlive } = await import('./postgres/registry.ts');
+  const id = readFileSync(file, 'utf8').trim();
+  if (await isAlive({ url: databaseUrl, connections: databaseConnections }, id)) throw stillRuns(directory);
 }
 
 /** Brings the file to this version's tables first. */

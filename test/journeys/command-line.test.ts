@@ -34,6 +34,7 @@ const program = programOf({
   askGate: () => Promise.resolve({ status: 200, text: '{}' }),
   callGate: () => saysNothing(),
   moveStore: () => Promise.resolve(''),
+  adoptJournal: () => Promise.resolve({ calls: 0, added: 0, present: 0 }),
   environment: {},
 });
 const leaves = leavesOf(program);
@@ -68,6 +69,7 @@ describe('help', () => {
         askGate: () => Promise.resolve({ status: 200, text: '{}' }),
         callGate: () => saysNothing(),
         moveStore: () => Promise.resolve(''),
+        adoptJournal: () => Promise.resolve({ calls: 0, added: 0, present: 0 }),
         environment: {},
       })
         .configureOutput({ writeErr: () => undefined })

@@ -4,7 +4,7 @@ import type { MonotonicMs } from '../../domain/time.ts';
 import type { Gates, ShownGate } from '../ports/gates.ts';
 import { StoreUnusable } from '../unusable.ts';
 import { type Beats, now } from './heartbeat.ts';
-import type { Pool } from './pool.ts';
+import { Pool, type PoolSettings } from './pool.ts';
 import type { SoleGate } from './sole-gate.ts';
 
 /** What a gate says of itself. */
@@ -154,4 +154,15 @@ async function refuseOtherSecret(pool: Pool, { id, secret }: GateFacts): Promise
     throw new StoreUnusable(
       `The gateways of this database have different secrets for sessions. Copy cookie.secret from the DATA_DIR of the gateway on ${rows[0].host} into this one's, and start this gateway again.`,
     );
+}
+
+/** Whether a gateway with this id has renewed its place lately. */
+export async function isAlive(settings: PoolSettings, id: string): Promise<boolean> {
+  const pool = new Pool(settings);
+  try {
+    const { rows } = await pool.ask(`select 1 from gates where id = $1 and until > ${now}`, [id]);
+    return rows.length > 0;
+  } finally {
+    await pool.end();
+  }
 }
