@@ -99,7 +99,7 @@ class LaterAccount implements AccountLimits {
       await this.#way('look');
       return new Copied(await caller.look(bounds, at, slowed), bounds.limits);
     };
-    return { look, reserve };
+    return { look, glance: look, reserve };
   }
 }
 

@@ -20,6 +20,8 @@ export interface Adapters {
   readonly limits: (calendar: Calendar) => LimitStore;
   /** `lanes`: what calls wait for. */
   readonly queue: <Server>(settings: SharedQueueSettings<Server>, lanes: 'models' | 'services') => TurnQueue<Server>;
+  /** Sends what ended calls gave back; missing if nothing is sent. */
+  readonly send?: () => void;
   /** `now`: as for tickets. Budgets of one name count together. */
   readonly failures: (name: 'keys' | 'applications', perMinute: () => number, now: () => number) => FailureBudget;
   readonly signIns: (now: () => number) => SignInThrottle;

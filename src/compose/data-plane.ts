@@ -2,7 +2,6 @@
 import { AddressBlocks } from '../domain/address.ts';
 import { GatewayError } from '../domain/error.ts';
 import type { Principal } from '../domain/principal.ts';
-import { accessLog } from '../gateway/access-log.ts';
 import { ActiveRequests } from '../gateway/active-requests.ts';
 import { Announced } from '../gateway/announced.ts';
 import { corsPolicy } from '../gateway/answer/cors.ts';
@@ -21,12 +20,11 @@ import { mayServe } from '../gateway/may-serve.ts';
 import type { ModelRules } from '../gateway/model-access.ts';
 import { RegistryFacts } from '../gateway/model-facts.ts';
 import { ModelNames } from '../gateway/model-names.ts';
-import { type EndObserver, EndObservers } from '../gateway/observers.ts';
+import type { EndObserver } from '../gateway/observers.ts';
 import { PaceObserver } from '../gateway/pace-observer.ts';
 import type { BodyLimits } from '../gateway/payload/body.ts';
 import { BodyBudget } from '../gateway/payload/body-budget.ts';
 import type { Gate } from '../gateway/pipeline.ts';
-import type { Recorder } from '../gateway/record.ts';
 import type { RelaySettings } from '../gateway/relay.ts';
 import { relaySettingsOf } from '../gateway/relay-settings.ts';
 import { RequestMetrics } from '../gateway/request-metrics.ts';
@@ -55,6 +53,7 @@ import type { Adapters } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
 import { type OpenModels, openModelPulls, openModelServers, openStoredServers } from './model-servers.ts';
 import { slotsOf } from './model-slots.ts';
+import { recorderOf } from './recorder.ts';
 import { openServices, openStoredRoutes, serviceQueue } from './services.ts';
 import type { Start } from './start.ts';
 import type { Storage } from './storage.ts';
@@ -84,6 +83,7 @@ interface Shared {
   readonly accountUsages: AccountUsages;
   readonly observers: readonly EndObserver[];
   readonly queue: TurnQueue<Upstream>;
+  readonly send: Adapters['send'];
   readonly services: PublishedServices;
   readonly serviceQueue: TurnQueue<ServiceServer>;
   readonly throttle: FailureBudget;
@@ -124,6 +124,7 @@ export async function openDataPlane(
       accountUsages,
       observers: [ladder, liveStats, new PaceObserver(clocks.nowMs), ...(requestMetrics ? [requestMetrics] : [])],
       queue: adapters.queue(queueSettings(config, registry), 'models'),
+      send: adapters.send,
       services,
       serviceQueue: adapters.queue(serviceQueue(config, services), 'services'),
       throttle: adapters.failures('keys', () => config.live.now.authFailuresPerMinute, clocks.nowMs),
@@ -309,18 +310,6 @@ const turnsOf = ({
 /** A call of a session goes to the server that has the session. */
 const reachOfSession = ({ mcp, operation }: Intended): readonly ServiceServer[] | undefined =>
   mcp?.session && isPublished(operation) ? operation.service.alone.get(mcp.session.server) : undefined;
-
-function recorderOf(log: Log, { nowMs }: GateClocks, { ledger, refusals }: Storage, { observers }: Shared): Recorder {
-  return {
-    end: (record, begun) => refusals.end(record, begun),
-    endSoon: (record, begun, written) => ledger.endSoon(record, begun, written),
-    log: accessLog(log, nowMs),
-    nowMs,
-    observers: new EndObservers(observers, nowMs, (observer, failures, error) =>
-      log.logger.error({ observer, failures, cause: describeCause(error) }, 'an observer of ended exchanges failed'),
-    ),
-  };
-}
 
 function queueSettings({ live }: Config, registry: UpstreamRegistry): SharedQueueSettings<Upstream> {
   return {

@@ -8,6 +8,7 @@ import { addressIn } from '../store/redis/address.ts';
 import { LedgerBooks } from '../store/redis/book-source.ts';
 import { RedisClient } from '../store/redis/client.ts';
 import { RedisLimits } from '../store/redis/limit-store.ts';
+import { wayOutOf } from '../store/redis/way-out.ts';
 import { type Adapters, inMemory } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
 import { guessesThrough } from './redis-guesses.ts';
@@ -46,6 +47,7 @@ export async function throughRedis(
   return {
     ...inMemory,
     limits: () => limits,
+    send: () => wayOutOf(client).send(),
     queue: turnsThrough(client, { logger }, closes),
     ...guessesThrough(client, { logger }, gates),
   };

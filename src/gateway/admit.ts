@@ -19,7 +19,7 @@ import type { Exchange } from './exchange.ts';
 import { awaitLoad, type LoadTools } from './limits/await-load.ts';
 import { expectedUse } from './limits/expected-use.ts';
 import { type LimitTools, takeLimits } from './limits/take-limits.ts';
-import { type TurnTools, takeTurn } from './limits/take-turn.ts';
+import { type PreparedTurn, prepareTurn, type TurnTools, takeTurn } from './limits/take-turn.ts';
 import type { ModelFacts } from './model-facts.ts';
 import { isFallback, type ModelNames, type NamedModel } from './model-names.ts';
 import { costOf, draftOf, endTurn } from './record.ts';
@@ -77,12 +77,20 @@ export function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Soon
   const ask = expectedUse(call);
   const enteredMs = tools.recorder.nowMs();
   exchange.readyMs = Math.round(enteredMs - exchange.startedMs);
-  const waits = takeLimits(call, exchange, ask, enteredMs, tools);
+  const model = modelOf(call);
+  const isJoint = model !== undefined && call.metering.kind === 'metered';
+  const prepared = isJoint ? prepareTurn(call, exchange, model, ask, enteredMs, tools) : undefined;
+  const waits = takeLimits(call, exchange, ask, enteredMs, tools, prepared?.joint);
   if (!waits) return inTurn(call, exchange, ask, enteredMs, tools);
   return waits
     .then(() => tools.decisions.again(call, exchange))
-    .then((still) => inTurn(served(still, exchange, tools), exchange, ask, enteredMs, tools));
+    .then((still) => inTurn(served(still, exchange, tools), exchange, ask, enteredMs, tools, prepared))
+    .finally(() => prepared?.giveUp());
 }
+
+/** The model for whose turn the call waits; undefined for a call that needs none. */
+const modelOf = ({ operation, models }: Shaped): string | undefined =>
+  operation.time === 'inference' && !isPublished(operation) ? models[0]?.name?.canonical : undefined;
 
 /** Continues with the account's lease held. */
 function inTurn(
@@ -91,10 +99,11 @@ function inTurn(
   ask: Ask,
   enteredMs: MonotonicMs,
   tools: AdmitTools,
+  prepared?: PreparedTurn<Upstream>,
 ): Soon<Admitted | ServiceAdmitted> {
   return isPublishedCall(call)
     ? atPublished(call, exchange, ask, enteredMs, tools)
-    : atModel(call, exchange, ask, enteredMs, tools);
+    : atModel(call, exchange, ask, enteredMs, tools, prepared);
 }
 
 /** Takes the turn at the model, and writes the journal. */
@@ -104,12 +113,13 @@ function atModel(
   ask: Ask,
   enteredMs: MonotonicMs,
   tools: AdmitTools,
+  prepared?: PreparedTurn<Upstream>,
 ): Admitted | Promise<Admitted> {
   if (tools.draining) throw new GatewayError('draining');
   addChanges(call.changes, exchange);
-  const model = call.operation.time === 'inference' ? call.models[0]?.name?.canonical : undefined;
+  const model = modelOf(call);
   if (model === undefined) return begin(call, exchange, undefined, tools.journal);
-  const turn = takeTurn(call, exchange, model, ask, enteredMs, tools);
+  const turn = prepared?.begin(call) ?? takeTurn(call, exchange, model, ask, enteredMs, tools);
   if (!isLater(turn)) {
     const loaded = awaitLoad(call, exchange, turn.server, model, tools);
     if (!loaded) return begin(call, exchange, turn, tools.journal);

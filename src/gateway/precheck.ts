@@ -25,7 +25,7 @@ export function refuseSpent(welcome: Welcome, lines: string[], rules: LimitRules
   const idle = operation.time === 'metadata' ? undefined : idleError(principal);
   if (idle) throw idle;
   const { slowed } = restrictionsOf(principal.suspensions, rules.clocks.wall());
-  const looking = metering.usage.key(principal.lineage).limits.look(principal, rules.clocks.steady(), slowed);
+  const looking = metering.usage.key(principal.lineage).limits.glance(principal, rules.clocks.steady(), slowed);
   return isLater(looking)
     ? looking.then((standing) => judge(welcome, standing, lines, rules))
     : judge(welcome, looking, lines, rules);

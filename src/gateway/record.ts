@@ -13,6 +13,8 @@ import { recordFactsOf } from './record-facts.ts';
 export interface Recorder {
   readonly end: UsageJournal['end'];
   readonly endSoon: UsageJournal['endSoon'];
+  /** Sends what leases gave back, if they are kept elsewhere: before callers see their ends, so that their next calls find room. */
+  readonly send?: (() => void) | undefined;
   readonly log: (exchange: Exchange, ending: Ending, durationMs: number) => void;
   readonly nowMs: () => MonotonicMs;
   /** Called for every ended exchange. */
@@ -52,13 +54,20 @@ function conclude(exchange: Exchange, ending: Ending, recorder: Recorder, writte
   const durationMs = Math.round(recorder.nowMs() - exchange.startedMs);
   const row = rowOf(exchange, ending.outcome, ending.status, ending.error, durationMs);
   if (row) {
-    if (written) recorder.endSoon(row, exchange.begun, written);
+    const { send } = recorder;
+    if (written) recorder.endSoon(row, exchange.begun, send ? sending(send, written) : written);
     else recorder.end(row, exchange.begun);
     release(exchange, row);
+    if (!written) send?.();
   } else if (written) setImmediate(written);
   recorder.observers.tell(exchange, row, ending);
   recorder.log(exchange, ending, durationMs);
 }
+
+const sending = (send: () => void, written: () => void) => (): void => {
+  send();
+  written();
+};
 
 /** Settles an exchange without a record, for answers that need no key and cost nothing. */
 export function leaveUnrecorded(exchange: Exchange): Settled {

@@ -57,6 +57,11 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
     const standing = await look(limits, who, at);
     return who.limits.map((limit) => standing.used(limit));
   };
+  /** What is known before a body is read. */
+  const glanced = async (limits: AccountLimits, who: Principal, at: SteadyMs): Promise<number[]> => {
+    const standing = await limits.of(who.lineage).glance(who, at, false);
+    return who.limits.map((limit) => standing.used(limit));
+  };
   const leases = (all: readonly Reserved[]): Lease[] => all.filter((each) => each.kind === 'lease');
 
   describe(`limits in ${name}`, () => {
@@ -100,6 +105,17 @@ export function limitStoreContract({ name, open, settled }: LimitStoreUnderTest)
       expect(refused).toMatchObject({ kind: 'full', limit: { label: 'prompt-tokens-month' } });
       expect(await used(limits, who)).toEqual(before);
       expect((await look(limits, who)).running('account')).toBe(1);
+    });
+
+    test('before a body is read, a full limit is shown as it is now', async () => {
+      const who = caller({ requestsPerMinute: 2, tokensPerDay: 1_000 });
+      const limits = await account();
+      const [first] = leases([await reserve(limits, who, small)]);
+      await reserve(limits, who, small);
+      expect(await glanced(limits, who, begin)).toEqual([2, 40]);
+      first!.cancel();
+      await settled();
+      expect(await glanced(limits, who, begin)).toEqual([1, 20]);
     });
 
     test('the result of a reservation reports the limits including what it took', async () => {

@@ -59,6 +59,9 @@ const contractStore = (calendar: Calendar): LimitStore => ({
 limitStoreContract({
   name: 'Redis',
   open: contractStore,
-  // The connection answers in order.
-  settled: async () => void (await client.command('GET', 'order')),
+  // What was given back is sent at the end of a turn of the event loop, and the connection answers in order.
+  settled: async () => {
+    await new Promise((resolve) => setImmediate(resolve));
+    await client.command('GET', 'order');
+  },
 });

@@ -7,7 +7,7 @@ import { RedisClient } from '../../src/store/redis/client.ts';
 import { shareOf } from '../../src/store/redis/turn-away.ts';
 import { RedisTurnQueue } from '../../src/store/redis/turn-queue.ts';
 import { startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, post } from '../gate.ts';
+import { eventually, openGate } from '../gate.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
 
 const redis = await startRedis();
@@ -320,8 +320,8 @@ describe.concurrent('when Redis', () => {
     try {
       const gates = await gatesOf(3, 2, own);
       const oracle = new Oracle();
-      // Every gate has heard of all the others.
-      for (const { queue } of gates) {
+      // Every gate has heard of all the others, in a sweep that began when all were there.
+      for (const { queue } of [...gates, ...gates]) {
         queue.sweep(performance.now());
         await queue.settled();
       }
@@ -362,7 +362,7 @@ test('two gates send a model one call at a time, and while Redis hangs one of th
     const keys = await Promise.all(gates.map((gate) => gate.key()));
     const oracle = new Oracle();
     const ends: (() => void)[] = [];
-    const ask = (index: number): Promise<Response> => {
+    const ask = (index: number, signal?: AbortSignal): Promise<Response> => {
       fake.next(async (request, answer) => {
         oracle.begin();
         await request.body;
@@ -373,7 +373,12 @@ test('two gates send a model one call at a time, and while Redis hangs one of th
         answer.end();
       });
       const body = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }], stream: false };
-      return post(`${at(gates, index).url}/api/chat`, at(keys, index).secret, body);
+      return fetch(`${at(gates, index).url}/api/chat`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-api-key': at(keys, index).secret },
+        body: JSON.stringify(body),
+        ...(signal ? { signal } : {}),
+      });
     };
     const endOne = async (): Promise<void> =>
       (await eventually(() => ends.shift() ?? Promise.reject(new Error('none'))))();
@@ -392,7 +397,8 @@ test('two gates send a model one call at a time, and while Redis hangs one of th
     const both = [ask(0), ask(1)];
     await endOne();
     const served = await Promise.race(both.map(async (call, index) => ((await call).status === 200 ? index : -1)));
-    const refused = await ask(1 - served);
+    // A gate lets calls wait until it has been without Redis for three seconds, and each begins to count on its own.
+    const refused = await eventually(() => ask(1 - served, AbortSignal.timeout(1_000)));
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '2']);
     expect(await refused.json()).toMatchObject({
       code: 'turns_unavailable',

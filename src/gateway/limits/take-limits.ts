@@ -7,6 +7,7 @@ import { isLater, type Soon } from '../../domain/soon.ts';
 import { restrictionsOf } from '../../domain/suspension.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 import type { Crowded, Full, Lease, Reserved } from '../../store/ports/limit-store.ts';
+import type { JointEntry } from '../../store/ports/turn-queue.ts';
 import type { ActiveRequests } from '../active-requests.ts';
 import type { Shaped } from '../apply-plan.ts';
 import type { Exchange } from '../exchange.ts';
@@ -33,8 +34,11 @@ interface Asking {
   readonly ask: Ask;
 }
 
+type Joint = JointEntry<unknown> | undefined;
+
 /**
- * Returns undefined if the call has its lease or is not metered, else a promise for the lease. @throws GatewayError
+ * Returns undefined if the call has its lease or is not metered, else a promise for the lease. `joint`: its turn, which is asked for
+ * together with the limits unless the call waits in its account's line. @throws GatewayError
  * `rate_limited`, `quota_exceeded`, `beyond_plan`, `too_many_concurrent`; the promise rejects with them too, or with
  * `queue_timeout`, `client_closed`, or what ends the running calls.
  */
@@ -44,6 +48,7 @@ export function takeLimits(
   ask: Ask,
   enteredMs: MonotonicMs,
   tools: LimitTools,
+  joint?: Joint,
 ): Promise<void> | undefined {
   const { metering } = call;
   if (metering.kind === 'unmetered') return undefined;
@@ -52,7 +57,7 @@ export function takeLimits(
   // While an earlier call is being tried, a later one must not overtake it.
   if (usage.line.isTrying && mayWait(call.caller.principal, usage, ask)) return waitInLine(asking, enteredMs, tools);
   const { fills } = usage.line;
-  const reserving = reserve(asking, tools.rules);
+  const reserving = reserve(asking, tools.rules, joint);
   if (!isLater(reserving))
     return holds(reserving, asking, tools.rules) ? undefined : waitInLine(asking, enteredMs, tools);
   return reserving.then((reserved) => {
@@ -73,10 +78,10 @@ function refuseGone(exchange: Exchange): void {
   if (isGone(exchange)) throw new GatewayError('client_closed');
 }
 
-function reserve({ call, exchange, usage, ask }: Asking, { clocks }: LimitRules): Soon<Reserved> {
+function reserve({ call, exchange, usage, ask }: Asking, { clocks }: LimitRules, joint?: Joint): Soon<Reserved> {
   const { principal } = call.caller;
   const { slowed } = restrictionsOf(principal.suspensions, clocks.wall());
-  return usage.key(principal.lineage).limits.reserve(exchange.id, ask, principal, clocks.steady(), slowed);
+  return usage.key(principal.lineage).limits.reserve(exchange.id, ask, principal, clocks.steady(), slowed, joint);
 }
 
 /** True if the call has its lease, false if it may wait for one. @throws GatewayError if waiting would not help, or is not allowed. */

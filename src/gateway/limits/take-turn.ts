@@ -7,7 +7,7 @@ import type { Ask } from '../../domain/limit.ts';
 import { isLater, type Soon } from '../../domain/soon.ts';
 import { restrictionsOf, slowFactor } from '../../domain/suspension.ts';
 import type { Clocks, MonotonicMs } from '../../domain/time.ts';
-import type { Place, Slot, Turn, TurnQueue } from '../../store/ports/turn-queue.ts';
+import type { JointEntry, Place, Slot, Turn, TurnQueue } from '../../store/ports/turn-queue.ts';
 import type { ActiveRequests } from '../active-requests.ts';
 import type { Shaped } from '../apply-plan.ts';
 import type { Exchange } from '../exchange.ts';
@@ -46,6 +46,56 @@ export function takeTurn<Server>(
   const waiting = new ModelWait(call, exchange, model, ask, tools);
   const entered = tools.queue.enter(model, waiting, enteredMs);
   return isLater(entered) ? entered.then((found) => begin(found, waiting, tools)) : begin(entered, waiting, tools);
+}
+
+/** Prepares the turn of a call to be asked for with its limits; undefined if the queue is asked on its own. */
+export function prepareTurn<Server>(
+  call: Shaped,
+  exchange: Exchange,
+  model: string,
+  ask: Ask,
+  enteredMs: MonotonicMs,
+  tools: TurnTools<Server>,
+): PreparedTurn<Server> | undefined {
+  if (!tools.queue.prepare) return undefined;
+  const waiting = new ModelWait(call, exchange, model, ask, tools);
+  const joint = tools.queue.prepare(model, waiting, enteredMs);
+  return joint && new PreparedTurn(joint, waiting, tools);
+}
+
+/** A turn that may have been asked for already. It ends in `begin` or in `giveUp`. */
+export class PreparedTurn<Server> {
+  readonly joint: JointEntry<Server>;
+  readonly #waiting: ModelWait<Server>;
+  readonly #tools: TurnTools<Server>;
+  #isOver = false;
+
+  constructor(joint: JointEntry<Server>, waiting: ModelWait<Server>, tools: TurnTools<Server>) {
+    this.joint = joint;
+    this.#waiting = waiting;
+    this.#tools = tools;
+  }
+
+  /** As `takeTurn`; undefined if the queue was not asked, or for another call than what this one has become. */
+  begin(call: Shaped): Soon<Slot<Server>> | undefined {
+    const { answer } = this.joint;
+    if (call !== this.#waiting.call) this.giveUp();
+    if (this.#isOver || !answer) return undefined;
+    this.#isOver = true;
+    return begin(answer.entered, this.#waiting, this.#tools);
+  }
+
+  /** Gives back what the queue gave; nothing once the turn has begun. */
+  giveUp(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const entered = this.joint.answer?.entered;
+    if (entered?.kind === 'slot') entered.release(0);
+    else if (entered) {
+      entered.leave();
+      this.#waiting.giveBack();
+    }
+  }
 }
 
 /** Acts on the queue's answer. */
@@ -92,6 +142,7 @@ class ModelWait<Server> extends Waiting<Slot<Server>> implements Turn<Server>, D
   readonly #clocks: Pick<Clocks, 'wall'>;
   readonly #ask: Ask;
   readonly #tools: TurnTools<Server>;
+  #slot: Slot<Server> | undefined;
 
   constructor(call: Shaped, exchange: Exchange, model: string, ask: Ask, tools: TurnTools<Server>) {
     super(call, exchange);
@@ -152,8 +203,16 @@ class ModelWait<Server> extends Waiting<Slot<Server>> implements Turn<Server>, D
 
   /** The slot is given back at the end of the exchange, and the call counts at its server until then. */
   take(slot: Slot<Server>): void {
+    this.#slot = slot;
     this.exchange.notes.noteSlot(slot);
     this.exchange.assignment = this.#tools.assign(slot.server, this);
+  }
+
+  /** The turn may have come before anybody waited for it. */
+  giveBack(): void {
+    if (!this.#slot) return;
+    this.exchange.assignment?.end();
+    this.#slot.release(0);
   }
 
   start(slot: Slot<Server>): void {

@@ -82,6 +82,10 @@ class Chain implements CallerLimits, Standing {
     return this;
   }
 
+  glance(bounds: CallerBounds, at: SteadyMs, slowed: boolean): Standing {
+    return this.look(bounds, at, slowed);
+  }
+
   reserve(_id: RequestId, ask: Ask, bounds: CallerBounds, at: SteadyMs, slowed: boolean): MemoryLease | Full | Crowded {
     this.look(bounds, at, slowed);
     const on = ask.spends ? firstCrowded(bounds.atOnce, this) : undefined;

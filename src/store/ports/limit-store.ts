@@ -6,6 +6,7 @@ import type { Ask, CallerBounds, Limit, Standing, SubjectName, Use } from '../..
 import type { Soon } from '../../domain/soon.ts';
 import type { SteadyMs } from '../../domain/time.ts';
 import type { UsageBucket } from '../../domain/usage.ts';
+import type { JointEntry } from './turn-queue.ts';
 
 export interface LimitStore {
   /**
@@ -28,12 +29,21 @@ export interface AccountLimits {
 export interface CallerLimits {
   /** How the limits stand in the windows of `at`. Reserves nothing; the figures may be slightly out of date. */
   look(bounds: CallerBounds, at: SteadyMs, slowed: boolean): Soon<Standing>;
+  /** As `look`, but may answer with figures of a minute ago if these leave room: a full limit is always that of now. */
+  glance(bounds: CallerBounds, at: SteadyMs, slowed: boolean): Soon<Standing>;
   /**
    * Reserves what a call asks for, from all limits or from none, in the windows of `at`. Exact under any number of parallel
    * calls. `id` names the call, so that an adapter can repeat the question. Rejects with a GatewayError, and reserves nothing, if
-   * the counters cannot be reached.
+   * the counters cannot be reached. `joint`: the call's turn, to be asked for with the limits if one store keeps both.
    */
-  reserve(id: RequestId, ask: Ask, bounds: CallerBounds, at: SteadyMs, slowed: boolean): Soon<Reserved>;
+  reserve(
+    id: RequestId,
+    ask: Ask,
+    bounds: CallerBounds,
+    at: SteadyMs,
+    slowed: boolean,
+    joint?: JointEntry<unknown>,
+  ): Soon<Reserved>;
 }
 
 export type Reserved = Lease | Full | Crowded;

@@ -55,6 +55,15 @@ export interface Place {
   leave(): void;
 }
 
+/**
+ * A call's entry that goes along with the question about its limits, where one store keeps both. It is asked only if the limits have
+ * room, in the same step, so a refused call has no turn at any moment.
+ */
+export interface JointEntry<Server> {
+  /** How the queue answered; undefined if it was not asked, so that `enter` comes next. To be read once the limits have answered. */
+  readonly answer: { readonly entered: Slot<Server> | Place | undefined } | undefined;
+}
+
 /** The current state of one model's queue. */
 export interface LaneNow {
   readonly model: string;
@@ -95,6 +104,8 @@ export interface SharedQueueSettings<Server> extends QueueSettings<Server> {
 export interface TurnQueue<Server> {
   /** Returns a slot if one is free and no call waits for it, else a place, or undefined if the queue is full. */
   enter(model: string, turn: Turn<Server>, nowMs: MonotonicMs): Soon<Slot<Server> | Place | undefined>;
+  /** What `enter` would ask, to be given to the limits; undefined or missing if that would save nothing. Asks nothing itself. */
+  prepare?(model: string, turn: Turn<Server>, nowMs: MonotonicMs): JointEntry<Server> | undefined;
   /** Refuses calls that have waited too long, and offers slots on servers that have come back. Call it regularly. */
   sweep(nowMs: MonotonicMs): void;
   /** The current state of each model's queue, for display. */

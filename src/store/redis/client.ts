@@ -118,6 +118,12 @@ export class RedisClient {
     });
   }
 
+  /** An error that a script caught and returned, as `run` would have thrown it. */
+  failed(error: Error): Error {
+    this.#note(error);
+    return translated(error);
+  }
+
   /** Runs a command whose first argument is its key. @throws RedisAway. */
   command(name: string, key: string, ...args: readonly Argument[]): Promise<unknown> {
     return this.#asking(() => this.#connection.call(name, [prefix + key, ...args]));
@@ -154,6 +160,8 @@ export class RedisClient {
   }
 
   async close(): Promise<void> {
+    // What waits for the end of this turn of the event loop is sent first.
+    await new Promise((resolve) => setImmediate(resolve));
     clearInterval(this.#clock);
     clearInterval(this.#probe);
     this.#stateListeners.length = 0;

@@ -7,14 +7,17 @@ import type { AccountId, KeyId, RequestId } from '../../domain/id.ts';
 import {
   type Ask,
   type CallerBounds,
+  firstFull,
   type Limit,
   type Standing,
   type SubjectName,
   subjectNames,
   type Use,
 } from '../../domain/limit.ts';
+import type { Soon } from '../../domain/soon.ts';
 import type { SteadyMs } from '../../domain/time.ts';
 import type { AccountLimits, CallerLimits, Lease, Reserved } from '../ports/limit-store.ts';
+import type { JointEntry } from '../ports/turn-queue.ts';
 import type { BookSource } from './book-source.ts';
 import type { RedisClient } from './client.ts';
 import { RedisAway } from './failures.ts';
@@ -24,6 +27,8 @@ import * as scripts from './limit-scripts.ts';
 import type { LocalShare } from './limit-share.ts';
 import { type Answer, argumentsOf, RedisStanding, startsOf } from './limit-standing.ts';
 import { bookArguments } from './limit-sums.ts';
+import { RedisEntry } from './way-in.ts';
+import { wayOutOf } from './way-out.ts';
 
 /** How long a running call counts without being renewed. */
 export const leaseLifeMs = 30_000;
@@ -34,6 +39,13 @@ const bookWithinMs = 8_000;
 const againMs = 20;
 const reconcileMs = 60_000;
 export const endsChannel = 'ends';
+/** For so long, figures that left room let a body be read. */
+const recentMs = 60_000;
+/** The smallest call of any kind. */
+const small: Use = { requests: 1, promptTokens: 1, completionTokens: 1, units: 1 };
+
+/** Asks one of the scripts with these arguments. */
+type Asking = (args: readonly (string | number)[]) => Promise<unknown>;
 
 /** What all accounts share. */
 export interface LimitTools {
@@ -123,7 +135,7 @@ export class RedisAccount implements AccountLimits {
     for (const id of there) this.#tools.holders.delete(id);
     if (there.length === 0 || this.isUnsure) return;
     try {
-      await this.#tools.client.command('HDEL', this.key('ld'), ...there);
+      await wayOutOf(this.#tools.client).ask('landed', [this.key('ld')], there);
     } catch {
       this.doubt();
     }
@@ -203,6 +215,8 @@ class RedisCaller implements CallerLimits {
   readonly #tools: LimitTools;
   readonly #share: LocalShare;
   readonly #places: readonly string[];
+  /** What Redis said last. */
+  #last: { readonly at: SteadyMs; readonly limits: readonly Limit[]; readonly standing: RedisStanding } | undefined;
 
   constructor(account: RedisAccount, key: KeyId, tools: LimitTools, share: LocalShare) {
     this.#account = account;
@@ -214,7 +228,8 @@ class RedisCaller implements CallerLimits {
 
   async look(bounds: CallerBounds, at: SteadyMs, slowed: boolean): Promise<Standing> {
     try {
-      const { standing } = await this.#ask(scripts.look, this.#places.slice(0, 3), bounds, at, slowed, []);
+      const ask = this.#asking(scripts.look, this.#places.slice(0, 3));
+      const { standing } = await this.#answer(ask, bounds, at, slowed, []);
       return standing;
     } catch (error) {
       if (!isUnavailable(error)) throw error;
@@ -222,15 +237,36 @@ class RedisCaller implements CallerLimits {
     }
   }
 
-  async reserve(id: RequestId, ask: Ask, bounds: CallerBounds, at: SteadyMs, slowed: boolean): Promise<Reserved> {
+  /** A caller without room is asked about each time, and one with room once a minute: most calls have one round trip on their way in. */
+  glance(bounds: CallerBounds, at: SteadyMs, slowed: boolean): Soon<Standing> {
+    const { at: from, limits, standing } = this.#last ?? {};
+    const isRecent = from !== undefined && at >= from && at < from + recentMs;
+    const isSame = limits === bounds.limits && standing?.slowed === slowed;
+    return isRecent && isSame && standing && !firstFull(limits, small, standing)
+      ? standing
+      : this.look(bounds, at, slowed);
+  }
+
+  async reserve(
+    id: RequestId,
+    ask: Ask,
+    bounds: CallerBounds,
+    at: SteadyMs,
+    slowed: boolean,
+    joint?: JointEntry<unknown>,
+  ): Promise<Reserved> {
     const { leases } = this.#account;
-    const { gate, busy } = this.#tools;
+    const { client, gate, busy } = this.#tools;
     busy.add(this.#account);
     leases.coming.add(id);
     try {
       const rest = [id, gate, leaseLifeMs, Number(ask.spends), ...figuresOf(ask), ...bounds.atOnce.map((n) => n ?? -1)];
       while (rest.length < 10) rest.push(-1);
-      const { answer, standing, aheadMs } = await this.#ask(scripts.reserve, this.#places, bounds, at, slowed, rest);
+      const asking =
+        joint instanceof RedisEntry && joint.client === client
+          ? (args: readonly (string | number)[]) => joint.ask(this.#places, args)
+          : this.#asking(scripts.reserve, this.#places);
+      const { answer, standing, aheadMs } = await this.#answer(asking, bounds, at, slowed, rest);
       if (standing.isStale) this.#account.reconcile(() => this.#now(at));
       const [kind, which] = answer;
       if (kind === 'full') return { kind, standing, limit: bounds.limits[which] as Limit };
@@ -238,9 +274,9 @@ class RedisCaller implements CallerLimits {
       const local = await this.#share.note(this.#key, id, ask, at + aheadMs);
       return this.#lease(id, ask, local, standing, standing.starts);
     } catch (error) {
-      if (!isUnavailable(error)) throw error;
       // It may have been taken, or may be taken yet: entering the leases again ends it.
       this.#account.doubt();
+      if (!isUnavailable(error)) throw error;
       this.#tools.onAway(at);
       return await this.#alone(id, ask, bounds, at, slowed);
     } finally {
@@ -298,18 +334,23 @@ class RedisCaller implements CallerLimits {
     const account = this.#account;
     const figures = use ? figuresOf(use) : [-1, 0, 0, 0];
     const args = [id, ...figures, client.channel(endsChannel), `${gate} ${account.id}`];
-    return client.run(scripts.end, this.#places, args).then(
-      (there) => {
-        // Redis lacks a lease that this gate has: it has forgotten more.
-        if (there === 0 && account.leases.has(id)) account.doubt();
-      },
-      () => account.doubt(),
-    );
+    return wayOutOf(client)
+      .ask('end', this.#places, args)
+      .then(
+        (there) => {
+          // Redis lacks a lease that this gate has: it has forgotten more.
+          if (there === 0 && account.leases.has(id)) account.doubt();
+        },
+        () => account.doubt(),
+      );
   }
 
-  async #ask(
-    script: (typeof scripts)['look'],
-    places: readonly string[],
+  #asking(script: (typeof scripts)['look'], places: readonly string[]): Asking {
+    return (args) => this.#tools.client.run(script, places, args);
+  }
+
+  async #answer(
+    ask: Asking,
     bounds: CallerBounds,
     at: SteadyMs,
     slowed: boolean,
@@ -322,15 +363,13 @@ class RedisCaller implements CallerLimits {
       const name = generation.name === '' ? await generation.check() : generation.name;
       const aheadMs = this.#aheadMs();
       const head = [name, this.#key, client.now(), ...startsOf(calendar, at + aheadMs), ...limits];
-      const answer = (await client.run(script, places, [...head, ...rest])) as Answer;
+      const answer = (await ask([...head, ...rest])) as Answer;
       if (answer[0] === 'cold') await this.#account.make(() => this.#now(at));
-      else if (answer[0] !== 'skew')
-        return {
-          answer,
-          aheadMs,
-          standing: new RedisStanding(answer, bounds.limits, calendar, { at: at + aheadMs, aheadMs, slowed }),
-        };
-      else if (++skews > 1) throw new RedisAway('The clock of this machine and that of Redis differ.');
+      else if (answer[0] !== 'skew') {
+        const standing = new RedisStanding(answer, bounds.limits, calendar, { at: at + aheadMs, aheadMs, slowed });
+        this.#last = { at, limits: bounds.limits, standing };
+        return { answer, aheadMs, standing };
+      } else if (++skews > 1) throw new RedisAway('The clock of this machine and that of Redis differ.');
       else await client.readClock();
     }
   }

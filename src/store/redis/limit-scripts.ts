@@ -51,15 +51,18 @@ if math.abs(now - ARGV[3]) > 2000 then return {'skew'} end
 local book = redis.call('HMGET', KEYS[1], 'seed', 'a', 'k:' .. key)
 if book[1] ~= gen then return {'cold'} end
 local both = {tally(book[2]), tally(book[3])}
-local starts = {}
+local starts, isNewMinute = {}, tonumber(ARGV[4]) > both[2][1]
 for w = 1, windows do
   local at = (w - 1) * 5 + 1
   starts[w] = math.max(tonumber(ARGV[3 + w]), both[1][at], both[2][at])
   roll(both[1], w, starts[w])
   roll(both[2], w, starts[w])
 end
-local running = {redis.call('ZCOUNT', KEYS[2], now, '+inf'), redis.call('ZCOUNT', KEYS[3], now, '+inf')}
-local stale = redis.call('ZCARD', KEYS[2]) > running[1] and 1 or 0
+local held, running = redis.call('ZCARD', KEYS[2]), {0, 0}
+if held > 0 then
+  running = {redis.call('ZCOUNT', KEYS[2], now, '+inf'), redis.call('ZCOUNT', KEYS[3], now, '+inf')}
+end
+local stale = held > running[1] and 1 or 0
 local limits = tonumber(ARGV[9])
 local function answer(kind, which)
   local said = {kind, which, running[1], running[2], stale}
@@ -108,13 +111,16 @@ end
 lease[11], lease[12], lease[13], lease[14] = r, p, c, u
 redis.call('HSET', KEYS[1], 'a', cmsgpack.pack(both[1]), 'k:' .. key, cmsgpack.pack(both[2]))
 redis.call('HSET', KEYS[4], id, cmsgpack.pack(lease))
-redis.call('PEXPIRE', KEYS[4], 2851200000)
 if runs == 1 then
   for i = 2, 3 do
     redis.call('ZADD', KEYS[i], now + life, id)
-    redis.call('PEXPIRE', KEYS[i], 86400000)
     running[i - 1] = running[i - 1] + 1
   end
+end
+-- Whatever is in them for longer than this is renewed, or used again in another minute.
+if isNewMinute or held == 0 then redis.call('PEXPIRE', KEYS[4], 2851200000) end
+for i = 2, 3 do
+  if runs == 1 and (isNewMinute or running[i - 1] == 1) then redis.call('PEXPIRE', KEYS[i], 86400000) end
 end
 return answer('lease', 0)
 `);
@@ -150,6 +156,9 @@ end
 if redis.call('DEL', KEYS[5]) == 1 then redis.call('PUBLISH', ARGV[6], ARGV[7]) end
 return 1
 `);
+
+/** Takes out leases that the ledger has. KEYS: leases. */
+export const landed: Script = script("return redis.call('HDEL', KEYS[1], unpack(ARGV))");
 
 /** KEYS: running, leases, running of each key. Life, then lease and the place of its key. Returns the leases that are missing. */
 export const renew: Script = script(`${shared}

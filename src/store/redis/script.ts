@@ -16,3 +16,7 @@ export const script = (text: string, isWhole = false): Script => ({
   sha: createHash('sha1').update(text).digest('hex'),
   isWhole,
 });
+
+/** The script as a function of another one, which gives it its keys and arguments. */
+export const asFunction = (name: string, { text }: Script): string =>
+  `local function ${name}(KEYS, ARGV)\n${text}\nend\n`;

@@ -1,9 +1,6 @@
 // What all scripts of a lane begin with: its state in Redis, who may be served next, and how a slot is granted. The arithmetic is
 // that of the memory queue (memory/fair-queue.ts). turn-scripts.ts has the decisions.
 
-/** A gate that has not been heard of for so long has lost its places and slots. */
-export const lostMs = 4_000;
-
 /**
  * What all decisions begin with. A ticket (a call at the queue) is kept in \`t\` with its state: waiting, offered to its gate,
  * held, or expelled. \`w\` and \`s\` list those that wait and those that hold a slot, so that a count is a count of members.
@@ -19,17 +16,20 @@ local gate, run = ARGV[1], ARGV[2]
 local at = call('TIME')
 local now = at[1] * 1000 + math.floor(at[2] / 1000)
 if tonumber(ARGV[3]) < now then return {'late'} end
-local known = call('HGET', V, 'run')
+local figures = call('HMGET', V, 'run', 'virtual', 'last', 'turns', 'tokens', 'ms')
+local known = figures[1]
 if known ~= run then
   if known and known > run or not known and ARGV[4] ~= '1' then return {'stale'} end
   call('DEL', unpack(KEYS))
   call('HSET', V, 'run', run)
+  figures = {}
 end
 local isYoung = now - tonumber(string.sub(run, 1, 15)) < 2000
 
-local figures = call('HMGET', V, 'virtual', 'last', 'turns', 'tokens', 'ms')
-local virtual, last = tonumber(figures[1] or 0), tonumber(figures[2] or 0)
-local turns, tokens, ms = tonumber(figures[3] or 0), tonumber(figures[4] or 0), tonumber(figures[5] or 0)
+local virtual, last = tonumber(figures[2] or 0), tonumber(figures[3] or 0)
+local turns, tokens, ms = tonumber(figures[4] or 0), tonumber(figures[5] or 0), tonumber(figures[6] or 0)
+local before = {virtual, last, turns, tokens, ms}
+local waits = call('ZCARD', W)
 local granted, expelled = {}, {}
 
 local function gateOf(id) return string.match(id, '^(.*)%.') end
@@ -49,11 +49,22 @@ local function bounds(account, behind)
   return '[' .. account .. '\\0' .. behind .. '\\0', '(' .. account .. '\\0' .. behind .. '\\1'
 end
 
-local function servedOf(account) return tonumber(call('HGET', F, account) or virtual) end
+-- Clocks are read once, and written at the end.
+local clocks, moved = {}, {}
+local function servedOf(account)
+  if clocks[account] == nil then clocks[account] = tonumber(call('HGET', F, account) or nil) or false end
+  return clocks[account] or virtual
+end
 local function setServed(account, served)
-  call('HSET', F, account, served)
-  call('ZADD', Q, 'XX', served, account)
-  call('ZADD', B, 'XX', served, account)
+  clocks[account], moved[account] = served, true
+  if waits > 0 then
+    call('ZADD', Q, 'XX', served, account)
+    call('ZADD', B, 'XX', served, account)
+  end
+end
+local function writeClocks()
+  for account in pairs(moved) do call('HSET', F, account, clocks[account]) end
+  moved = {}
 end
 
 local function nextSeq()
@@ -66,7 +77,7 @@ local function wait(id, ticket)
   if not call('ZSCORE', N, account) then setServed(account, math.max(servedOf(account), virtual)) end
   ticket.state = 'waiting'
   ticket.server = nil
-  call('ZADD', W, 0, memberOf(id, ticket))
+  waits = waits + call('ZADD', W, 0, memberOf(id, ticket))
   call('ZINCRBY', N, 1, account)
   call('HINCRBY', C, ticket.list, 1)
   call('ZADD', ticket.behind == 1 and B or Q, servedOf(account), account)
@@ -75,7 +86,7 @@ end
 
 local function unwait(id, ticket)
   local account = ticket.account
-  call('ZREM', W, memberOf(id, ticket))
+  waits = waits - call('ZREM', W, memberOf(id, ticket))
   if tonumber(call('ZINCRBY', N, -1, account)) <= 0 then call('ZREM', N, account) end
   if call('HINCRBY', C, ticket.list, -1) <= 0 then call('HDEL', C, ticket.list) end
   local from, to = bounds(account, ticket.behind)
@@ -107,6 +118,15 @@ end
 local function free(id, ticket)
   call('ZREM', S, ticket.server .. '\\0' .. id)
   if busy[ticket.server] then busy[ticket.server] = busy[ticket.server] - 1 end
+end
+
+-- Its gate has something to hear. \`keep\` comes after it.
+local function tell(id, ticket)
+  ticket.told = 1
+  call('ZADD', U, now, id)
+end
+local function untell(id, ticket)
+  if ticket.told then call('ZREM', U, id) end
 end
 
 local function grant(id, ticket, server)
@@ -161,7 +181,7 @@ end
 
 -- Serves tickets that wait while there are free slots that they may have.
 local function fill()
-  while call('ZCARD', W) > 0 do
+  while waits > 0 do
     local open, isAll, isAny = {}, true, false
     for _, list in ipairs(call('HKEYS', C)) do
       open[list] = freeIn(list)
@@ -171,8 +191,8 @@ local function fill()
     if not id then return end
     local ticket = ticketOf(id)
     unwait(id, ticket)
+    tell(id, ticket)
     grant(id, ticket, open[ticket.list])
-    call('ZADD', U, now, id)
   end
 end
 
@@ -184,7 +204,7 @@ local function remove(id, ticket)
     setServed(ticket.account, servedOf(ticket.account) - ticket.cost / ticket.weight)
   end
   call('HDEL', T, id)
-  call('ZREM', U, id)
+  untell(id, ticket)
 end
 
 local function dropGate(name)
@@ -217,22 +237,21 @@ local function placer()
   end
 end
 
-local isKnown = call('ZSCORE', G, gate) and 1 or 0
-call('ZADD', G, now, gate)
-local oldest = call('ZRANGE', G, 0, 0, 'WITHSCORES')
-while tonumber(oldest[2]) < now - ${lostMs} do
-  dropGate(oldest[1])
-  oldest = call('ZRANGE', G, 0, 0, 'WITHSCORES')
+local isKnown = 1 - call('ZADD', G, now, gate)
+local function lengthen()
+  for i = 2, #KEYS do call('PEXPIRE', KEYS[i], 60000) end
+  -- What tells a lane that was long idle from one that was lost.
+  call('PEXPIRE', V, 3600000)
 end
 
 local function done(what, ...)
-  call('HSET', V, 'virtual', virtual, 'last', last, 'turns', turns, 'tokens', tokens, 'ms', ms)
-  if isKnown == 0 or what == 'swept' then
-    for i = 2, #KEYS do call('PEXPIRE', KEYS[i], 60000) end
-    -- What tells a lane that was long idle from one that was lost.
-    call('PEXPIRE', V, 3600000)
+  writeClocks()
+  if virtual ~= before[1] or last ~= before[2] or turns ~= before[3] or tokens ~= before[4] or ms ~= before[5] then
+    call('HSET', V, 'virtual', virtual, 'last', last, 'turns', turns, 'tokens', tokens, 'ms', ms)
   end
+  if isKnown == 0 then lengthen() end
   local leftMs = turns > 0 and string.format('%.17g', ms / turns) or ''
-  return {what, isKnown, call('ZCARD', S), call('ZCARD', W), call('ZCARD', N), leftMs, granted, expelled, ...}
+  local accounts = waits > 0 and call('ZCARD', N) or 0
+  return {what, isKnown, call('ZCARD', S), waits, accounts, leftMs, granted, expelled, ...}
 end
 `;

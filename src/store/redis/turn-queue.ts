@@ -5,11 +5,13 @@
 import type { MonotonicMs } from '../../domain/time.ts';
 import type { Held, LaneNow, Place, SharedQueueSettings, Slot, Turn, TurnQueue } from '../ports/turn-queue.ts';
 import type { RedisClient } from './client.ts';
+import { LaneAsker, type LaneScript, type Reply, told } from './turn-asking.ts';
 import { OwnTurns } from './turn-away.ts';
 import { HeldSlot, Lane, Ticket, type TicketOffice } from './turn-lane.ts';
 import { Presence } from './turn-presence.ts';
 import * as scripts from './turn-scripts.ts';
 import { wantedOf } from './turn-wanted.ts';
+import { RedisEntry } from './way-in.ts';
 
 export interface RedisQueueTools {
   readonly client: RedisClient;
@@ -21,10 +23,6 @@ export interface RedisQueueTools {
   readonly nowMs?: () => number;
 }
 
-type Script = Parameters<RedisClient['run']>[0];
-/** What a decision was, whether the gate was known, running, waiting, accounts, ms of a turn, grants, refusals, and more. */
-type Reply = [string, number, number, number, number, string, string[], string[], ...unknown[]];
-
 /** How many waiting calls a sweep compares with what Redis knows of them; each sweep the next ones. */
 const lookedAt = 64;
 const ticketsAtOnce = 200;
@@ -34,6 +32,7 @@ const sweepsALook = 4;
 export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<Server> {
   readonly #settings: SharedQueueSettings<Server>;
   readonly #client: RedisClient;
+  readonly #asker: LaneAsker<Server>;
   readonly #presence: Presence;
   readonly #names: string;
   readonly #nowMs: () => number;
@@ -52,6 +51,7 @@ export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<S
     this.#names = tools.lanes;
     this.#nowMs = tools.nowMs ?? (() => performance.now());
     this.#presence = new Presence(tools.client, tools.lanes, this.#nowMs, tools.onError);
+    this.#asker = new LaneAsker(tools.client, this.#presence, (lane) => this.#rejoin(lane));
     this.#presence.onRun = () => this.#return();
     this.#presence.onAway = () => this.#stay();
     this.#own = this.#openOwn();
@@ -62,6 +62,18 @@ export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<S
   /** @throws GatewayError `turns_unavailable`, or the promise rejects with it, if Redis is away and this gate has no share. */
   enter(model: string, turn: Turn<Server>, nowMs: MonotonicMs): Promise<Slot<Server> | Place | undefined> {
     return this.#tracked(this.#enter(new Ticket(turn, this.#laneOf(model), nowMs, this)));
+  }
+
+  /** In a Cluster the keys of an account and of a lane are at different servers. */
+  prepare(model: string, turn: Turn<Server>, nowMs: MonotonicMs): RedisEntry<Server> | undefined {
+    if (this.#client.isCluster || this.#presence.isAway) return undefined;
+    return new RedisEntry(this.#client, () => {
+      if (this.#presence.isAway) return undefined;
+      const ticket = new Ticket(turn, this.#laneOf(model), nowMs, this);
+      return this.#asker.entering(ticket.lane, this.#entry(ticket), (reply) => ({
+        entered: this.#entered(ticket, reply),
+      }));
+    });
   }
 
   sweep(nowMs: MonotonicMs): void {
@@ -111,7 +123,7 @@ export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<S
       return;
     }
     const figures = [String(cost ?? ''), String(held?.ms ?? ''), held?.isReported ? '1' : '0'];
-    this.#do(lane, scripts.release, () => [id, ...figures]);
+    void this.#tracked(this.#asker.giveBack(lane, [id, ...figures]).then((reply) => this.#taken(lane, reply)));
   }
 
   /** Takes this gate off the list of those that are alive. */
@@ -121,21 +133,26 @@ export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<S
   }
 
   async #enter(ticket: Ticket<Server>): Promise<Slot<Server> | Place | undefined> {
-    const { lane, turn } = ticket;
+    const { lane } = ticket;
     lane.entering++;
     try {
       // Whatever happens to the ticket meanwhile, it is entered again until an answer says where it is.
       for (;;) {
         if (this.#presence.isAway) await this.#presence.hailing;
         if (this.#presence.isAway) return this.#enterOwn(ticket);
-        ticket.id = lane.nextId();
-        ticket.wants(wantedOf(this.#settings, lane.model, turn, 0));
-        const reply = await this.#ask(lane, scripts.enter, () => [...told(ticket), String(this.#settings.maxWaiting)]);
+        const reply = await this.#asker.ask(lane, scripts.enter, () => this.#entry(ticket));
         if (reply) return this.#entered(ticket, reply);
       }
     } finally {
       lane.entering--;
     }
+  }
+
+  /** Names the ticket, and returns what Redis is told of it. */
+  #entry(ticket: Ticket<Server>): readonly string[] {
+    ticket.id = ticket.lane.nextId();
+    ticket.wants(wantedOf(this.#settings, ticket.lane.model, ticket.turn, 0));
+    return [...told(ticket), String(this.#settings.maxWaiting)];
   }
 
   #entered(ticket: Ticket<Server>, reply: Reply): Slot<Server> | Place | undefined {
@@ -205,41 +222,13 @@ export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<S
     ticket.turn.refuse('queue_full');
   }
 
-  /** Undefined if Redis does not answer, or if the gate has joined the lane again meanwhile, which covers what was asked. */
-  async #ask(lane: Lane<Server>, script: Script, argsOf: () => readonly string[]): Promise<Reply | undefined> {
-    const { gate } = lane;
-    const presence = this.#presence;
-    for (let tries = 0; tries < 3; tries++) {
-      if (presence.isAway) return undefined;
-      const about = [gate, presence.run, presence.latest(), tries === 0 ? '0' : '1', presence.channelPrefix];
-      let reply: Reply;
-      try {
-        reply = (await this.#client.run(script, lane.keys, [...about, ...argsOf()])) as Reply;
-      } catch (error) {
-        if (lane.gate === gate) presence.fail(error);
-        return undefined;
-      }
-      if (lane.gate !== gate) return undefined;
-      if (reply[0] !== 'stale' && reply[0] !== 'late') {
-        if (reply[1] === 1 || lane.tickets.size === 0 || script === scripts.rejoin) return reply;
-        // Redis has given the places and slots of this gate away, because it has not heard of it for too long.
-        this.#rejoin(lane);
-        return undefined;
-      }
-      await presence.hail();
-      if (lane.gate !== gate) return undefined;
-    }
-    presence.fail();
-    return undefined;
+  /** Asks, and acts on what the answer says of this gate's calls. */
+  #do(lane: Lane<Server>, script: LaneScript, argsOf: () => readonly string[]): void {
+    void this.#tracked(this.#asker.ask(lane, script, argsOf).then((reply) => this.#taken(lane, reply)));
   }
 
-  /** Asks, and acts on what the answer says of this gate's calls. */
-  #do(lane: Lane<Server>, script: Script, argsOf: () => readonly string[]): void {
-    void this.#tracked(
-      this.#ask(lane, script, argsOf).then((reply) => {
-        if (reply) this.#take(lane, reply);
-      }),
-    );
+  #taken(lane: Lane<Server>, reply: Reply | undefined): void {
+    if (reply) this.#take(lane, reply);
   }
 
   #take(lane: Lane<Server>, [, , running, waiting, accounts, turnMs, granted, expelled]: Reply): void {
@@ -277,7 +266,7 @@ export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<S
     const looked = lane.some(lookedAt);
     const heard = lane.heard.splice(0, lookedAt);
     for (const ticket of looked) this.#refresh(ticket);
-    const reply = await this.#ask(lane, scripts.sweep, () => [
+    const reply = await this.#asker.ask(lane, scripts.sweep, () => [
       String(heard.length),
       ...heard,
       ...looked.flatMap(({ id, behind, weight, list }) => [id, behind ? '1' : '0', String(weight), list]),
@@ -378,16 +367,5 @@ export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<S
     return work;
   }
 }
-
-/** What Redis is told of a ticket. */
-const told = <Server>({ id, turn, cost, weight, behind, list }: Ticket<Server>): string[] => [
-  id,
-  turn.accountId,
-  String(cost),
-  String(turn.most),
-  String(weight),
-  behind ? '1' : '0',
-  list,
-];
 
 const placeOf = <Server>({ state, server }: Ticket<Server>): string => (state === 'held' ? server : '');

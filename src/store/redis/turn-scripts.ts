@@ -1,7 +1,10 @@
 // The decisions of the queue that several gates share, as scripts that Redis runs: one script, one decision. The state of a
 // model's lane stands in the keys of one hash slot, so that a script sees all of it and a cluster takes it too.
 import { type Script, script } from './script.ts';
-import { lanePrelude, lostMs } from './turn-prelude.ts';
+import { lanePrelude } from './turn-prelude.ts';
+
+/** A gate that has not been heard of for so long has lost its places and slots. */
+const lostMs = 4_000;
 
 /** Of the keys of a lane, in the order in which the scripts name them. */
 const laneKeys = ['v', 't', 'w', 's', 'f', 'q', 'b', 'n', 'c', 'u', 'g'];
@@ -77,14 +80,14 @@ local function makeRoom()
     expelled[#expelled + 1] = worst
   else
     other.state = 'expelled'
+    tell(worst, other)
     keep(worst, other)
-    call('ZADD', U, now, worst)
     notify(worst)
   end
   return true
 end
 
-if call('ZCARD', W) == 0 then
+if waits == 0 then
   local server = freeIn(ticket.list)
   if server then
     setServed(account, math.max(servedOf(account), virtual))
@@ -92,7 +95,7 @@ if call('ZCARD', W) == 0 then
     return done('slot', seq, server)
   end
 end
-if call('ZCARD', W) >= tonumber(ARGV[13]) and not makeRoom() then return done('full') end
+if waits >= tonumber(ARGV[13]) and not makeRoom() then return done('full') end
 wait(id, ticket)
 local position = placer()(id, ticket)
 fill()
@@ -114,7 +117,7 @@ local ticket = ticketOf(id)
 if ticket and (ticket.state == 'held' or ticket.state == 'offered') then
   free(id, ticket)
   call('HDEL', T, id)
-  call('ZREM', U, id)
+  untell(id, ticket)
   if cost then
     local settled = cost
     if heldMs and ARGV[9] == '1' then
@@ -139,8 +142,8 @@ local ticket = ticketOf(id)
 local server = ticket and ticket.state == 'waiting' and freeIn(ARGV[7])
 if server then
   unwait(id, ticket)
+  tell(id, ticket)
   grant(id, ticket, server)
-  call('ZADD', U, now, id)
 end
 return done('went')
 `);
@@ -169,11 +172,16 @@ return done('confirmed')
 `);
 
 /**
- * Looks after a lane: takes back offers that no gate took within three seconds, forgets clocks that say nothing any more, and
+ * Looks after a lane: drops gates that are lost, takes back offers that no gate took within three seconds, forgets clocks that say nothing any more, and
  * tells the gate what it may have missed. ARGV: how many tickets the gate has heard of, and which; then, for each ticket that
  * it looks at, the ticket, behind, weight, and servers with slots.
  */
 export const sweep = decision(`${collect}
+local oldest = call('ZRANGE', G, 0, 0, 'WITHSCORES')
+while tonumber(oldest[2]) < now - ${lostMs} do
+  dropGate(oldest[1])
+  oldest = call('ZRANGE', G, 0, 0, 'WITHSCORES')
+end
 local heard = tonumber(ARGV[6])
 for i = 7, 6 + heard do
   local ticket = ticketOf(ARGV[i])
@@ -214,17 +222,19 @@ for _, member in ipairs(call('ZRANGE', S, 0, -1)) do
 end
 local cleaned = tonumber(call('HGET', V, 'cleaned') or 0)
 if now - cleaned > 1000 then
+  lengthen()
   call('HSET', V, 'cleaned', now)
-  local clocks = call('HGETALL', F)
-  for i = 1, #clocks, 2 do
-    if tonumber(clocks[i + 1]) <= virtual and not accounts[clocks[i]] and not call('ZSCORE', N, clocks[i]) then
-      call('HDEL', F, clocks[i])
+  writeClocks()
+  local all = call('HGETALL', F)
+  for i = 1, #all, 2 do
+    if tonumber(all[i + 1]) <= virtual and not accounts[all[i]] and not call('ZSCORE', N, all[i]) then
+      call('HDEL', F, all[i])
     end
   end
 end
 if call('HLEN', T) == 0 then
   call('DEL', F, Q, B, N, C, U, W, S)
-  virtual, turns, tokens, ms = 0, 0, 0, 0
+  virtual, turns, tokens, ms, moved, waits = 0, 0, 0, 0, {}, 0
 end
 local others = {}
 for i, server in ipairs(servers) do
