@@ -7,7 +7,7 @@ import { changeAccount, createAccount, requireAccount, showAccount } from '../ma
 import { closeAccount, linkFor } from '../management/people/people.ts';
 import { type Config, pageUrl } from '../settings/config.ts';
 import type { Store } from '../store/ports/store.ts';
-import { type Json, printGone, printObject, printRows, type WithContext } from './command.ts';
+import { type Json, printGone, printNamed, printRows, type WithContext } from './command.ts';
 import { confirm, type Sure, yesOption } from './confirm.ts';
 
 interface NewAccount {
@@ -34,19 +34,19 @@ export function accountCommand(program: Command, withContext: WithContext): void
 
   account
     .command('show')
-    .argument('<name>', 'name or id')
+    .argument('<name>', 'name or ID')
     .description('show an account, its plan and its suspensions')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
       withContext(async ({ store, author }) =>
-        printObject(await showAccount(store, await requireAccount(store, name), author.at), json),
+        printNamed(store, await showAccount(store, await requireAccount(store, name), author.at), json),
       ),
     );
 
   account
     .command('create')
     .argument('<name>')
-    .option('--plan <name>', 'its plan; "default" if not given, and none for operators')
+    .option('--plan <name>', 'its plan (default: "default"; operators have none)')
     .option('--operator', 'the person may change everything')
     .option('--auditor', 'the person may see everything')
     .description('create an account; for operators and auditors, also a one-time link to set it up')
@@ -56,15 +56,20 @@ export function accountCommand(program: Command, withContext: WithContext): void
         const role = operator ? 'operator' : auditor ? 'auditor' : 'member';
         const made = await createAccount(store, name, plan, author, role);
         const shown = await showAccount(store, made, author.at);
-        if (role === 'member') printObject(shown, json);
+        if (role === 'member') await printNamed(store, shown, json);
         else
-          printObject({ ...shown, ...(await showLink(store, config, made.id, 'setup', author)) }, json, lossOf(name));
+          await printNamed(
+            store,
+            { ...shown, ...(await showLink(store, config, made.id, 'setup', author)) },
+            json,
+            lossOf(name),
+          );
       }),
     );
 
   account
     .command('set')
-    .argument('<name>', 'name or id')
+    .argument('<name>', 'name or ID')
     .option('--plan <name>', 'its new plan')
     .addOption(new Option('--role <role>', 'its new role').choices(roles))
     .description('change the plan or role of an account')
@@ -72,7 +77,8 @@ export function accountCommand(program: Command, withContext: WithContext): void
     .action((name: string, { plan, role, json }: { plan?: string; role?: Role } & Json) =>
       withContext(async ({ store, author }) => {
         if (plan === undefined && role === undefined) throw new Refusal('Give --plan or --role.');
-        printObject(
+        await printNamed(
+          store,
           await showAccount(store, await changeAccount(store, name, { plan, role }, author), author.at),
           json,
         );
@@ -81,20 +87,20 @@ export function accountCommand(program: Command, withContext: WithContext): void
 
   account
     .command('link')
-    .argument('<name>', 'name or id')
+    .argument('<name>', 'name or ID')
     .description('create a one-time link: to choose a new password, or to set up an account that no one signs in to')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
       withContext(async ({ store, author, config }) => {
         const { id } = await requireAccount(store, name);
         const purpose = (await store.findPersonOf(id)) ? 'password' : 'setup';
-        printObject(await showLink(store, config, id, purpose, author), json, lossOf(name));
+        await printNamed(store, await showLink(store, config, id, purpose, author), json, lossOf(name));
       }),
     );
 
   account
     .command('close')
-    .argument('<name>', 'name or id')
+    .argument('<name>', 'name or ID')
     .description(
       'close an account permanently: revoke its keys, remove its person and texts; usage figures stay in the ledger',
     )

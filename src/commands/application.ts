@@ -9,7 +9,7 @@ import {
   showApplication,
   showInvite,
 } from '../management/applications/applications.ts';
-import { type Json, moment, pairs, print, printObject, printRows, rowCount, type WithContext } from './command.ts';
+import { type Json, moment, pairs, print, printNamed, printRows, rowCount, type WithContext } from './command.ts';
 
 const weekMs = 7 * 86_400_000;
 
@@ -27,7 +27,7 @@ function modeCommand(program: Command, withContext: WithContext): void {
     .description('show the registration settings')
     .option('--json', 'one JSON object')
     .action(({ json }: Json) =>
-      withContext(async ({ store }) => printObject({ ...(await store.readRegistration()) }, json)),
+      withContext(async ({ store }) => printNamed(store, { ...(await store.readRegistration()) }, json)),
     );
 
   registration
@@ -40,7 +40,7 @@ function modeCommand(program: Command, withContext: WithContext): void {
     .option('--json', 'one JSON object')
     .action((fields: string[], { json }: Json) =>
       withContext(async ({ store, author }) =>
-        printObject({ ...(await setRegistration(store, pairs(fields), author)) }, json),
+        printNamed(store, { ...(await setRegistration(store, pairs(fields), author)) }, json),
       ),
     );
 }
@@ -59,7 +59,8 @@ function inviteCommand(program: Command, withContext: WithContext): void {
       withContext(async ({ store, author }) => {
         const { email = null, plan = null, expires = author.at + weekMs } = options;
         const made = await createInvite(store, { email, plan, expiresAt: expires }, author);
-        printObject(
+        await printNamed(
+          store,
           { ...showInvite(made.invite), code: made.code.reveal() },
           options.json,
           'The code is lost; create another (invite create).',
@@ -103,7 +104,7 @@ function applicationCommand(program: Command, withContext: WithContext): void {
     .description('show an application')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) =>
-      withContext(async ({ store }) => printObject(showApplication(await requireApplication(store, id)), json)),
+      withContext(async ({ store }) => printNamed(store, showApplication(await requireApplication(store, id)), json)),
     );
 
   decision('approve', 'approved', 'approve an application; the applicant can then get their key').option(
@@ -122,7 +123,7 @@ function applicationCommand(program: Command, withContext: WithContext): void {
       .action((id: string, { plan, text, json }: { plan?: string; text?: string } & Json) =>
         withContext(async ({ store, author }) => {
           const decided = await decide(store, id, status, { plan, decision: text ?? null }, author);
-          printObject(showApplication(decided), json);
+          await printNamed(store, showApplication(decided), json);
           if (json !== true && status === 'approved')
             print('\nThe applicant gets the key with the token that they received.');
         }),

@@ -30,13 +30,16 @@ export function auditCommand(program: Command, withContext: WithContext): void {
     .command('audit')
     .description('list who changed what, and when, newest first')
     .option('--subject <id>', 'only changes of one key, account, plan, rule or suspension')
-    .option('--search <text>', 'only changes of what has this ID, or this text in its name or email address')
-    .option('--actor <text>', 'only changes by those who have this ID, or this text in their name or email address')
+    .option('--search <text>', 'only changes to what has this ID, or this text in its name or email address')
+    .option(
+      '--actor <text>',
+      'only changes by people or keys with this ID, or this text in their name or email address',
+    )
     .option('--action <name>', 'only one action such as key.revoke, or one kind such as key')
     .option('--text <text>', 'only changes with this text in the action or the values')
     .option('--since <when>', 'a date, or a time ago such as 2h', pastMoment)
     .option('--until <when>', 'a date, or a time ago', pastMoment)
-    .option('--limit <rows>', 'how many', rowCount, 50)
+    .option('--limit <rows>', 'maximum number of rows', rowCount, 50)
     .option('--json', 'one JSON array')
     .action(({ limit, json, since, until, ...asked }: Options) =>
       withContext(async ({ store }) => {

@@ -7,6 +7,7 @@ import type { Author } from '../domain/audit.ts';
 import { Refusal } from '../domain/refusal.ts';
 import type { NotedState } from '../domain/server-status.ts';
 import type { WallMs } from '../domain/time.ts';
+import { namesForIds, namesIn } from '../management/names.ts';
 import type { Config } from '../settings/config.ts';
 import type { Store } from '../store/ports/store.ts';
 import { tableLines } from './table.ts';
@@ -38,12 +39,22 @@ export function commandAuthor(now: WallMs): Author {
 }
 
 /** `loss`: written to standard error if the object cannot be printed and cannot be retrieved again. */
-export function printObject(object: Record<string, unknown>, json: boolean | undefined, loss?: string): void {
+export function printObject(object: Readonly<Record<string, unknown>>, json: boolean | undefined, loss?: string): void {
   if (json === true) print(jsonText(object), loss);
   else {
     const width = Math.max(12, ...Object.keys(object).map((name) => name.length));
     for (const [name, value] of Object.entries(object)) print(`${name.padEnd(width)} ${cell(value)}`, loss);
   }
+}
+
+/** As `printObject`; for people with names in the place of ids, but in fields called `id`. */
+export async function printNamed(
+  store: Store,
+  object: Readonly<Record<string, unknown>>,
+  json: boolean | undefined,
+  loss?: string,
+): Promise<void> {
+  printObject(json === true ? object : namesForIds(object, await namesIn(store, object)), json, loss);
 }
 
 /** Prints rows as a JSON array, or as a table with these columns; prints `empty` if there are none. */

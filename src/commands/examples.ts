@@ -1,4 +1,4 @@
-// The examples that every `--help` shows.
+// The examples that every `--help` shows: those of a command, the first of each command in a group, and a few at the top.
 import type { Command } from 'commander';
 
 /** By command; what stands there runs after `sekisho`. */
@@ -16,7 +16,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'key list': ['key list', 'key list --account alice'],
   'key show': ['key show key_zvlVMaolT9WJ'],
   'key revoke': ['key revoke key_zvlVMaolT9WJ', 'key revoke key_zvlVMaolT9WJ --yes --json'],
-  'key rotate': ['key rotate key_zvlVMaolT9WJ', 'key rotate key_zvlVMaolT9WJ --grace 24h'],
+  'key rotate': ['key rotate key_zvlVMaolT9WJ --grace 24h', 'key rotate key_zvlVMaolT9WJ --yes'],
   'account list': ['account list', 'account list --json'],
   'account show': ['account show alice'],
   'account create': ['account create alice', 'account create alice --plan trusted', 'account create bob --operator'],
@@ -73,6 +73,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'usage --outcome refused --limit 100',
     'usage --asked default --since 7d',
     'usage --by account --since 7d',
+    'usage --by model --outcome failed --since 24h',
     'usage --by day --key key_zvlVMaolT9WJ --json',
   ],
   'request list': [
@@ -125,15 +126,30 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'maintenance off': ['maintenance off'],
   'maintenance show': ['maintenance show', 'maintenance show --json'],
   audit: ['audit', 'audit --actor alice --action key --since 24h', 'audit --limit 500 --json'],
-  completion: ['completion bash > ~/.local/share/bash-completion/completions/sekisho'],
+  completion: [
+    'completion bash > ~/.local/share/bash-completion/completions/sekisho',
+    'completion zsh > ~/.zfunc/_sekisho',
+    'completion fish > ~/.config/fish/completions/sekisho.fish',
+  ],
 };
 
-/** Adds them to the help of every command that does something. */
+/** What a newcomer does first. */
+const first = ['serve', 'key create', 'registration set', 'usage', 'request list'];
+
+/** Adds them to the help of every command. */
 export function addExamples(program: Command): void {
-  for (const { path, command } of leavesOf(program)) {
-    const lines = (examples[path] ?? []).map((line) => `  $ sekisho ${line}`);
-    if (lines.length > 0) command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
-  }
+  const leaves = leavesOf(program);
+  for (const { path, command } of leaves) addLines(command, examples[path]);
+  for (const group of program.commands.filter(({ commands }) => commands.length > 0))
+    addLines(group, firstOf(leaves.flatMap(({ path }) => (path.startsWith(`${group.name()} `) ? [path] : []))));
+  addLines(program, firstOf(first));
+}
+
+const firstOf = (paths: readonly string[]): string[] => paths.flatMap((path) => examples[path]?.slice(0, 1) ?? []);
+
+function addLines(command: Command, lines: readonly string[] = []): void {
+  if (lines.length > 0)
+    command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  $ sekisho ${line}`).join('\n')}`);
 }
 
 /** The commands that do something, with the words that lead to them. */

@@ -16,7 +16,7 @@ export function journalCommand(
 ): void {
   program
     .command('journal')
-    .description('the journals of gateways')
+    .description('record what a gateway that is gone had not recorded')
     .command('adopt')
     .description('record the calls in the journal of a gateway that was killed and will not start again')
     .argument('<directory>', 'the DATA_DIR of that gateway')

@@ -1,5 +1,5 @@
 // `sekisho key …`
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { scopeMeanings } from '../domain/scope.ts';
 import { requireAccount } from '../management/accounts/accounts.ts';
 import {
@@ -12,6 +12,7 @@ import {
   showKey,
 } from '../management/keys/keys.ts';
 import { withAccountNames } from '../management/names.ts';
+import type { Store } from '../store/ports/store.ts';
 import {
   duration,
   fileText,
@@ -19,7 +20,7 @@ import {
   moment,
   pairs,
   print,
-  printObject,
+  printNamed,
   printRows,
   publicKeyText,
   type WithContext,
@@ -58,7 +59,7 @@ export function keyCommand(program: Command, withContext: WithContext): void {
       withContext(async ({ store, author }) => {
         const { expires, json, limit, ...asked } = options;
         const limits = pairs(limit ?? []);
-        printKey(await createKey(store, { ...asked, limits, expiresAt: expires ?? null }, author), json);
+        await printKey(store, await createKey(store, { ...asked, limits, expiresAt: expires ?? null }, author), json);
       }),
     );
 
@@ -88,7 +89,7 @@ export function keyCommand(program: Command, withContext: WithContext): void {
     .description('show a key, without its secret')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) =>
-      withContext(async ({ store }) => printObject(showKey(await requireKey(store, id)), json)),
+      withContext(async ({ store }) => printNamed(store, showKey(await requireKey(store, id)), json)),
     );
 
   key
@@ -101,7 +102,7 @@ export function keyCommand(program: Command, withContext: WithContext): void {
       withContext(async ({ store, author }) => {
         const { name } = await requireKey(store, id);
         await confirm(`The key ${id} (${name}) will be revoked.`, sure);
-        printObject(showKey(await revokeKey(store, id, author)), json);
+        await printNamed(store, showKey(await revokeKey(store, id, author)), json);
       }),
     );
 
@@ -109,15 +110,25 @@ export function keyCommand(program: Command, withContext: WithContext): void {
     .command('rotate')
     .argument('<id>')
     .description('create a new secret with the same permissions')
-    .option('--grace <time>', 'how long the old secret keeps working, such as 24h', duration, 0)
+    .addOption(
+      new Option('--grace <time>', 'how long the old secret keeps working, such as 24h')
+        .argParser(duration)
+        .default(0, 'not at all'),
+    )
+    .option(...yesOption)
     .option('--json', 'one JSON object')
-    .action((id: string, { grace, json }: { grace: number } & Json) =>
-      withContext(async ({ store, author }) => printKey(await rotateKey(store, id, grace, author), json)),
+    .action((id: string, { grace, json, ...sure }: { grace: number } & Sure & Json) =>
+      withContext(async ({ store, author }) => {
+        const { name } = await requireKey(store, id);
+        if (grace === 0) await confirm(`The secret of the key ${id} (${name}) will stop working.`, sure);
+        await printKey(store, await rotateKey(store, id, grace, author), json);
+      }),
     );
 }
 
-function printKey({ key: made, secret }: CreatedKey, json: boolean | undefined): void {
+async function printKey(store: Store, { key: made, secret }: CreatedKey, json: boolean | undefined): Promise<void> {
   const loss = `The secret of ${made.id} is lost, but it works: revoke it (key revoke ${made.id}) and create another.`;
-  printObject({ ...showKey(made), ...(secret ? { secret: secret.reveal() } : {}) }, json, secret ? loss : undefined);
+  const shown = { ...showKey(made), ...(secret ? { secret: secret.reveal() } : {}) };
+  await printNamed(store, shown, json, secret ? loss : undefined);
   if (json !== true && secret) print('\nThe secret is shown only once. Send it as x-api-key or Authorization: Bearer.');
 }

@@ -17,9 +17,7 @@ export function migrateCommand(
 ): void {
   program
     .command('migrate')
-    .description(
-      'move everything to another database; the gateway must be stopped, and what it comes from stays as it is',
-    )
+    .description('copy everything to another database while the gateway is stopped; the old one stays as it is')
     .requiredOption('--to <address>', 'postgres://user:password@host/database, or sqlite: and a data directory')
     .option('--json', 'one JSON array')
     .action(async ({ to, json }: { to: string } & Json) => {

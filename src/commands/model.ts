@@ -53,8 +53,8 @@ function addLooks(model: Command, withContext: WithContext): void {
 
   model
     .command('show')
-    .argument('<name>', 'name or id')
-    .description('show a name')
+    .argument('<name>', 'name or ID')
+    .description('show an alias, or the fallbacks of a model')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
       withContext(async ({ store }) => printObject(showModelName(await requireModelName(store, name)), json)),
@@ -76,7 +76,7 @@ function addChanges(model: Command, withContext: WithContext): void {
 
   model
     .command('set')
-    .argument('<name>', 'name or id')
+    .argument('<name>', 'name or ID')
     .argument('<field=value...>', `name=…, ${noted}`)
     .description('change a name; running calls keep their model')
     .option('--json', 'one JSON object')
@@ -88,7 +88,7 @@ function addChanges(model: Command, withContext: WithContext): void {
 
   model
     .command('remove')
-    .argument('<name>', 'name or id')
+    .argument('<name>', 'name or ID')
     .description('remove a name; the models themselves stay')
     .option(...yesOption)
     .option('--json', 'one JSON object')

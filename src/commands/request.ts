@@ -10,7 +10,16 @@ import {
 } from '../management/requests/requests.ts';
 import type { Store } from '../store/ports/store.ts';
 import type { UsageFilter } from '../store/ports/usage.ts';
-import { type Json, pastMoment, print, printObject, printRows, rowCount, type WithContext } from './command.ts';
+import {
+  type Json,
+  pastMoment,
+  print,
+  printNamed,
+  printObject,
+  printRows,
+  rowCount,
+  type WithContext,
+} from './command.ts';
 
 interface Options extends Json {
   readonly account?: string;
@@ -43,7 +52,7 @@ export function requestCommand(program: Command, withContext: WithContext): void
     .option('--queued-over <ms>', 'only requests that waited at least this many milliseconds', wholeNumber)
     .option('--since <when>', 'a date, or a time ago such as 2h', pastMoment)
     .option('--until <when>', 'a date, or a time ago', pastMoment)
-    .option('--limit <rows>', 'how many', rowCount, 20)
+    .option('--limit <rows>', 'maximum number of rows', rowCount, 20)
     .option('--json', 'one JSON array')
     .action((options: Options) => withContext(({ store }) => listRequests(store, options)));
   request
@@ -105,8 +114,8 @@ async function printRequest(store: Store, id: string, json: boolean | undefined)
     printObject(shown, json);
     return;
   }
-  const { stages, changes, ...rest } = shown;
-  printObject({ ...rest, changes }, json);
+  const { stages, changes, accountName, keyName, accountId: _account, keyId: _key, ...rest } = shown;
+  await printNamed(store, { account: accountName, key: keyName, ...rest, changes }, json);
   print('');
   printRows(
     stages.map(({ stage, fromMs, toMs }) => ({ stage, fromMs, toMs, ms: toMs - fromMs })),

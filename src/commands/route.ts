@@ -20,7 +20,7 @@ import {
   type Json,
   pairs,
   printGone,
-  printObject,
+  printNamed,
   printRows,
   type WithContext,
   words,
@@ -100,12 +100,12 @@ export function routeCommand(program: Command, withContext: WithContext): void {
 
   route
     .command('show')
-    .argument('<name>', 'name or id')
+    .argument('<name>', 'name or ID')
     .description('show every option of a route, including defaults')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
       withContext(async ({ store }) =>
-        printObject(offline(showRoute(await requireRoute(store, name), undefined)), json),
+        printNamed(store, offline(showRoute(await requireRoute(store, name), undefined)), json),
       ),
     );
 
@@ -121,13 +121,17 @@ export function routeCommand(program: Command, withContext: WithContext): void {
         const { store, author } = context;
         const given = file === undefined ? {} : objectIn(file);
         const fields = { ...given, ...merged(given, fieldsOf(texts)), name };
-        printObject(offline(showRoute(await createRoute(store, fields, rulesOf(context), author), undefined)), json);
+        await printNamed(
+          store,
+          offline(showRoute(await createRoute(store, fields, rulesOf(context), author), undefined)),
+          json,
+        );
       }),
     );
 
   route
     .command('set')
-    .argument('<name>', 'name or id')
+    .argument('<name>', 'name or ID')
     .argument('[option=value...]', `name=…, ${noted}`)
     .description('change a route; running calls continue unchanged')
     .option('--json', 'one JSON object')
@@ -136,13 +140,13 @@ export function routeCommand(program: Command, withContext: WithContext): void {
         const { store, author } = context;
         const { options } = await requireRoute(store, name);
         const changed = await changeRoute(store, name, merged(options, fieldsOf(texts)), rulesOf(context), author);
-        printObject(offline(showRoute(changed, undefined)), json);
+        await printNamed(store, offline(showRoute(changed, undefined)), json);
       }),
     );
 
   route
     .command('remove')
-    .argument('<name>', 'name or id')
+    .argument('<name>', 'name or ID')
     .description('stop publishing a service; running calls may continue for server_drain_seconds')
     .option(...yesOption)
     .option('--json', 'one JSON object')

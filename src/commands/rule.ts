@@ -37,9 +37,7 @@ export function ruleCommand(program: Command, withContext: WithContext): void {
       '<field=value...>',
       'measure, per, windowSeconds, threshold, step, durationSeconds, plans, shadow, enabled',
     )
-    .description(
-      'create a rule, such as: rule create night measure=tokens per=account windowSeconds=3600 threshold=100000 step=slow durationSeconds=3600 shadow=on',
-    )
+    .description('create a rule')
     .option('--json', 'one JSON object')
     .action((name: string, fields: string[], { json }: Json) =>
       withContext(async ({ store, author }) =>

@@ -19,7 +19,7 @@ import {
   type Json,
   pairs,
   printGone,
-  printObject,
+  printNamed,
   printRows,
   type WithContext,
   words,
@@ -127,12 +127,16 @@ export function serverCommand(
 
   server
     .command('show')
-    .argument('<name>', 'name or id')
+    .argument('<name>', 'name or ID')
     .description('show a model server without its secret, and its state if the gateway runs')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
       withContext(async (context) =>
-        printObject(withState(showServer(await requireServer(context.store, name), undefined), context), json),
+        printNamed(
+          context.store,
+          withState(showServer(await requireServer(context.store, name), undefined), context),
+          json,
+        ),
       ),
     );
 
@@ -149,13 +153,13 @@ export function serverCommand(
         const { store, author } = context;
         const fields = { ...fieldsOf(texts), ...secretOf(given), name, address };
         const made = await createServer(store, fields, await rulesOf(context), author);
-        printObject(offline(showServer(made, undefined)), given.json);
+        await printNamed(store, offline(showServer(made, undefined)), given.json);
       }),
     );
 
   server
     .command('set')
-    .argument('<name>', 'name or id')
+    .argument('<name>', 'name or ID')
     .argument('[field=value...]', `name=…, address=…, ${noted}`)
     .option('--secret', 'read an API key or header lines from standard input, and store them encrypted')
     .option('--no-secret', 'delete its stored secret')
@@ -172,20 +176,20 @@ export function serverCommand(
           await rulesOf(context),
           author,
         );
-        printObject(offline(showServer(changed, undefined)), given.json);
+        await printNamed(store, offline(showServer(changed, undefined)), given.json);
       }),
     );
 
   server
     .command('drain')
-    .argument('<name>', 'name or id')
+    .argument('<name>', 'name or ID')
     .description('send no new calls to a server; running calls continue (undo: server set <name> maintenance=false)')
     .option('--json', 'one JSON object')
     .action((name: string, { json }: Json) =>
       withContext(async (context) => {
         const { store, author } = context;
         const drained = await changeServer(store, name, { maintenance: true }, await rulesOf(context), author);
-        printObject(offline(showServer(drained, undefined)), json);
+        await printNamed(store, offline(showServer(drained, undefined)), json);
       }),
     );
 
@@ -206,7 +210,7 @@ export function serverCommand(
 
   server
     .command('remove')
-    .argument('<name>', 'name or id')
+    .argument('<name>', 'name or ID')
     .description('remove a model server; running calls may continue for server_drain_seconds')
     .option(...yesOption)
     .option('--json', 'one JSON object')

@@ -1,4 +1,4 @@
-// `sekisho setting …`: the settings that can be changed while the gate runs.
+// `sekisho setting …`: the settings that can be changed while the gateway runs.
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { Refusal } from '../domain/refusal.ts';
@@ -14,7 +14,7 @@ import {
   fileBytes,
   type Json,
   pairs,
-  printObject,
+  printNamed,
   printRows,
   rowCount,
   type WithContext,
@@ -24,12 +24,12 @@ import {
 export function settingCommand(program: Command, withContext: WithContext): void {
   const setting = program
     .command('setting')
-    .description('settings that can be changed while the gateway runs; a change holds within a second');
+    .description('change settings while the gateway runs; changes take effect within a second');
 
   setting
     .command('list')
-    .description('what is in force, and where it comes from')
-    .option('--group <name>', `only these: ${liveGroups.join(', ')}`)
+    .description('list the settings in force, and where each comes from')
+    .option('--group <name>', `only one group: ${liveGroups.join(', ')}`)
     .option('--json', 'one JSON array')
     .action(({ group, json }: Json & { readonly group?: string }) =>
       withContext(async (context) => {
@@ -63,7 +63,7 @@ export function settingCommand(program: Command, withContext: WithContext): void
   setting
     .command('reset')
     .argument('<name...>')
-    .description('give settings of one group their defaults again')
+    .description('reset settings of one group to their defaults')
     .option('--json', 'one JSON array')
     .action((names: string[], { json }: Json) =>
       withContext(async (context) => {
@@ -74,8 +74,8 @@ export function settingCommand(program: Command, withContext: WithContext): void
 
   setting
     .command('changes')
-    .description('what was changed of the settings and of registration, the newest first')
-    .option('--limit <number>', 'how many', rowCount, 50)
+    .description('list changes to the settings and to registration, newest first')
+    .option('--limit <rows>', 'maximum number of rows', rowCount, 50)
     .option('--json', 'one JSON array')
     .action(({ limit, json }: Json & { readonly limit: number }) =>
       withContext(async ({ store }) => {
@@ -85,19 +85,24 @@ export function settingCommand(program: Command, withContext: WithContext): void
           changes.map(({ actor }) => actor),
         );
         const rows = changes.map((each) => showChange(each, names));
-        printRows(rows, ['id', 'at', 'actor', 'group', 'from', 'to', 'undoneBy'], json, 'No setting was ever changed.');
+        printRows(
+          rows,
+          ['id', 'at', 'actor', 'group', 'from', 'to', 'undoneBy'],
+          json,
+          'No setting has been changed yet.',
+        );
       }),
     );
 
   setting
     .command('undo')
-    .argument('<id>', 'of the change')
-    .description('take a change back, unless something of it was changed since')
+    .argument('<id>', 'ID of the change')
+    .description('undo a change, unless one of its settings has changed since')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) =>
       withContext(async (context) => {
         const undone = await undoSettings(context.store, contextOf(context), id, context.author);
-        printObject({ ...showChange(undone, await namesIn(context.store, [undone.actor])) }, json);
+        await printNamed(context.store, { ...showChange(undone, await namesIn(context.store, [undone.actor])) }, json);
       }),
     );
 }

@@ -13,7 +13,7 @@ import {
   showSuspension,
   suspend,
 } from '../management/suspensions/suspensions.ts';
-import { duration, type Json, printObject, printRows, rowCount, type WithContext } from './command.ts';
+import { duration, type Json, printNamed, printRows, rowCount, type WithContext } from './command.ts';
 
 type Hand = Exclude<Step, 'revoke'>;
 const hands = steps.filter((step): step is Hand => step !== 'revoke');
@@ -29,7 +29,7 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
     .description('list restrictions in force, newest first')
     .option('--account <name>', 'only one account')
     .option('--all', 'include expired, lifted and shadow restrictions')
-    .option('--limit <rows>', 'how many', rowCount, 100)
+    .option('--limit <rows>', 'maximum number of rows', rowCount, 100)
     .option('--json', 'one JSON array')
     .action(({ account, all, limit, json }: { account?: string; all?: boolean; limit: number } & Json) =>
       withContext(async ({ store, author }) => {
@@ -59,7 +59,7 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
     .description('show a restriction with its evidence, appeal and answer')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) =>
-      withContext(async ({ store }) => printObject(showSuspension(await requireSuspension(store, id)), json)),
+      withContext(async ({ store }) => printNamed(store, showSuspension(await requireSuspension(store, id)), json)),
     );
 
   suspension
@@ -74,7 +74,7 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
       withContext(async ({ store, author }) => {
         const endsAt = options.for === undefined ? null : author.at + options.for;
         const asked: NewSuspension = { whom, step: options.step, reason: options.reason, endsAt };
-        printObject(showSuspension(await suspend(store, asked, author)), options.json);
+        await printNamed(store, showSuspension(await suspend(store, asked, author)), options.json);
       }),
     );
 
@@ -84,7 +84,7 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
     .description('lift a restriction')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) =>
-      withContext(async ({ store, author }) => printObject(showSuspension(await lift(store, id, author)), json)),
+      withContext(async ({ store, author }) => printNamed(store, showSuspension(await lift(store, id, author)), json)),
     );
 
   suspension
@@ -95,7 +95,7 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
     .option('--json', 'one JSON object')
     .action((id: string, { text, json }: { text: string } & Json) =>
       withContext(async ({ store, author }) =>
-        printObject(showSuspension(await appeal(store, id, text, author)), json),
+        printNamed(store, showSuspension(await appeal(store, id, text, author)), json),
       ),
     );
 
@@ -108,7 +108,7 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
     .option('--json', 'one JSON object')
     .action((id: string, { text, lift: lifts, json }: { text: string; lift?: boolean } & Json) =>
       withContext(async ({ store, author }) =>
-        printObject(showSuspension(await answer(store, id, text, lifts === true, author)), json),
+        printNamed(store, showSuspension(await answer(store, id, text, lifts === true, author)), json),
       ),
     );
 }

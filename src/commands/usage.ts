@@ -1,9 +1,10 @@
-// `sekisho usage`: the newest rows of the ledger, or sums by key, account, model, hour, day or month, with filters for both.
+// `sekisho usage`: the newest rows of the ledger, or sums by key, account, model, hour, day or month, with filters for both. Sums come
+// from the roll-ups, but by outcome or requested name from single records.
 import { type Command, Option } from 'commander';
 import { canonicalText } from '../domain/model-name.ts';
-import { Refusal } from '../domain/refusal.ts';
 import { iso } from '../domain/time.ts';
 import { type Outcome, outcomes, type UnitSums, type UsageRecord } from '../domain/usage.ts';
+import { sumRecords } from '../management/usage/sum-records.ts';
 import { nameOwners, type ReportGroup, reportUsage } from '../management/usage/usage-report.ts';
 import { theOneOf, whoseOf } from '../management/usage/whose.ts';
 import type { Store } from '../store/ports/store.ts';
@@ -46,12 +47,21 @@ export function usageCommand(program: Command, withContext: WithContext): void {
   program
     .command('usage')
     .description('show usage: the newest rows of the ledger, or sums with --by')
-    .addOption(new Option('--by <group>', 'add up').choices(['key', 'account', 'model', 'hour', 'day', 'month']))
+    .addOption(
+      new Option('--by <group>', 'add up; by outcome or requested name over at most RETENTION_DAYS').choices([
+        'key',
+        'account',
+        'model',
+        'hour',
+        'day',
+        'month',
+      ]),
+    )
     .option('--account <text>', 'only one account by name or ID, or all whose name or email contains the text')
     .option('--key <text>', 'only one key by ID, or all whose name contains the text')
     .option('--model <name>', 'only one model, or one service as route:<name>')
-    .option('--asked <name>', 'only calls that requested this alias; not with --by')
-    .addOption(new Option('--outcome <outcome>', 'only this outcome; not with --by').choices(outcomes))
+    .option('--asked <name>', 'only calls that requested this alias')
+    .addOption(new Option('--outcome <outcome>', 'only this outcome').choices(outcomes))
     .option('--since <when>', 'a date, or a time ago such as 7d (default with --by: 30d)', pastMoment)
     .option('--until <when>', 'a date, or a time ago (default with --by: now)', pastMoment)
     .option('--limit <rows>', 'maximum number of rows, without --by', rowCount, 20)
@@ -70,21 +80,23 @@ function narrowed({ model, asked, outcome }: Options): UsageFilter {
 }
 
 async function printSums({ store, config, author }: CommandContext, options: Options, by: ReportGroup): Promise<void> {
-  if (options.outcome !== undefined)
-    throw new Refusal(
-      '--outcome cannot be combined with --by: sums cover all outcomes, with refused and failed calls counted separately.',
-    );
-  if (options.asked !== undefined)
-    throw new Refusal(
-      '--asked cannot be combined with --by: sums are kept by the models that answered, not by the requested names.',
-    );
   const until = options.until ?? author.at;
   const since = options.since ?? until - monthMs;
-  const filter = { ...narrowed(options), ...(await theOneOf(store, options)) };
-  const sums = await reportUsage(store, by, since, until, config.timeZone, filter);
+  const { timeZone } = config;
+  const { askedModel, outcome, ...kept } = narrowed(options);
+  const sums =
+    askedModel === undefined && outcome === undefined
+      ? await reportUsage(store, by, since, until, timeZone, { ...kept, ...(await theOneOf(store, options)) })
+      : await sumRecords(store, by, timeZone, {
+          ...narrowed(options),
+          ...(await whoseOf(store, options)),
+          since,
+          until,
+        });
   const rows = (await nameOwners(store, by, sums)).map(
     ({ group, name, accountName, promptTokens, completionTokens, ...rest }) => ({
-      [by]: group === '' ? null : group,
+      // An account is found by its name, a key only by its id.
+      [by]: group === '' ? null : by === 'account' && options.json !== true ? (name ?? group) : group,
       ...(name === null ? {} : { name }),
       ...(accountName === null ? {} : { accountName }),
       promptTokens,
@@ -94,7 +106,7 @@ async function printSums({ store, config, author }: CommandContext, options: Opt
       ...(options.json === true || !rest.units ? {} : { cost: costText(rest.units) }),
     }),
   );
-  const names = by === 'key' ? ['name', 'accountName'] : by === 'account' ? ['name'] : [];
+  const names = by === 'key' ? ['name', 'accountName'] : [];
   const columns = [by, ...names, 'requests', 'refused', 'failed', 'promptTokens', 'completionTokens'];
   const shown = [...columns, 'tokens', ...partsIn(rows), 'estimated', ...costIn(rows)];
   printRows(rows, shown, options.json, 'No usage in this period.');

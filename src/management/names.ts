@@ -57,5 +57,23 @@ export function actorName(names: Readonly<Record<string, string>>, actor: string
   return names[id] ?? actor;
 }
 
+/** An actor such as `person:<id>`, or an id in a text. */
+const mentions = /\b(?:(?:person|key|account):)?((?:acc|key|usr|app|sus)_[0-9A-Za-z]{1,40})/g;
+
+/** The object with names (of `namesIn`) in the place of ids, at any depth, but in fields called `id`. */
+export function namesForIds(
+  object: Readonly<Record<string, unknown>>,
+  names: Readonly<Record<string, string>>,
+): Record<string, unknown> {
+  const named = (value: unknown): unknown => {
+    if (typeof value === 'string') return value.replaceAll(mentions, (all, id: string) => names[id] ?? all);
+    if (Array.isArray(value)) return value.map(named);
+    return typeof value === 'object' && value !== null ? namesForIds({ ...value }, names) : value;
+  };
+  return Object.fromEntries(
+    Object.entries(object).map(([field, value]) => [field, field === 'id' ? value : named(value)]),
+  );
+}
+
 /** Names of closed accounts' keys are empty. */
 const nameOr = (name: string | undefined, id: string): string => (name === undefined || name === '' ? id : name);

@@ -58,6 +58,11 @@ describe('help', () => {
       command.configureOutput({ writeOut: (piece) => (text += piece) }).outputHelp();
       for (const line of examples[path] ?? []) expect(text).toContain(`  $ sekisho ${line}\n`);
     }
+    for (const group of [program, ...program.commands]) {
+      let text = '';
+      group.configureOutput({ writeOut: (piece) => (text += piece) }).outputHelp();
+      expect(text, group.name()).toMatch(/\nExamples:\n(?: {2}\$ sekisho .+\n)+/);
+    }
   });
 
   test.each(printing)('sekisho %s is a valid command', async (line) => {
@@ -189,6 +194,18 @@ test('usage is narrowed by account, key, model, outcome and time, as rows and as
   expect(await rows('--account', 'filtered', '--since', '1h', '--limit', '1')).toHaveLength(1);
   expect(await rows('--by', 'model', '--key', id)).toHaveLength(2);
   expect(await rows('--by', 'account', '--model', 'gemma3:270m')).toMatchObject([{ name: 'filtered', requests: 1 }]);
+  // By outcome, from single records: together they are the sums of the roll-ups.
+  const refused = await rows('--by', 'account', '--outcome', 'upstream_error', '--account', 'filtered');
+  const completed = await rows('--by', 'account', '--outcome', 'completed', '--since', '1h', '--account', 'filtered');
+  expect([...completed, ...refused]).toMatchObject([
+    { name: 'filtered', requests: 1, refused: 0, failed: 0 },
+    { name: 'filtered', requests: 1 },
+  ]);
+  for (const by of ['key', 'model', 'hour', 'day', 'month'])
+    expect(await rows('--by', by, '--outcome', 'completed', '--key', id)).toMatchObject([
+      { requests: 1, promptTokens: completed[0]?.['promptTokens'] },
+    ]);
+  expect(await rows('--by', 'day', '--outcome', 'completed', '--until', '1h')).toEqual([]);
 });
 
 describe('completion', () => {

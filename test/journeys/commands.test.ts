@@ -392,7 +392,7 @@ describe('sekisho key', () => {
     let key = await gives<ShownKey>(...words);
     for (const round of [1, 2, 3]) {
       expect(await count(key.secret)).toEqual([200, 100 - round, 6 - round]);
-      key = await gives<ShownKey>('key', 'rotate', key.id);
+      key = await gives<ShownKey>('key', 'rotate', key.id, '--yes');
     }
     expect(await count(key.secret)).toEqual([200, 96, 2]);
     const fresh = await gives<ShownKey>(...words);
@@ -423,7 +423,7 @@ describe('sekisho key', () => {
       [[...words, '--nonsense'], /^error: unknown option '--nonsense'/],
       [['key', 'create', '--name', ''], /^The name of a key must have 1 to 200 characters\.$/],
       [['key', 'show', 'key_nothing'], /^There is no key key_nothing\.$/],
-      [['key', 'rotate', id], /is no longer active; create a new key instead\.$/],
+      [['key', 'rotate', id, '--yes'], /is no longer active; create a new key instead\.$/],
     );
   });
 });
@@ -682,7 +682,7 @@ describe('an invalid command', () => {
     [['rule', 'set', 'heavy-hour', 'name=other'], /cannot be renamed/],
     [['usage', '--limit', 'abc'], /whole number/],
     [['audit', '--limit', '0'], /whole number/],
-    [['usage', '--by', 'key', '--outcome', 'failed'], /--by/],
+    [['usage', '--by', 'key', '--outcome', 'broken'], /Allowed choices/],
     [['plan', 'delete', 'trial'], /^The plan trial will be deleted\. This cannot be undone\. Add --yes/],
   ])('%j is refused in one sentence and changes nothing', async (words, sentence) => {
     const before = await events();

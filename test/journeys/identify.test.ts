@@ -242,7 +242,7 @@ describe('the command line and the running gate', () => {
     const key = JSON.parse(made.out) as { id: string; secret: string };
     expect((await get({ 'x-api-key': key.secret })).status).toBe(200);
 
-    const rotated = JSON.parse((await sekisho(['key', 'rotate', key.id, '--json'], environment())).out) as {
+    const rotated = JSON.parse((await sekisho(['key', 'rotate', key.id, '--yes', '--json'], environment())).out) as {
       id: string;
       secret: string;
     };

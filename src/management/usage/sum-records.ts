@@ -1,0 +1,70 @@
+// Sums of the ledger's single records, for filters that the roll-ups do not keep apart: outcomes, and requested names. Records are kept
+// for RETENTION_DAYS, and every one of the period is read, so this suits a command, not a page.
+import { Calendar } from '../../domain/calendar.ts';
+import { addSums, neverLeft, type UsageRecord, type UsageSum } from '../../domain/usage.ts';
+import type { Store } from '../../store/ports/store.ts';
+import type { ReportRow, UsageFilter } from '../../store/ports/usage.ts';
+import type { ReportGroup } from './usage-report.ts';
+
+const pageRows = 1_000;
+
+/** Groups and order are those of `reportUsage`; hours, days and months are those of the time zone. */
+export async function sumRecords(
+  store: Pick<Store, 'searchUsage' | 'displayNames'>,
+  by: ReportGroup,
+  timeZone: string,
+  filter: UsageFilter,
+): Promise<ReportRow[]> {
+  const nameOf = groupNames(by, new Calendar(timeZone));
+  const sums = new Map<string, UsageSum>();
+  let before: string | undefined;
+  do {
+    const { rows, next } = await store.searchUsage(filter, pageRows, before);
+    for (const row of rows) {
+      const group = nameOf(row);
+      const sum = sums.get(group);
+      sums.set(group, sum ? addSums(sum, sumOf(row)) : sumOf(row));
+    }
+    before = next;
+  } while (before !== undefined);
+  const names = by === 'account' || by === 'key' ? await store.displayNames(sums.keys()) : undefined;
+  const found = [...sums].map(([group, sum]) => ({ group, name: names?.get(group)?.name ?? null, ...sum }));
+  return found.toSorted(names || by === 'model' ? (a, b) => tokens(b) - tokens(a) : byTime);
+}
+
+const tokens = ({ promptTokens, completionTokens }: UsageSum): number => promptTokens + completionTokens;
+const byTime = (a: ReportRow, b: ReportRow): number => (a.group < b.group ? -1 : 1);
+
+function groupNames(by: ReportGroup, calendar: Calendar): (row: UsageRecord) => string {
+  switch (by) {
+    case 'account':
+      return ({ accountId }) => accountId;
+    case 'key':
+      return ({ keyId }) => keyId;
+    case 'model':
+      return ({ model, operation }) => model ?? (operation.startsWith('route:') ? operation : '');
+    case 'hour':
+      return ({ at }) => calendar.clockHourAt(at);
+    case 'day':
+      return ({ at }) => calendar.dateAt(at).slice(0, 10);
+    case 'month':
+      return ({ at }) => calendar.dateAt(at).slice(0, 7);
+  }
+}
+
+function sumOf(row: UsageRecord): UsageSum {
+  const refused = neverLeft(row.outcome, row.upstream);
+  const failed = !refused && row.outcome !== 'completed' && row.outcome !== 'client_closed';
+  return {
+    requests: row.repeats,
+    refused: refused ? row.repeats : 0,
+    failed: failed ? row.repeats : 0,
+    promptTokens: row.promptTokens,
+    completionTokens: row.completionTokens,
+    estimated: row.source === 'estimated' ? row.repeats : 0,
+    cacheReadTokens: row.cacheReadTokens,
+    cacheWriteTokens: row.cacheWriteTokens,
+    reasoningTokens: row.reasoningTokens,
+    ...(row.cost ? { units: { [row.cost.unit]: row.cost.units } } : {}),
+  };
+}
