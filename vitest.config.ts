@@ -64,10 +64,10 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: 'house', include: ['test/house/**/*.test.ts'] } },
       // Files share a process, because loading the sources anew for each takes more than a second of processor time.
-      { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'], isolate: false } },
+      { extends: true, test: { name: 'unit', include: ['{src,portal/src}/**/*.test.ts'], isolate: false } },
       { extends: true, test: { name: 'wire', include: [wire], exclude: alone, isolate: false, setupFiles } },
       { extends: true, test: { name: 'alone', include: alone, setupFiles } },
-      { extends: true, test: { name: 'fast', include: ['src/**/*.test.ts', ...fastest], setupFiles } },
+      { extends: true, test: { name: 'fast', include: ['{src,portal/src}/**/*.test.ts', ...fastest], setupFiles } },
     ],
   },
 });

@@ -1,5 +1,6 @@
 // Measures the layout of an open page: text that is cut off, and text or controls that lie beyond the edge of the screen or of
-// what holds them. What scrolls by itself and is meant to (code, a chat) and pictures are left out.
+// what holds them; tabs that take several rows; values as programs write
+// them. What scrolls by itself and is meant to (code, a chat) and pictures are left out.
 import type { Page } from 'playwright-core';
 
 /** Faults in words; none on a page that shows everything that is on it. */
@@ -34,6 +35,17 @@ const measure = `((within) => {
       if (area.right > room.right + 1 || area.left < room.left - 1) faults.add(\`\${what} is beyond what holds it\`);
       break;
     }
+  }
+  const raw = /\\b(?:null|undefined|NaN)\\b|\\[object |[{[]"|\\b1[78]\\d{11}\\b|\\d{4}-\\d\\d-\\d\\dT\\d\\d:|\\b(?:acc|key|usr|app|srv|nam)_[0-9A-Za-z]{8}/;
+  for (const part of document.querySelectorAll(within)) {
+    const texts = document.createTreeWalker(part, 4);
+    for (let text = texts.nextNode(); text; text = texts.nextNode())
+      if (raw.test(text.nodeValue) && !text.parentElement.closest('code, pre, textarea, .mantine-Code-root'))
+        faults.add(\`"\${text.nodeValue.slice(0, 80)}" is not written for people\`);
+  }
+  for (const list of document.querySelectorAll('[role=tablist], .mantine-SegmentedControl-root')) {
+    const tops = new Set([...list.querySelectorAll('[role=tab], label')].map((one) => Math.round(one.getBoundingClientRect().top)));
+    if (tops.size > 1) faults.add(\`tabs "\${list.textContent.slice(0, 50)}" take \${tops.size} rows\`);
   }
   return [...faults];
 })`;

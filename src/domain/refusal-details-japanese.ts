@@ -42,7 +42,7 @@ export const wordsInJapanese: Readonly<Record<string, string>> = {
   tokens: 'トークン数',
   'prompt tokens': '入力トークン数',
   'completion tokens': '出力トークン数',
-  units: 'サービスの利用量',
+  units: 'サービスのコスト',
   images: '画像',
   'embedding inputs': '埋め込みの入力',
   'a minute': '1分',

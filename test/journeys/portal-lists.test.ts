@@ -151,7 +151,7 @@ test('charts have every hour, day and month, in the time zone that is chosen, an
   await gate.ledger(1);
   const reader = await readerOf(member);
   await reader.open('/portal/usage');
-  const ticks = (): Promise<string[]> => reader.page.locator('.recharts-xAxis-tick-labels text').allTextContents();
+  const ticks = (): Promise<string[]> => reader.page.locator('.chart-times text').allTextContents();
   for (const [name, count, label] of [
     ['7 days', 7, /^\d{1,2} \w{3,4}$/],
     ['A year', 12, /^\w{3,4} \d{2}$/],
@@ -167,8 +167,8 @@ test('charts have every hour, day and month, in the time zone that is chosen, an
   }
   await reader.sees('Times in Asia/Tokyo');
   await reader.sees('tokens');
-  await reader.page.locator('.recharts-surface').first().hover();
-  await reader.page.locator('.recharts-tooltip-wrapper').first().waitFor();
+  await reader.page.locator('.chart svg').first().hover();
+  await reader.page.locator('.chart-tip').first().waitFor();
   await reader.isSound();
   await reader.close();
 
@@ -183,6 +183,17 @@ test('charts have every hour, day and month, in the time zone that is chosen, an
   await boss.sees(/Times in (?:Etc\/)?UTC/);
   await boss.open('/portal/operate/requests');
   await boss.sees(/^\d{1,2} \w{3,4} 20\d\d, \d{2}:\d{2}:\d{2} UTC/);
+  // What is typed is in that zone as well, on this page and in the dialogs of others.
+  await boss.open('/portal/operate/requests?range=own');
+  await boss.page.getByLabel('From').fill('2026-11-20T14:05:00');
+  await boss.page.waitForURL(/since=2026-11-20T14%3A05%3A00\.000Z/);
+  expect(await boss.page.getByLabel('From').inputValue()).toMatch(/^2026-11-20T14:05/);
+  await boss.sees(/Times in (?:Etc\/)?UTC/);
+  await boss.page.goto(`${gate.url}/portal/operate/latency?period=hour`);
+  const hour = (await boss.page.locator('.chart-times text').first().textContent()) ?? '';
+  const now = new Date();
+  expect([now.getUTCHours(), (now.getUTCHours() + 23) % 24], hour).toContain(Number(hour.slice(0, 2)));
+  await boss.open('/portal/operate/requests');
   // On paper the page is there, without what is only for pressing.
   await boss.page.emulateMedia({ media: 'print' });
   expect(await boss.page.getByRole('heading', { level: 1 }).isVisible()).toBe(true);

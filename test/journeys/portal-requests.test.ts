@@ -134,7 +134,7 @@ test.each<Required<Look>>([
   for (const path of ['/requests?minDurationMs=0&range=own', `/requests/${servedId}`, '/latency?period=hour']) {
     await operating.open(`/portal/operate${path}`);
     if (path.startsWith('/latency')) {
-      await operating.page.locator('.recharts-surface').first().waitFor();
+      await operating.page.locator('.chart svg').first().waitFor();
       await operating.sees('quota_exceeded');
     }
     await operating.isSound();

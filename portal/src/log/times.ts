@@ -14,7 +14,10 @@ export function useTimes(): Times {
       unit: name,
       unitDisplay: 'short',
       maximumFractionDigits: digits,
-    }).format(value);
+    })
+      .format(value)
+      // Japanese has no space before its own units (docs/glossary.ja.md).
+      .replace(/ (?=[秒分時])/, '');
   return {
     length: (ms) => {
       if (ms === null) return '';

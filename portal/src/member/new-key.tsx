@@ -10,6 +10,7 @@ import { useSession } from '../session.tsx';
 import { Copy } from '../shell/copy.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
 import { OnceDialog } from '../shell/once-dialog.tsx';
+import { instantOf, useZone } from '../shell/zone.ts';
 import { Setups } from './setups.tsx';
 
 const list = (text: string): string[] => text.split(/[,、\s]+/).filter((word) => word !== '');
@@ -26,6 +27,7 @@ export function NewKey({
   const { session } = useSession();
   const [open, { open: show, close }] = useDisclosure();
   const [narrow, { toggle }] = useDisclosure();
+  const zone = useZone();
   const [name, setName] = useState('');
   const [models, setModels] = useState('');
   const [cidr, setCidr] = useState('');
@@ -39,7 +41,7 @@ export function NewKey({
           name,
           ...(list(models).length > 0 ? { models: list(models) } : {}),
           ...(list(cidr).length > 0 ? { cidr: list(cidr) } : {}),
-          ...(expires === '' ? {} : { expiresAt: new Date(`${expires}T23:59:59`).toISOString() }),
+          ...(expires === '' ? {} : { expiresAt: new Date(instantOf(`${expires}T23:59:59`, zone)).toISOString() }),
           ...(typeof tokens === 'number' ? { limits: { tokensPerDay: tokens } } : {}),
         },
         { once: true },

@@ -1,5 +1,5 @@
 // Settings to copy for each tool, with the gateway's real address, a key and a model.
-import { Select, Stack, Tabs } from '@mantine/core';
+import { NativeSelect, SimpleGrid, Stack } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useGet } from '../api.ts';
@@ -77,33 +77,30 @@ export function Setups({ secret }: { readonly secret?: string }): ReactNode {
   const names = models.data?.items.map(({ name }) => name) ?? [];
   const [chosen, setChosen] = useState<string | null>(null);
   const model = chosen ?? names[0] ?? 'gemma3:4b';
-  const key = secret ?? t('setups.key');
+  const [tool, setTool] = useState('curl');
   return (
     <Stack gap="sm">
-      {names.length > 1 && (
-        <Select
-          label={t('setups.model')}
-          data={names}
-          value={model}
-          onChange={setChosen}
-          maw={320}
-          allowDeselect={false}
+      <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="sm" maw={640}>
+        <NativeSelect
+          label={t('setups.tool')}
+          data={Object.keys(tools)}
+          value={tool}
+          onChange={({ currentTarget }) => setTool(currentTarget.value)}
         />
-      )}
-      <Tabs defaultValue="curl" keepMounted={false}>
-        <Tabs.List>
-          {Object.keys(tools).map((tool) => (
-            <Tabs.Tab key={tool} value={tool}>
-              {tool}
-            </Tabs.Tab>
-          ))}
-        </Tabs.List>
-        {Object.entries(tools).map(([tool, write]) => (
-          <Tabs.Panel key={tool} value={tool} pt="sm">
-            <Copy block text={write(session.gate.url, key, model)} label={t('setups.shown', { tool })} />
-          </Tabs.Panel>
-        ))}
-      </Tabs>
+        {names.length > 1 && (
+          <NativeSelect
+            label={t('setups.model')}
+            data={names}
+            value={model}
+            onChange={({ currentTarget }) => setChosen(currentTarget.value)}
+          />
+        )}
+      </SimpleGrid>
+      <Copy
+        block
+        text={tools[tool]?.(session.gate.url, secret ?? t('setups.key'), model) ?? ''}
+        label={t('setups.shown', { tool })}
+      />
     </Stack>
   );
 }

@@ -1,13 +1,13 @@
 // What can be done with the accounts that are chosen: another plan, a suspension, its end, or the end of the accounts.
-import { Button, Textarea, TextInput } from '@mantine/core';
+import { Button, Textarea } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Account } from '../api-types.ts';
 import { useAsk } from '../shell/ask.tsx';
 import { useBulk } from '../shell/bulk.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
+import { MomentInput } from '../shell/moment-input.tsx';
 import { Names, type Selection } from '../shell/selection.tsx';
-import { isoOf } from '../shell/when.ts';
 import { PlanChoice } from './plan-choice.tsx';
 
 export interface AccountActions {
@@ -98,7 +98,7 @@ function PlanDialog({ chosen, close, busy, send }: DialogProps): ReactNode {
 function SuspendDialog({ chosen, close, busy, send }: DialogProps): ReactNode {
   const { t } = useTranslation('lists');
   const [reason, setReason] = useState('');
-  const [until, setUntil] = useState('');
+  const [until, setUntil] = useState<string | null>(null);
   return (
     <FormDialog
       opened
@@ -107,7 +107,7 @@ function SuspendDialog({ chosen, close, busy, send }: DialogProps): ReactNode {
       act={t('bulk.suspend')}
       grave
       busy={busy}
-      send={() => send({ action: 'suspend', reason, endsAt: isoOf(until) })}
+      send={() => send({ action: 'suspend', reason, endsAt: until })}
     >
       <Textarea
         label={t('operator:suspensions.reason')}
@@ -119,12 +119,11 @@ function SuspendDialog({ chosen, close, busy, send }: DialogProps): ReactNode {
         required
         data-autofocus
       />
-      <TextInput
+      <MomentInput
         label={t('operator:suspensions.until')}
-        description={t('operator:suspensions.untilHint')}
-        type="datetime-local"
+        hint={t('operator:suspensions.untilHint')}
         value={until}
-        onChange={(event) => setUntil(event.currentTarget.value)}
+        onChange={setUntil}
       />
       <Names of={chosen} />
     </FormDialog>

@@ -1,5 +1,5 @@
 // The announcements, and a form to create or change one.
-import { Badge, Button, Group, Paper, Skeleton, Stack, Switch, Text, Textarea, TextInput, Title } from '@mantine/core';
+import { Badge, Button, Group, Paper, Skeleton, Stack, Switch, Text, Textarea, Title } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
@@ -9,8 +9,9 @@ import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
+import { MomentInput } from '../shell/moment-input.tsx';
 import { Trouble } from '../shell/trouble.tsx';
-import { isoOf, localOf, useWriting } from '../shell/when.ts';
+import { useWriting } from '../shell/when.ts';
 
 const refreshed = ['/announcements', '/audit'];
 
@@ -129,17 +130,14 @@ function Form({ announcement, close }: FormProps): ReactNode {
   const { refresh } = useSession();
   const [en, setEn] = useState(announcement?.en ?? '');
   const [ja, setJa] = useState(announcement?.ja ?? '');
-  const [from, setFrom] = useState(localOf(announcement?.from ?? null));
-  const [until, setUntil] = useState(localOf(announcement?.until ?? null));
+  const [from, setFrom] = useState(announcement?.from ?? null);
+  const [until, setUntil] = useState(announcement?.until ?? null);
   const [header, setHeader] = useState(announcement?.header ?? false);
   const textOf = (text: string): string | null => (text.trim() === '' ? null : text.trim());
   const save = useAct(
     async () => {
-      const begins = isoOf(from);
-      const fields = { en: textOf(en), ja: textOf(ja), until: isoOf(until), header };
-      // The field has no seconds, so a time that was not changed stays as it is.
-      const isSame = announcement !== undefined && from === localOf(announcement.from);
-      const body = begins === null || isSame ? fields : { ...fields, from: begins };
+      const fields = { en: textOf(en), ja: textOf(ja), until, header };
+      const body = from === null || from === announcement?.from ? fields : { ...fields, from };
       if (announcement) await api.patch(`/announcements/${announcement.id}`, body);
       else await api.post('/announcements', body, { once: true });
       await refresh();
@@ -175,19 +173,12 @@ function Form({ announcement, close }: FormProps): ReactNode {
         autosize
         required={en.trim() === ''}
       />
-      <TextInput
-        label={t('announcements.from')}
-        description={t('announcements.fromHint')}
-        type="datetime-local"
-        value={from}
-        onChange={(event) => setFrom(event.currentTarget.value)}
-      />
-      <TextInput
+      <MomentInput label={t('announcements.from')} hint={t('announcements.fromHint')} value={from} onChange={setFrom} />
+      <MomentInput
         label={t('announcements.until')}
-        description={t('announcements.untilHint')}
-        type="datetime-local"
+        hint={t('announcements.untilHint')}
         value={until}
-        onChange={(event) => setUntil(event.currentTarget.value)}
+        onChange={setUntil}
       />
       <Switch
         label={t('announcements.header')}

@@ -1,18 +1,5 @@
 // Applications, to approve with a plan or to reject; and invitations.
-import {
-  Alert,
-  Anchor,
-  Badge,
-  Button,
-  Group,
-  Paper,
-  SegmentedControl,
-  Skeleton,
-  Stack,
-  Text,
-  Textarea,
-  Title,
-} from '@mantine/core';
+import { Alert, Anchor, Badge, Button, Group, Paper, Skeleton, Stack, Text, Textarea, Title } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -26,6 +13,7 @@ import { useAsk } from '../shell/ask.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { More } from '../shell/more.tsx';
 import { Page } from '../shell/page.tsx';
+import { Segments } from '../shell/segments.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
 import { Invites } from './invites.tsx';
@@ -40,13 +28,14 @@ export default function Applications(): ReactNode {
   const { rows, query } = usePages<Application>('/applications', { status });
   return (
     <Page title={t('applications.title')} help="portal" lead={t('applications.lead')}>
-      <SegmentedControl
-        value={status}
-        onChange={setStatus}
-        data={statuses.map((value) => ({ value, label: t(`applications.status.${value}`) }))}
-        w="fit-content"
-        aria-label={t('applications.title')}
-      />
+      <Group>
+        <Segments
+          label={t('applications.title')}
+          value={status}
+          onChange={setStatus}
+          data={statuses.map((value) => ({ value, label: t(`applications.status.${value}`) }))}
+        />
+      </Group>
       {query.error && <Trouble problem={query.error} retry={() => void query.refetch()} />}
       {query.isPending && <Skeleton height={120} />}
       {query.data !== undefined && rows.length === 0 && (

@@ -13,7 +13,7 @@ import { AccountName, Named } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
-import { actorId, differing, valueText } from './changes.tsx';
+import { actorId, differing, subjectName, useValueText } from './changes.tsx';
 
 export default function AuditEventPage(): ReactNode {
   const { t } = useTranslation('lists');
@@ -54,8 +54,8 @@ function Facts({ event }: { readonly event: AuditEvent }): ReactNode {
   const facts: readonly (readonly [name: string, value: ReactNode])[] = [
     [t('audit.time'), exact(event.at)],
     [t('audit.action'), <code key="action">{event.action}</code>],
-    [t('audit.subject'), <Thing key="subject" id={subject} names={names} />],
-    [t('audit.actor'), <Thing key="actor" id={by} names={names} otherwise={actor} />],
+    [t('audit.subject'), <Thing key="subject" id={subject} name={subjectName(event)} />],
+    [t('audit.actor'), <Thing key="actor" id={by} name={names[by]} otherwise={actor} />],
   ];
   return (
     <Paper withBorder p="md">
@@ -89,12 +89,11 @@ function Facts({ event }: { readonly event: AuditEvent }): ReactNode {
 
 interface ThingProps {
   readonly id: string;
-  readonly names: AuditEvent['names'];
+  readonly name: string | undefined;
   readonly otherwise?: string;
 }
 
-function Thing({ id, names, otherwise = id }: ThingProps): ReactNode {
-  const name = names[id];
+function Thing({ id, name, otherwise = id }: ThingProps): ReactNode {
   if (name === undefined)
     return (
       <Text span inherit style={{ overflowWrap: 'anywhere' }}>
@@ -106,6 +105,7 @@ function Thing({ id, names, otherwise = id }: ThingProps): ReactNode {
 
 function Values({ event }: { readonly event: AuditEvent }): ReactNode {
   const { t } = useTranslation('lists');
+  const valueText = useValueText();
   const fields = differing(event);
   if (fields.length === 0) return <Text c="dimmed">{t('audit.noValues')}</Text>;
   return (
@@ -127,7 +127,7 @@ function Values({ event }: { readonly event: AuditEvent }): ReactNode {
               (side, at) =>
                 side !== null && (
                   // oxlint-disable-next-line react/no-array-index-key -- before, then after
-                  <Table.Td key={at}>{valueText(side[name], event.names)}</Table.Td>
+                  <Table.Td key={at}>{valueText(name, side[name], event.names)}</Table.Td>
                 ),
             )}
           </Table.Tr>

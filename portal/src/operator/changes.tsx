@@ -10,41 +10,65 @@ const ids = /\b(?:acc|key|usr|app|sus)_[0-9A-Za-z]{1,40}/g;
 /** The id of who acted, or the name of a rule, user or network. */
 export const actorId = (actor: string): string => actor.slice(actor.indexOf(':') + 1);
 
-/** A value as people read it, with names in the place of ids. */
-export const valueText = (value: unknown, names: AuditEvent['names']): string =>
-  value === undefined
-    ? '–'
-    : (typeof value === 'string' ? value : JSON.stringify(value)).replaceAll(ids, (id) => names[id] ?? id);
-
-/** The names of the fields that differ. */
-export function differing({ from, to }: AuditEvent): readonly string[] {
-  const fields = new Set([...Object.keys(from ?? {}), ...Object.keys(to ?? {})]);
-  return [...fields].filter((name) => JSON.stringify(from?.[name]) !== JSON.stringify(to?.[name]));
+/** Writes a value as people read it: names in the place of ids, times in the time zone of the page, no JSON. */
+export function useValueText(): (field: string, value: unknown, names: AuditEvent['names']) => string {
+  const { exact, list, labeled } = useWriting();
+  const write = (field: string, value: unknown, names: AuditEvent['names'], isInside = false): string => {
+    if (isNothing(value)) return '–';
+    if (typeof value === 'number' && field.endsWith('At')) return exact(new Date(value).toISOString());
+    if (typeof value === 'string' && isTime.test(value)) return exact(value);
+    if (typeof value !== 'object') return String(value).replaceAll(ids, (id) => names[id] ?? id);
+    const text = Array.isArray(value)
+      ? list(value.map((each) => write(field, each, names, true)))
+      : list(Object.entries(value as object).map(([name, each]) => labeled(name, write(name, each, names, true))));
+    return isInside ? `(${text})` : text;
+  };
+  return write;
 }
 
-function lineOf({ from, to, names }: AuditEvent, name: string): string {
-  const after = valueText(to?.[name], names);
-  return from === null ? `${name}: ${after}` : `${name}: ${valueText(from[name], names)} → ${after}`;
+const isTime = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
+
+const isNothing = (value: unknown): boolean =>
+  value === undefined ||
+  value === null ||
+  value === '' ||
+  (typeof value === 'object' && Object.keys(value).length === 0);
+
+/** The name of what was changed: the gateway's, or the one that it has in the values. */
+export const subjectName = ({ subject, names, from, to }: AuditEvent): string | undefined => {
+  const own = to?.['name'] ?? from?.['name'];
+  return names[subject] ?? (typeof own === 'string' && own !== '' ? own : undefined);
+};
+
+/** The names of the fields that differ; the id is that of the subject. */
+export function differing({ from, to }: AuditEvent): readonly string[] {
+  const fields = new Set([...Object.keys(from ?? {}), ...Object.keys(to ?? {})]);
+  return [...fields].filter((name) => name !== 'id' && JSON.stringify(from?.[name]) !== JSON.stringify(to?.[name]));
 }
 
 /** Shows names for ids, with the id on hover; other texts stay unchanged. */
 function Known({
   id,
-  names,
+  name,
   otherwise = id,
 }: {
   readonly id: string;
-  readonly names: AuditEvent['names'];
+  readonly name: string | undefined;
   readonly otherwise?: string;
 }): ReactNode {
-  const name = names[id];
   return name === undefined ? otherwise : <span title={id}>{name}</span>;
 }
 
 export function Changes({ event }: { readonly event: AuditEvent }): ReactNode {
-  const { exact } = useWriting();
-  const { names } = event;
-  const lines = differing(event).slice(0, 30);
+  const { exact, labeled } = useWriting();
+  const valueText = useValueText();
+  const { from, to, names } = event;
+  // What begins or ends without a value says nothing.
+  const fields = differing(event).filter((name) => !isNothing(from?.[name]) || !isNothing(to?.[name]));
+  const lines = fields.slice(0, 30).map((name) => {
+    const after = valueText(name, to?.[name], names);
+    return labeled(name, from === null ? after : `${valueText(name, from[name], names)} → ${after}`);
+  });
   return (
     <div role="listitem">
       <Group gap="xs">
@@ -55,15 +79,15 @@ export function Changes({ event }: { readonly event: AuditEvent }): ReactNode {
           {event.action}
         </Text>
         <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
-          <Known id={event.subject} names={names} />
+          <Known id={event.subject} name={subjectName(event)} />
         </Text>
         <Text size="sm" c="dimmed">
-          <Known id={actorId(event.actor)} names={names} otherwise={event.actor} />
+          <Known id={actorId(event.actor)} name={names[actorId(event.actor)]} otherwise={event.actor} />
         </Text>
       </Group>
       {lines.length > 0 && (
         <Text size="xs" c="dimmed" style={{ overflowWrap: 'anywhere' }}>
-          {lines.map((name) => lineOf(event, name)).join(' · ')}
+          {lines.join(' · ')}
         </Text>
       )}
     </div>

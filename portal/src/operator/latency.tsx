@@ -4,7 +4,6 @@ import {
   Group,
   Paper,
   ScrollArea,
-  SegmentedControl,
   Select,
   SimpleGrid,
   Skeleton,
@@ -13,21 +12,22 @@ import {
   Text,
   Title,
 } from '@mantine/core';
-import { lazy, type ReactNode, Suspense } from 'react';
+import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useSearchParams } from 'wouter';
 import { useGet } from '../api.ts';
 import type { Latency as Read } from '../api-types.ts';
 import { IconChartLine } from '../icons.ts';
+import { LatencyCharts } from '../log/latency-charts.tsx';
 import { useTimes } from '../log/times.ts';
 import { CardTable } from '../shell/card-table.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
+import { Segments } from '../shell/segments.tsx';
 import { useServerNames } from '../shell/server-name.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
 
-const Charts = lazy(() => import('../log/latency-charts.tsx'));
 const periods = ['hour', 'day', 'week', 'month', 'quarter', 'year'] as const;
 /** The last hour moves along while the page is open. */
 const everyMs = 30_000;
@@ -64,14 +64,12 @@ export default function Latency(): ReactNode {
   return (
     <Page title={t('latency.title')} lead={t('latency.lead')}>
       <Group align="flex-end">
-        <ScrollArea type="auto" maw="100%">
-          <SegmentedControl
-            aria-label={t('latency.periods')}
-            value={period}
-            onChange={(value) => set('period', value)}
-            data={periods.map((value) => ({ value, label: t(`latency.period.${value}`) }))}
-          />
-        </ScrollArea>
+        <Segments
+          label={t('latency.periods')}
+          value={period}
+          onChange={(value) => set('period', value)}
+          data={periods.map((value) => ({ value, label: t(`latency.period.${value}`) }))}
+        />
         <Select
           aria-label={t('latency.model')}
           placeholder={t('latency.allModels')}
@@ -112,9 +110,7 @@ function Shown({ read }: { readonly read: Read }): ReactNode {
   return (
     <>
       <Totals total={read.total} />
-      <Suspense fallback={<Skeleton height={480} />}>
-        <Charts read={read} />
-      </Suspense>
+      <LatencyCharts read={read} />
       <Codes codes={read.codes} range={range} />
       <Healths
         label={t('latency.byModel')}

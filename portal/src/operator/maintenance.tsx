@@ -1,12 +1,13 @@
 // Maintenance mode: whether new calls are refused, with which message, and until when.
-import { Alert, Button, Group, Paper, Skeleton, Stack, Text, Textarea, TextInput, Title } from '@mantine/core';
+import { Alert, Button, Group, Paper, Skeleton, Stack, Text, Textarea, Title } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
 import type { Maintenance as State } from '../api-types.ts';
 import { useSession } from '../session.tsx';
+import { MomentInput } from '../shell/moment-input.tsx';
 import { Trouble } from '../shell/trouble.tsx';
-import { isoOf, localOf, useWriting } from '../shell/when.ts';
+import { useWriting } from '../shell/when.ts';
 import { sending } from '../visitor/form.tsx';
 
 export function Maintenance(): ReactNode {
@@ -32,11 +33,11 @@ function Form({ state }: { readonly state: State }): ReactNode {
   const { moment } = useWriting();
   const { operates, refresh } = useSession();
   const [message, setMessage] = useState(state.message ?? '');
-  const [until, setUntil] = useState(localOf(state.until));
+  const [until, setUntil] = useState(state.until);
   const change = useAct(
     async (on: boolean) => {
       const words = message.trim();
-      const said = { message: words === '' ? null : words, until: isoOf(until) };
+      const said = { message: words === '' ? null : words, until };
       await api.patch('/maintenance', on ? { on, ...said } : { on });
       await refresh();
     },
@@ -57,12 +58,11 @@ function Form({ state }: { readonly state: State }): ReactNode {
           autosize
           readOnly={!operates}
         />
-        <TextInput
+        <MomentInput
           label={t('maintenance.until')}
-          description={t('maintenance.untilHint')}
-          type="datetime-local"
+          hint={t('maintenance.untilHint')}
           value={until}
-          onChange={(event) => setUntil(event.currentTarget.value)}
+          onChange={setUntil}
           readOnly={!operates}
         />
         {operates && (

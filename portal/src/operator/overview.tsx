@@ -269,7 +269,7 @@ function Servers({ now }: { readonly now: Now }): ReactNode {
 function Here({ now }: { readonly now: Now }): ReactNode {
   const { t } = useTranslation('operator');
   const { operates } = useSession();
-  const { figure } = useWriting();
+  const { figure, list } = useWriting();
   const ask = useAsk();
   const suspend = useAct(
     (whom: string) =>
@@ -289,7 +289,7 @@ function Here({ now }: { readonly now: Now }): ReactNode {
                 <Text size="sm">{t('overview.each', { running, waiting, speed: figure(tokensPerSecond) })}</Text>
                 {elsewhere.length > 0 && (
                   <Text size="sm" c="dimmed">
-                    {t('overview.elsewhere', { gates: elsewhere.join(', ') })}
+                    {t('overview.elsewhere', { gates: list(elsewhere) })}
                   </Text>
                 )}
                 {operates && name !== 'operator' && (

@@ -26,6 +26,7 @@ const paths = [
 
 export function PlanPreview({ plan }: { readonly plan: string }): ReactNode {
   const { t } = useTranslation('policy');
+  const { list } = useWriting();
   const [who, setWho] = useState('');
   const [path, setPath] = useState('/api/chat');
   const [model, setModel] = useState('gemma3:4b');
@@ -87,7 +88,7 @@ export function PlanPreview({ plan }: { readonly plan: string }): ReactNode {
             )}
             {answer.changes.length > 0 && (
               <Text size="sm">
-                {t('plan.preview.changes')} {answer.changes.join(', ')}
+                {t('plan.preview.changes')} {list(answer.changes)}
               </Text>
             )}
           </Alert>

@@ -143,13 +143,14 @@ const mostModels = 12;
 
 function Models({ server: { models, modelCount } }: { readonly server: Server }): ReactNode {
   const { t } = useTranslation('serving');
+  const { list } = useWriting();
   return (
     <div>
       <Text size="xs" c="dimmed">
         {t('servers.models', { count: modelCount })}
       </Text>
       <Text size="sm" ff="monospace" style={{ overflowWrap: 'anywhere' }}>
-        {modelCount === 0 ? t('servers.modelsNone') : models.slice(0, mostModels).join(', ')}
+        {modelCount === 0 ? t('servers.modelsNone') : list(models.slice(0, mostModels))}
         {modelCount > mostModels && ` ${t('servers.modelsMore', { count: modelCount - mostModels })}`}
       </Text>
     </div>

@@ -32,7 +32,7 @@ export function SettingChanges(): ReactNode {
 
 function Row({ change }: { readonly change: SettingChange }): ReactNode {
   const { t } = useTranslation('settings');
-  const { exact } = useWriting();
+  const { exact, list } = useWriting();
   const { operates, refresh } = useSession();
   const undo = useAct(
     async () => {
@@ -66,8 +66,8 @@ function Row({ change }: { readonly change: SettingChange }): ReactNode {
           <Text key={name} size="sm">
             {t('fromTo', {
               name: t(`names.${name}`, { defaultValue: name }),
-              from: shown(from[name], t('default')),
-              to: shown(to[name], t('default')),
+              from: shown(from[name], t('default'), list),
+              to: shown(to[name], t('default'), list),
             })}
           </Text>
         ))}
@@ -87,7 +87,11 @@ function Row({ change }: { readonly change: SettingChange }): ReactNode {
   );
 }
 
-function shown(value: SettingChange['to'][string] | undefined, otherwise: string): string {
+function shown(
+  value: SettingChange['to'][string] | undefined,
+  otherwise: string,
+  list: (parts: readonly string[]) => string,
+): string {
   if (value === null || value === undefined) return otherwise;
-  return Array.isArray(value) ? value.join(', ') : String(value);
+  return Array.isArray(value) ? list(value) : String(value);
 }

@@ -1,5 +1,5 @@
 // All suspensions, newest first, with appeals to answer, and a form for a manual one.
-import { Button, Select, Skeleton, Switch, Textarea, TextInput } from '@mantine/core';
+import { Button, Select, Skeleton, Switch, Textarea } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -10,6 +10,7 @@ import { useSession } from '../session.tsx';
 import { useChosen } from '../shell/address.ts';
 import { Empty } from '../shell/empty.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
+import { MomentInput } from '../shell/moment-input.tsx';
 import { More } from '../shell/more.tsx';
 import { Page } from '../shell/page.tsx';
 import { AccountOrKeyPicker } from '../shell/picker.tsx';
@@ -52,16 +53,11 @@ function NewStep(): ReactNode {
   const [whom, setWhom] = useState('');
   const [step, setStep] = useState<string>('suspend');
   const [reason, setReason] = useState('');
-  const [until, setUntil] = useState('');
-  const take = useAct(
-    () =>
-      api.post(
-        '/suspensions',
-        { whom, step, reason, endsAt: until === '' ? null : new Date(until).toISOString() },
-        { once: true },
-      ),
-    { done: t('suspensions.taken'), refresh: ['/suspensions', '/accounts'] },
-  );
+  const [until, setUntil] = useState<string | null>(null);
+  const take = useAct(() => api.post('/suspensions', { whom, step, reason, endsAt: until }, { once: true }), {
+    done: t('suspensions.taken'),
+    refresh: ['/suspensions', '/accounts'],
+  });
   return (
     <>
       <Button leftSection={<IconGavel size={18} />} onClick={show}>
@@ -95,12 +91,11 @@ function NewStep(): ReactNode {
           autosize
           required
         />
-        <TextInput
+        <MomentInput
           label={t('suspensions.until')}
-          description={t('suspensions.untilHint')}
-          type="datetime-local"
+          hint={t('suspensions.untilHint')}
           value={until}
-          onChange={(event) => setUntil(event.currentTarget.value)}
+          onChange={setUntil}
         />
       </FormDialog>
     </>

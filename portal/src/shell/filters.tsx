@@ -1,13 +1,14 @@
 // What a log is narrowed down by. All of it is in the address of the page, so that it can be sent to somebody, is still there after
 // Back, and is what an export contains.
-import { Group, SegmentedControl, Select, TextInput } from '@mantine/core';
+import { Group, Select, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'wouter';
 import { ModelField } from './model-field.tsx';
+import { MomentInput } from './moment-input.tsx';
 import { Shown } from './picker.tsx';
-import { isoOf, localOf } from './when.ts';
+import { Segments } from './segments.tsx';
 
 const ranges = { hour: 3_600_000, day: 86_400_000, week: 604_800_000, month: 2_592_000_000 } as const;
 const rangeNames = ['all', 'hour', 'day', 'week', 'month', 'own'] as const;
@@ -79,8 +80,8 @@ export function RangeField({ filters: { params, query, range, usualRange, set } 
   const { t } = useTranslation('log');
   return (
     <Group gap="sm" align="flex-end">
-      <SegmentedControl
-        aria-label={t('requests.range.label')}
+      <Segments
+        label={t('requests.range.label')}
         value={range}
         onChange={(value) =>
           set(
@@ -95,13 +96,12 @@ export function RangeField({ filters: { params, query, range, usualRange, set } 
       />
       {range === 'own' &&
         (['since', 'until'] as const).map((name) => (
-          <TextInput
+          <MomentInput
             key={name}
-            type="datetime-local"
-            step={1}
             label={t(name === 'since' ? 'requests.from' : 'requests.until')}
-            value={localOf(params.get(name), 'second')}
-            onChange={({ currentTarget: { value } }) => set({ [name]: isoOf(value) ?? '' })}
+            value={params.get(name)}
+            onChange={(time) => set({ [name]: time ?? '' })}
+            seconds
           />
         ))}
     </Group>

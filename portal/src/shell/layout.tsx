@@ -70,7 +70,7 @@ export function Layout(): ReactNode {
       </AppShell.Header>
       {signedIn && (
         <AppShell.Navbar p="xs" component="nav" aria-label={t('navigation')}>
-          <ScrollArea type="auto">
+          <ScrollArea type="auto" offsetScrollbars="present">
             <Entries of="member" />
             {reads && (
               <Text size="xs" c="dimmed" fw={600} px="sm" pt="md" pb={4}>
@@ -149,6 +149,9 @@ function MenuButton({ opened, toggle }: MenuButtonProps): ReactNode {
   );
 }
 
+/** A low screen does not show all entries: that of this page is always visible. */
+const showHere = (entry: HTMLElement | null): void => entry?.scrollIntoView({ block: 'nearest' });
+
 function Entries({ of }: { readonly of: Route['who'] }): ReactNode {
   const { t } = useTranslation('shell');
   const [location] = useLocation();
@@ -168,6 +171,8 @@ function Entries({ of }: { readonly of: Route['who'] }): ReactNode {
           label={t(`nav.${name}`)}
           rightSection={<WaitingBadge path={path} />}
           leftSection={Icon && <Icon size={18} stroke={1.6} />}
+          py={{ base: 8, sm: 3 }}
+          ref={here ? showHere : undefined}
         />
       );
     });

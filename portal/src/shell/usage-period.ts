@@ -18,7 +18,7 @@ const hourMs = 3_600_000;
 /** The last 24 hours, the last days with today, or the last twelve months with this one. */
 export function spanOf(period: Period, zone: string, now: number): Span {
   if (period === '1') {
-    const minutes = Number(wallAt(now, zone).slice(14));
+    const minutes = Number(wallAt(now, zone).slice(14, 16));
     const since = now - 23 * hourMs - minutes * 60_000 - (now % 60_000);
     const hours = Array.from({ length: 24 }, (_, hour) => wallAt(since + hour * hourMs, zone).slice(0, 13));
     return { unit: 'hour', since: iso(since), groups: [...new Set(hours)] };

@@ -1,19 +1,19 @@
 // Sums of usage over a period, as a chart and as a table: over time, or by account, model or key.
-import { Group, Paper, SegmentedControl, Skeleton, Stack, Text, Title } from '@mantine/core';
-import { lazy, type ReactNode, Suspense, useMemo } from 'react';
+import { Group, Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
+import { type ReactNode, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useGet } from '../api.ts';
 import type { PageOf, UsageSum } from '../api-types.ts';
 import { IconChartBar } from '../icons.ts';
 import { useChosenOf } from './address.ts';
+import { Bars, LyingBars } from './chart.tsx';
 import { Empty } from './empty.tsx';
+import { Segments } from './segments.tsx';
 import { Sums } from './sums.tsx';
 import { Trouble } from './trouble.tsx';
 import { filled, type Period, periods, type Span, spanOf } from './usage-period.ts';
 import { useWriting } from './when.ts';
 import { useZone } from './zone.ts';
-
-const Bars = lazy(() => import('./bars.tsx'));
 
 const bys = ['time', 'account', 'model', 'key'] as const;
 export type By = (typeof bys)[number];
@@ -51,10 +51,11 @@ export interface UsageSumsProps {
 export function UsageSums({ path, choice, groups, empty }: UsageSumsProps): ReactNode {
   const { t } = useTranslation('policy');
   const { by, setBy, period, setPeriod, span, zone, query } = choice;
-  const { period: written } = useWriting();
+  const { period: written, short, figure } = useWriting();
   const sums = useGet<PageOf<UsageSum>>(path, query);
   const rows = sums.data?.items;
   const timed = by === 'time';
+  const Chart = timed ? Bars : LyingBars;
   const nameOf = ({ group, name, accountName }: UsageSum): string => {
     if (timed) return written(group, 'long');
     if (group === '') return t('member:usage.noModel');
@@ -63,12 +64,14 @@ export function UsageSums({ path, choice, groups, empty }: UsageSumsProps): Reac
   return (
     <Stack>
       <Group>
-        <SegmentedControl
+        <Segments
+          label={t('usage.periodOf')}
           value={period}
           onChange={setPeriod}
           data={periods.map((value) => ({ value, label: t(`usage.period.${value}`) }))}
         />
-        <SegmentedControl
+        <Segments
+          label={t('usage.groups')}
           value={by}
           onChange={setBy}
           data={groups.map((value) => ({ value, label: t(`usage.by.${value}`) }))}
@@ -90,25 +93,31 @@ export function UsageSums({ path, choice, groups, empty }: UsageSumsProps): Reac
                 </Text>
               )}
             </Group>
-            <Suspense fallback={<Skeleton height={220} />}>
-              <div aria-hidden="true">
-                <Bars
-                  bars={
-                    timed
-                      ? filled(span.groups, rows).map((bar) => ({
-                          ...bar,
-                          label: written(bar.group, 'short'),
-                          title: written(bar.group, 'long'),
-                        }))
-                      : rows.slice(0, most).map((row) => ({ ...row, label: nameOf(row), title: nameOf(row) }))
-                  }
-                  lying={!timed}
-                  prompt={t('member:usage.prompt')}
-                  completion={t('member:usage.completion')}
-                  unit={t('usage.unit')}
-                />
-              </div>
-            </Suspense>
+            <Chart
+              points={
+                timed
+                  ? filled(span.groups, rows).map((bar) => ({
+                      id: bar.group,
+                      label: written(bar.group, 'short'),
+                      title: written(bar.group, 'long'),
+                      values: [bar.promptTokens, bar.completionTokens],
+                    }))
+                  : rows.slice(0, most).map((row) => ({
+                      id: row.group,
+                      label: nameOf(row),
+                      title: nameOf(row),
+                      values: [row.promptTokens, row.completionTokens],
+                    }))
+              }
+              series={[
+                { name: t('member:usage.prompt'), color: 'gray.5' },
+                { name: t('member:usage.completion'), color: 'vermilion.6' },
+              ]}
+              height={260}
+              short={short}
+              full={figure}
+              unit={t('usage.unit')}
+            />
           </Paper>
           <Sums
             rows={(timed ? rows.toReversed() : rows).slice(0, 200)}

@@ -9,6 +9,8 @@ export interface Writing {
   readonly exact: (time: string | null | undefined) => string;
   /** An hour, a day or a month, as the gate names them: `2026-11-26T14`, `2026-11-26`, `2026-11`. */
   readonly period: (group: string, length: 'short' | 'long') => string;
+  /** The beginning of a step on an axis of time: with hours if steps are shorter than a day, without a date if shorter than two hours. */
+  readonly span: (time: string, stepMs: number, length: 'short' | 'long') => string;
   /** `3 minutes ago`, `in 5 days`. */
   readonly relative: (time: string) => string;
   readonly figure: (value: number) => string;
@@ -20,16 +22,6 @@ export interface Writing {
   /** `label: value` */
   readonly labeled: (label: string, value: string) => string;
 }
-
-/** A time in the format of `datetime-local`, in the time zone of the viewer; empty for none. */
-export function localOf(time: string | null, to: 'minute' | 'second' = 'minute'): string {
-  const date = new Date(time ?? '');
-  if (Number.isNaN(date.getTime())) return '';
-  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, to === 'minute' ? 16 : 19);
-}
-
-/** The time in a `datetime-local` value; null for none. */
-export const isoOf = (local: string): string | null => (local === '' ? null : new Date(local).toISOString());
 
 const steps = [
   ['year', 31_536_000],
@@ -73,6 +65,23 @@ export function useWriting(): Writing {
             timeZone,
           }).format(new Date(time)),
     period: (group, length) => periodIn(language, group, length),
+    span: (time, stepMs, length) => {
+      const date = {
+        year: length === 'long' || stepMs >= 86_400_000 ? '2-digit' : undefined,
+        month: 'short',
+        day: 'numeric',
+      } as const;
+      const hour = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const;
+      const options: Intl.DateTimeFormatOptions =
+        length === 'long'
+          ? { ...date, ...(stepMs < 86_400_000 ? hour : {}) }
+          : stepMs < 7_200_000
+            ? hour
+            : stepMs < 86_400_000
+              ? { ...date, ...hour }
+              : date;
+      return new Intl.DateTimeFormat(language, { ...options, timeZone }).format(new Date(time));
+    },
     relative: (time) => {
       const seconds = (new Date(time).getTime() - Date.now()) / 1000;
       const [unit, size] = steps.find(([, each]) => Math.abs(seconds) >= each) ?? ['second', 1];
@@ -89,7 +98,8 @@ export function useWriting(): Writing {
       return new Intl.NumberFormat(language, {
         style: 'unit',
         unit: units[power] ?? 'byte',
-        unitDisplay: 'short',
+        // Otherwise `900 byte`.
+        unitDisplay: power === 0 ? 'long' : 'short',
         maximumFractionDigits: 1,
       }).format(value / 1000 ** power);
     },

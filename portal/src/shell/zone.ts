@@ -49,7 +49,7 @@ function listen(listener: () => void): () => void {
 
 export const useZone = (): string => useSyncExternalStore(listen, zoneNow);
 
-/** The wall clock of a zone, as `2026-11-26T14:05`. */
+/** The wall clock of a zone, as `2026-11-26T14:05:33`. */
 export function wallAt(at: number, zone: string): string {
   const parts = new Intl.DateTimeFormat('en-CA', {
     timeZone: zone,
@@ -59,16 +59,21 @@ export function wallAt(at: number, zone: string): string {
     day: '2-digit',
     hour: '2-digit',
     minute: '2-digit',
+    second: '2-digit',
   }).formatToParts(at);
   const part = (type: string): string => parts.find((each) => each.type === type)?.value ?? '';
-  return `${part('year')}-${part('month')}-${part('day')}T${part('hour')}:${part('minute')}`;
+  const date = `${part('year').padStart(4, '0')}-${part('month')}-${part('day')}`;
+  return `${date}T${part('hour')}:${part('minute')}:${part('second')}`;
 }
 
 /** When a date starts in a time zone. */
-export function startOf(date: string, zone: string): number {
-  const wanted = Date.parse(`${date}T00:00Z`);
+export const startOf = (date: string, zone: string): number => instantOf(`${date}T00:00`, zone);
+
+/** When the clocks of a zone show `2026-11-26T14:05`; NaN for other texts. */
+export function instantOf(wall: string, zone: string): number {
+  const wanted = Date.parse(`${wall}Z`);
   let at = wanted;
   // The second pass corrects for a clock change in between.
-  for (let round = 0; round < 2; round++) at += wanted - Date.parse(`${wallAt(at, zone)}Z`);
+  for (let round = 0; round < 2 && !Number.isNaN(at); round++) at += wanted - Date.parse(`${wallAt(at, zone)}Z`);
   return at;
 }

@@ -4,6 +4,8 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useGet } from '../api.ts';
 import type { StatusPage } from '../api-types.ts';
+import { IconActivity } from '../icons.ts';
+import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
@@ -15,7 +17,12 @@ export default function Status(): ReactNode {
   const status = useGet<StatusPage>('/status-page', {}, 30_000);
   return (
     <Page title={t('status.title')} lead={t('status.lead')}>
-      {status.error && <Trouble problem={status.error} retry={() => void status.refetch()} />}
+      {status.error &&
+        (status.error.status === 404 ? (
+          <Empty icon={<IconActivity size={28} />} text={t('status.off')} />
+        ) : (
+          <Trouble problem={status.error} retry={() => void status.refetch()} />
+        ))}
       {status.isPending && <Skeleton height={120} />}
       {status.data?.models.length === 0 && <Text>{t('status.empty')}</Text>}
       <Stack gap="sm">

@@ -216,7 +216,7 @@ export const member = {
       leaveWord: 'delete',
       left: 'Your account is deleted.',
     },
-    setups: { key: '<key>', shown: 'Set-up for {{tool}}', model: 'Model' },
+    setups: { key: '<key>', shown: 'Set-up for {{tool}}', tool: 'Tool', model: 'Model' },
   },
   ja: {
     home: {
@@ -438,6 +438,6 @@ export const member = {
       leaveWord: '削除',
       left: 'アカウントを削除しました。',
     },
-    setups: { key: '<key>', shown: '{{tool}}の設定', model: 'モデル' },
+    setups: { key: '<key>', shown: '{{tool}}の設定', tool: 'ツール', model: 'モデル' },
   },
 };

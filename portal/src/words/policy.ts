@@ -151,6 +151,8 @@ export const policy = {
       chart: 'Tokens',
       unit: 'tokens',
       zone: 'Times in {{zone}}',
+      periodOf: 'Time range',
+      groups: 'Grouping',
       empty: 'No usage in this period.',
     },
     settings: {
@@ -387,6 +389,8 @@ export const policy = {
       chart: 'トークン数',
       unit: 'トークン',
       zone: 'タイムゾーン：{{zone}}',
+      periodOf: '期間',
+      groups: '集計の単位',
       empty: 'この期間の利用はありません。',
     },
     settings: {
