@@ -27,8 +27,25 @@ const texts = { en: sentences, ja: japanese } as const;
 export function reasonIn(said: { readonly reason?: unknown; readonly parameters?: unknown }, language: Language) {
   const { reason, parameters } = said;
   if (typeof reason !== 'string' || !Object.hasOwn(sentences, reason)) return undefined;
-  const known: Said = { reason: reason as Reason, parameters: (parameters ?? {}) as Said['parameters'] };
-  return asSentence(fill(known, texts[language]));
+  const given = (parameters ?? {}) as Said['parameters'];
+  const { at } = given;
+  const known: Said = {
+    reason: reason as Reason,
+    parameters: typeof at === 'string' ? { ...given, at: placeIn(at, language) } : given,
+  };
+  const text = fill(known, texts[language]);
+  if (language === 'en') return asSentence(text);
+  return text.endsWith('。') ? text : `${text}。`;
+}
+
+/** `body.scopes.0`, as a page says it: the field, and which of its entries. */
+function placeIn(path: string, language: Language): string {
+  const [, ...parts] = path.split('.');
+  if (parts.length === 0) return path;
+  return parts
+    .map((part) => (/^\d+$/.test(part) ? Number(part) + 1 : part))
+    .map((part) => (typeof part === 'string' ? part : language === 'ja' ? `${part}番目` : `entry ${part}`))
+    .join(language === 'ja' ? 'の' : ', ');
 }
 
 export function codeIn(code: string, language: Language): string | undefined {

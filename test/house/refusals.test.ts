@@ -51,6 +51,13 @@ test('a sentence has its parts and figures in the language of the page', () => {
   expect(reasonIn({ reason: 'of_a_newer_gate', parameters: {} }, 'en')).toBeUndefined();
 });
 
+test('the place of a faulty value is said as a person says it, not as a path', () => {
+  const said = { reason: 'field_choice', parameters: { at: 'body.scopes.0', words: 'metadata' } };
+  expect(reasonIn(said, 'en')).toBe('Scopes, entry 1: must be one of metadata.');
+  expect(reasonIn(said, 'ja')).toMatch(/^scopesの1番目：/);
+  expect(reasonIn({ reason: 'field_missing', parameters: { at: 'body' } }, 'en')).toBe('Body: is missing.');
+});
+
 test('the management plane refuses with reasons of the catalogue only', () => {
   for (const [file, text] of sources('src/management')) {
     expect(text, file).not.toMatch(/new (?:Fault|Refusal)\(\s*['"`][^'"`]*[ {]/);

@@ -67,6 +67,24 @@ test('a link that opens nothing says so before anything is typed', async () => {
     await reader.isSound();
     await reader.close();
   }
+  // An invitation says so as well, above the form, which is for others too; one that works says nothing.
+  const { body: invitation } = await operator.post('/invites', {});
+  const invited = invitation.code as string;
+  for (const [code, isShown] of [
+    ['invite_nothing', true],
+    [invited, false],
+  ] as const) {
+    const reader = await Reader.at(browser, gate.url);
+    const looked = reader.page.waitForResponse((response) => response.url().endsWith('/links/look'));
+    await reader.page.goto(`${gate.url}/portal/apply#${code}`);
+    await looked;
+    await reader.page.getByLabel('Name').waitFor();
+    const dead = reader.page.getByText('This invitation is not valid');
+    if (isShown) await dead.waitFor();
+    else expect(await dead.count()).toBe(0);
+    await reader.isSound();
+    await reader.close();
+  }
   // One that works still shows its form, and looking used nothing up.
   const fresh = await setUpCode(gate, 'desk-2');
   const reader = await Reader.at(browser, gate.url);

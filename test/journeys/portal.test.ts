@@ -778,7 +778,7 @@ test('a first visit loads little, nothing from other sites, and leads to the lic
   const loads: [path: string, bytes: number][] = [];
   for (const [path, visitor] of visits) loads.push([path, await loadOf(path, visitor)]);
   expect(
-    loads.filter(([path, bytes]) => bytes < 50_000 || bytes > 350 * 1024),
+    loads.filter(([, bytes]) => bytes < 50_000 || bytes > 350 * 1024),
     JSON.stringify(loads),
   ).toEqual([]);
 });

@@ -1,12 +1,12 @@
 // Applying for access, with three outcomes: immediate access, confirmation of the address, or waiting for an operator.
 import { Alert, Anchor, Button, Paper, Select, Stack, Text, Textarea, TextInput } from '@mantine/core';
-import { useMutation } from '@tanstack/react-query';
+import { useMutation, useQuery } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, Redirect, useLocation } from 'wouter';
-import { api } from '../api.ts';
+import { api, Problem } from '../api.ts';
 import type { Applied, Claimed } from '../api-types.ts';
-import { IconClock, IconMail } from '../icons.ts';
+import { IconClock, IconLinkOff, IconMail } from '../icons.ts';
 import { ShownOnce } from '../member/new-key.tsx';
 import { useSession } from '../session.tsx';
 import { Empty } from '../shell/empty.tsx';
@@ -19,16 +19,31 @@ export default function Apply(): ReactNode {
   const [, go] = useLocation();
   const { person } = session;
   const { mode } = session.registration;
+  const [linked] = useState(linkCode);
   const [fields, setFields] = useState({
     name: person?.name ?? '',
     email: person?.email ?? '',
     purpose: '',
     models: '',
     plan: '',
-    invite: linkCode(),
+    invite: linked,
     password: '',
   });
   const set = (name: keyof typeof fields) => (value: string) => setFields((before) => ({ ...before, [name]: value }));
+  // An invitation that opens nothing is reported before anything is typed.
+  const dead = useQuery({
+    queryKey: ['link', 'invite', linked],
+    queryFn: () =>
+      api.post('/links/look', { code: linked, purpose: 'invite' }).then(
+        () => false,
+        (error: unknown) => error instanceof Problem && error.status === 403,
+      ),
+    enabled: linked !== '',
+    // Sending the form uses the invitation up.
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 0,
+  });
+  const isDead = dead.data === true && fields.invite === linked;
   const [secret, setSecret] = useState<string>();
   const send = useMutation<Applied>({
     mutationFn: () => {
@@ -88,6 +103,16 @@ export default function Apply(): ReactNode {
     );
   return (
     <Page title={t('apply.title')} lead={t('apply.lead')}>
+      {isDead && (
+        <Alert color="orange" icon={<IconLinkOff size={20} />} title={t('apply.deadInvite')}>
+          {t(mode === 'invite' ? 'apply.deadInviteOnly' : 'apply.deadInviteText')}
+          {mode !== 'invite' && (
+            <Button variant="default" size="xs" mt="xs" display="block" onClick={() => set('invite')('')}>
+              {t('apply.withoutInvite')}
+            </Button>
+          )}
+        </Alert>
+      )}
       <Paper withBorder p="lg" component="form" onSubmit={sending(() => send.mutate())}>
         <Stack>
           <TextInput

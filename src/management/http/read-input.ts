@@ -33,6 +33,11 @@ export function saidOf(issue: z.core.$ZodIssue, at: string): Said {
       return issue.params?.['said'] === undefined
         ? say('field_refused', { at })
         : say('field_fault', { at, fault: issue.params['said'] as Said });
+    case 'invalid_union': {
+      // A closed list, or something else: the list says most.
+      const listed = issue.errors.flat().find((each) => each.code === 'invalid_value');
+      return listed ? saidOf(listed, at) : say('field_refused', { at });
+    }
     default:
       return say('field_refused', { at });
   }

@@ -96,8 +96,14 @@ export async function opens(
 }
 
 /** Whether the code belongs to a valid link of its kind. */
-export async function opensSomething(store: Store, code: string, purpose: LinkPurpose, at: WallMs): Promise<boolean> {
+export async function opensSomething(
+  store: Store,
+  code: string,
+  purpose: LinkPurpose | 'invite',
+  at: WallMs,
+): Promise<boolean> {
   const digest = digestOf(code.trim());
+  if (purpose === 'invite') return (await store.findInvite(digest, undefined, at)) !== undefined;
   if (purpose === 'confirm') return (await store.findConfirmable(digest, at)) !== undefined;
   return (await store.findLink(digest, purpose, at)) !== undefined;
 }

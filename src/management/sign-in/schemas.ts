@@ -57,7 +57,9 @@ export const sessionSchema = z
   .meta({ id: 'Session' });
 const password = z.string().min(1).max(500);
 const code = text(200).describe('the part of a one-time link after #');
-export const linkQuestionSchema = z.strictObject({ code, purpose: z.enum(linkPurposes) }).meta({ id: 'LinkQuestion' });
+export const linkQuestionSchema = z
+  .strictObject({ code, purpose: z.enum([...linkPurposes, 'invite']) })
+  .meta({ id: 'LinkQuestion' });
 export const setUpSchema = z.strictObject({ code, name, email: text(254), password }).meta({ id: 'SetUp' });
 export const confirmationSchema = z.strictObject({ code }).meta({ id: 'Confirmation' });
 export const resetRequestSchema = z.strictObject({ email: text(254) }).meta({ id: 'ResetRequest' });

@@ -7,6 +7,6 @@ export interface InvitationStore {
   insertInvite(invite: Invite, event: AuditEvent): Promise<void>;
   /** Newest first. */
   listInvites(limit: number): Promise<Invite[]>;
-  /** The unused, valid invitation with that digest, for that address. It is used up with the application. */
-  findInvite(digest: string, email: string, at: WallMs): Promise<Invite | undefined>;
+  /** The unused, valid invitation with that digest, for that address; undefined: for any. It is used up with the application. */
+  findInvite(digest: string, email: string | undefined, at: WallMs): Promise<Invite | undefined>;
 }

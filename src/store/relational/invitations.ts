@@ -35,7 +35,9 @@ export function invitationQueries({ db, transact }: Connection): InvitationStore
         .where('digest', '=', digest)
         .where('used_at', 'is', null)
         .where('expires_at', '>', at)
-        .where((where) => where.or([where('email', 'is', null), where('email', '=', email)]))
+        .$if(email !== undefined, (query) =>
+          query.where((where) => where.or([where('email', 'is', null), where('email', '=', email ?? '')])),
+        )
         .executeTakeFirst();
       return row && inviteOf(row);
     },
