@@ -68,6 +68,7 @@ test('a link that opens nothing says so before anything is typed', async () => {
     await reader.close();
   }
   // An invitation says so as well, above the form, which is for others too; one that works says nothing.
+  await operator.patch('/registration', { mode: 'invite' });
   const { body: invitation } = await operator.post('/invites', {});
   const invited = invitation.code as string;
   for (const [code, isShown] of [
@@ -78,13 +79,14 @@ test('a link that opens nothing says so before anything is typed', async () => {
     const looked = reader.page.waitForResponse((response) => response.url().endsWith('/links/look'));
     await reader.page.goto(`${gate.url}/portal/apply#${code}`);
     await looked;
-    await reader.page.getByLabel('Name').waitFor();
+    await reader.page.getByLabel('Name *').waitFor();
     const dead = reader.page.getByText('This invitation is not valid');
     if (isShown) await dead.waitFor();
     else expect(await dead.count()).toBe(0);
     await reader.isSound();
     await reader.close();
   }
+  await operator.patch('/registration', { mode: 'closed' });
   // One that works still shows its form, and looking used nothing up.
   const fresh = await setUpCode(gate, 'desk-2');
   const reader = await Reader.at(browser, gate.url);

@@ -9,6 +9,7 @@ import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { More } from '../shell/more.tsx';
+import { Named } from '../shell/named.tsx';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
@@ -60,14 +61,13 @@ function OneKey({ item, made }: { readonly item: Key; readonly made: (key: KeyWi
       <Group justify="space-between" align="flex-start" gap="sm">
         <Stack gap={2} maw="100%">
           <Group gap="xs">
-            <Text fw={600}>{item.name}</Text>
+            <Text fw={600} component="div">
+              <Named id={item.id} name={item.name} />
+            </Text>
             <Badge variant="light" color={alive ? 'teal' : 'gray'}>
               {t(`keys.status.${state}`)}
             </Badge>
           </Group>
-          <Text size="xs" c="dimmed" ff="monospace">
-            {item.id}
-          </Text>
           <Text size="sm" c="dimmed">
             {[
               item.lastUsedAt === null ? t('keys.never') : t('keys.lastUsed', { when: relative(item.lastUsedAt) }),

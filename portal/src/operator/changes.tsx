@@ -17,10 +17,11 @@ export function useValueText(): (field: string, value: unknown, names: AuditEven
     if (isNothing(value)) return '–';
     if (typeof value === 'number' && field.endsWith('At')) return exact(new Date(value).toISOString());
     if (typeof value === 'string' && isTime.test(value)) return exact(value);
-    if (typeof value !== 'object') return String(value).replaceAll(ids, (id) => names[id] ?? id);
+    if (typeof value === 'string') return value.replaceAll(ids, (id) => names[id] ?? id);
+    if (typeof value !== 'object' || value === null) return JSON.stringify(value);
     const text = Array.isArray(value)
       ? list(value.map((each) => write(field, each, names, true)))
-      : list(Object.entries(value as object).map(([name, each]) => labeled(name, write(name, each, names, true))));
+      : list(Object.entries(value).map(([name, each]) => labeled(name, write(name, each, names, true))));
     return isInside ? `(${text})` : text;
   };
   return write;
