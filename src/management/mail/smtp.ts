@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { Transporter } from 'nodemailer';
 import { mailboxOf } from '../../domain/mailbox.ts';
+import { onceItWorks } from '../../domain/once-it-works.ts';
 import type { Language } from '../../domain/person.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 import { type Delivery, type Email, type EmailContent, type Mailer } from './mailer.ts';
@@ -149,7 +150,7 @@ class SmtpMailer implements Mailer {
       ...(email.id === undefined ? {} : { 'Message-ID': messageId(email.id, transport.server) }),
     };
     try {
-      const sender = await transport.sender;
+      const sender = await transport.sender();
       await sender.sendMail({ to: email.to, subject, text, headers, signal: this.#stop.signal });
       this.#settings.onTry?.();
       onEnd('sent');
@@ -180,18 +181,18 @@ class SmtpMailer implements Mailer {
     if (this.#transport?.server.smtpUrl === smtpUrl && this.#transport.server.from === from) return this.#transport;
     // Emails that are being sent over the old connection still finish.
     if (this.#transport) closeLater(this.#transport);
-    this.#transport = smtpUrl === '' ? undefined : { server, sender: openSender(server) };
+    this.#transport = smtpUrl === '' ? undefined : { server, sender: onceItWorks(() => openSender(server)) };
     return this.#transport;
   }
 }
 
 interface Transport {
   readonly server: MailServer;
-  readonly sender: Promise<Transporter>;
+  readonly sender: () => Promise<Transporter>;
 }
 
 function closeLater({ sender }: Transport): void {
-  sender.then(
+  sender().then(
     (opened) => opened.close(),
     () => undefined,
   );

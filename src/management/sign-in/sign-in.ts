@@ -2,6 +2,7 @@
 // of the second step by own routes. The rest of the management plane only sees the interface.
 import { createHash } from 'node:crypto';
 import type { PersonId } from '../../domain/id.ts';
+import { onceItWorks } from '../../domain/once-it-works.ts';
 import type { WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { changePasswordRoute } from './change-password.ts';
@@ -51,12 +52,11 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
   const installation = createHash('sha256').update(`sekisho installation ${secret}`).digest('hex').slice(0, 8);
   const cookies = new CookieNames(installation, publicUrl.protocol === 'https:');
   const seal = new Seal(secret, now);
-  let opened: Promise<Library> | undefined;
   // Loaded with the first sign-in or session: it takes 20 MB, and calls with keys never need it.
-  const library = (): Promise<Library> =>
-    (opened ??= import('./library.ts').then(({ openLibrary }) =>
-      openLibrary(store, { publicUrl, secret, cookies, onError }),
-    ));
+  const library = onceItWorks(async (): Promise<Library> => {
+    const { openLibrary } = await import('./library.ts');
+    return openLibrary(store, { publicUrl, secret, cookies, onError });
+  });
   const sessions = new Sessions(library, cookies, now);
   const guarded = new GuardedLibrary(library, sessions, cookies, store, publicUrl, now);
   const { open: openSession } = sessions;
