@@ -146,6 +146,7 @@ async function openGate(url: string, gate: string, names: readonly string[]): Pr
     books,
     gate,
     gates: () => names,
+    others: () => Promise.resolve([]),
     without: new MemoryLimits(calendar),
   });
   const settings = {

@@ -11,6 +11,8 @@ import type { AccountLimits, Lease, Reserved } from '../src/store/ports/limit-st
 import { readAddress } from '../src/store/redis/address.ts';
 import type { BookSource } from '../src/store/redis/book-source.ts';
 import { RedisClient } from '../src/store/redis/client.ts';
+import { idOf } from '../src/store/redis/generation.ts';
+import type { HeldTools } from '../src/store/redis/held-elsewhere.ts';
 import { RedisLimits } from '../src/store/redis/limit-store.ts';
 
 interface Row {
@@ -22,6 +24,7 @@ interface Row {
 
 /** A gate as far as limits go: its connection, its store, and the rows that it has not written yet. */
 export interface LimitGate {
+  readonly name: string;
   readonly limits: RedisLimits;
   readonly client: RedisClient;
   readonly account: AccountLimits;
@@ -52,6 +55,8 @@ export class LimitGates {
 
   /** `alive`: the gates that all of these know. `aheadMs`: how much more their clocks show. */
   async openGates(count: number, aheadMs = 0, alive: readonly string[] = []): Promise<LimitGate[]> {
+    const others: HeldTools['others'] = () =>
+      Promise.resolve(this.gates.map(({ name, limits }) => ({ id: idOf(name), held: limits.heldNow })));
     const opened = await Promise.all(
       Array.from({ length: count }, async () => {
         const now = (): number => Date.now() + aheadMs;
@@ -60,8 +65,8 @@ export class LimitGates {
         const known = (): readonly string[] => (alive.length > 0 ? alive : [gate]);
         const without = new MemoryLimits(calendar);
         const books = this.#books;
-        const limits = await RedisLimits.open({ client, calendar, now, books, gate, gates: known, without });
-        return { limits, client, aheadMs, account: await limits.open(accountId, [], now()) };
+        const limits = await RedisLimits.open({ client, calendar, now, books, gate, gates: known, others, without });
+        return { name: gate, limits, client, aheadMs, account: await limits.open(accountId, [], now()) };
       }),
     );
     this.gates.push(...opened);

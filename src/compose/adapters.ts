@@ -22,6 +22,8 @@ export interface Adapters {
   readonly queue: <Server>(settings: SharedQueueSettings<Server>, lanes: 'models' | 'services') => TurnQueue<Server>;
   /** Sends what ended calls gave back; missing if nothing is sent. */
   readonly send?: () => void;
+  /** What other gates have to know of this one beside its calls; undefined if nothing. */
+  readonly shown?: () => object | undefined;
   /** `now`: as for tickets. Budgets of one name count together. */
   readonly failures: (name: 'keys' | 'applications', perMinute: () => number, now: () => number) => FailureBudget;
   readonly signIns: (now: () => number) => SignInThrottle;

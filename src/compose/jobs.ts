@@ -35,14 +35,14 @@ export interface JobParts {
   readonly clocks: GateClocks;
   readonly storage: Storage;
   readonly data: DataPlane;
-  readonly lives: Adapters['upkeepLives'];
+  readonly adapters: Pick<Adapters, 'upkeepLives' | 'shown'>;
 }
 
 /** `lost` is called with a sentence when the gateway cannot continue. */
 export function startJobs(
   config: Config,
   { logger }: Log,
-  { clocks: { clock, nowMs }, storage, data, lives }: JobParts,
+  { clocks: { clock, nowMs }, storage, data, adapters }: JobParts,
   start: Start,
   lost: (sentence: string) => void,
 ): void {
@@ -59,11 +59,11 @@ export function startJobs(
       store,
       owner: gates.id,
       onError: (what, error) => logger.error({ cause: describeCause(error) }, what),
-      lives,
+      lives: adapters.upkeepLives,
     },
   );
   start.closes(() => upkeep.stop());
-  start.closes(showGates(gates, () => showNow(data.gate, data.liveStats)));
+  start.closes(showGates(gates, () => showNow(data.gate, data.liveStats, adapters.shown?.())));
   start.closes(watchClock(clock, logger));
   start.closes(
     every(closeUsageMs, () => {

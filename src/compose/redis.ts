@@ -6,7 +6,9 @@ import type { Config } from '../settings/config.ts';
 import { MemoryLimits } from '../store/memory/limit-store.ts';
 import { addressIn } from '../store/redis/address.ts';
 import { LedgerBooks } from '../store/redis/book-source.ts';
+import { shareChanges } from '../store/redis/change-hints.ts';
 import { RedisClient } from '../store/redis/client.ts';
+import type { HeldNow, HeldTools } from '../store/redis/held-elsewhere.ts';
 import { RedisLimits } from '../store/redis/limit-store.ts';
 import { wayOutOf } from '../store/redis/way-out.ts';
 import { type Adapters, inMemory } from './adapters.ts';
@@ -20,7 +22,7 @@ export async function throughRedis(
   config: Config,
   { logger }: Log,
   { clock, calendar }: GateClocks,
-  { gates, store, onStored, patiently }: Storage,
+  { gates, store, changes, onStored, patiently }: Storage,
   closes: (close: () => unknown) => void,
 ): Promise<Adapters> {
   const now = clock.steady;
@@ -37,20 +39,28 @@ export async function throughRedis(
       'the clock of this machine differs from that of Redis, which limits follow',
     );
   const gate = `${gates.id}#${gates.epoch}.${randomUUID()}`;
+  shareChanges(client, changes, gate);
   const books = new LedgerBooks(store, calendar, clock);
+  const others = async (): ReturnType<HeldTools['others']> =>
+    (await gates.shown()).map(({ id, now: text }) => ({ id, held: (JSON.parse(text) as Shown).held }));
   const without = new MemoryLimits(calendar);
   const limits = await patiently(() =>
-    RedisLimits.open({ client, calendar, now, books, gate, gates: () => gates.alive, without }),
+    RedisLimits.open({ client, calendar, now, books, gate, gates: () => gates.alive, others, without }),
   );
   closes(() => limits.close());
   onStored((lines) => limits.landed(idsOf(lines)));
   return {
     ...inMemory,
     limits: () => limits,
+    shown: () => limits.heldNow && { held: limits.heldNow },
     send: () => wayOutOf(client).send(),
     queue: turnsThrough(client, { logger }, closes),
     ...guessesThrough(client, { logger }, gates),
   };
+}
+
+interface Shown {
+  readonly held?: HeldNow;
 }
 
 const noticeableMs = 2_000;

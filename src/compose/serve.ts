@@ -108,9 +108,7 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
   );
 
   const over = Promise.withResolvers<string>();
-  await start.step('jobs', () =>
-    startJobs(config, log, { clocks, storage, data, lives: adapters.upkeepLives }, start, over.resolve),
-  );
+  await start.step('jobs', () => startJobs(config, log, { clocks, storage, data, adapters }, start, over.resolve));
   await start.step('renewal', () => certificates?.start(hasPlain ? bothWays : oneWay));
   start.closes(() => {
     deadline.begin(config.drainSeconds * 1000);

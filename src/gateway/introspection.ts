@@ -78,7 +78,11 @@ export function openIntrospection(gate: Gate, liveStats: LiveStats, gates: Pick<
       refusals: liveStats.refusals(),
       recent: liveStats.recent(),
     }),
-    others: async () => (await gates.shown()).map(({ id, host, now }) => ({ id, host, ...(JSON.parse(now) as Shown) })),
+    others: async () =>
+      (await gates.shown()).map(({ id, host, now }) => {
+        const { running: count, recent, accounts } = JSON.parse(now) as Shown;
+        return { id, host, running: count, recent, accounts };
+      }),
     publicModels: () => publicModels(registry),
     operations: dialects.flatMap(({ name: dialect, operations }) =>
       operations.map(({ name, methods, path, scope, body }) => ({ name, dialect, methods, path, scope, body })),
@@ -95,14 +99,14 @@ export function openIntrospection(gate: Gate, liveStats: LiveStats, gates: Pick<
 
 type Shown = Pick<GateNow, 'running' | 'recent' | 'accounts'>;
 
-/** What this gate tells the others of its database. */
-export function showNow({ running }: Pick<Gate, 'running'>, liveStats: LiveStats): string {
+/** What this gate tells the others of its database; `more` is for other parts of them. */
+export function showNow({ running }: Pick<Gate, 'running'>, liveStats: LiveStats, more?: object): string {
   const shown: Shown = {
     running: running.size,
     recent: liveStats.recent(),
     accounts: accountsNow(running.exchanges(), liveStats.speeds()),
   };
-  return JSON.stringify(shown);
+  return JSON.stringify({ ...shown, ...more });
 }
 
 const roundedOrNull = (ms: number | undefined): number | null => (ms === undefined ? null : Math.round(ms));

@@ -54,7 +54,16 @@ async function openGates(count: number, slots: number): Promise<Gate[]> {
     };
     const calendar = new Calendar('UTC');
     const without = new MemoryLimits(calendar);
-    const limits = await RedisLimits.open({ client, calendar, now: Date.now, books, gate, gates: () => [], without });
+    const limits = await RedisLimits.open({
+      client,
+      calendar,
+      now: Date.now,
+      books,
+      gate,
+      gates: () => [],
+      others: () => Promise.resolve([]),
+      without,
+    });
     const settings = { serversFor: () => ['a'], slotsFor: () => slots, maxWaiting: 100, maxWaitMs: 1e9 };
     const queue = new RedisTurnQueue<string>(
       { ...settings, nameOf: (server) => server },

@@ -1,4 +1,6 @@
 // The client of Redis against a real server: what it does while the server is away, hung, full, read-only or someone else's.
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readAddress } from '../../src/store/redis/address.ts';
 import { RedisClient, type RedisState } from '../../src/store/redis/client.ts';
@@ -150,6 +152,26 @@ describe('the client of Redis', () => {
     await redis.ask('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
     await expect(opened()).rejects.toThrow('its maxmemory-policy is allkeys-lru. Set it to noeviction.');
     await redis.ask('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+  });
+
+  test('a server older than 6.2 is refused', async () => {
+    // A proxy that makes the server say so, in as many bytes.
+    const version = /redis_version:(\S+)/.exec(await redis.ask('INFO', 'server'))![1]!;
+    const old = '6.0.16'.padEnd(version.length, '9').slice(0, version.length);
+    const proxy = createServer((caller) => {
+      const server = connect(redis.port, '127.0.0.1');
+      for (const socket of [caller, server]) socket.on('error', () => undefined);
+      caller.pipe(server);
+      server.on('data', (piece) => caller.write(piece.toString('latin1').replace(version, old), 'latin1'));
+      caller.on('close', () => server.destroy());
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const { port } = proxy.address() as AddressInfo;
+    await expect(opened(`redis://127.0.0.1:${port}/0`)).rejects.toMatchObject({
+      name: 'StoreUnusable',
+      message: `Redis ${old} is too old: Sekisho needs 6.2 or newer.`,
+    });
+    proxy.close();
   });
 
   test('a user and password are needed and used, and no error repeats them', async () => {

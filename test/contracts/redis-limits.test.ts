@@ -41,7 +41,16 @@ const storeOf = new Map<Calendar, Promise<RedisLimits>>();
 function openStore(calendar: Calendar): Promise<RedisLimits> {
   const gate = `gate#${storeOf.size}`;
   const without = new MemoryLimits(calendar);
-  const store = RedisLimits.open({ client, calendar, now: Date.now, books, gate, gates: () => [], without });
+  const store = RedisLimits.open({
+    client,
+    calendar,
+    now: Date.now,
+    books,
+    gate,
+    gates: () => [],
+    others: () => Promise.resolve([]),
+    without,
+  });
   void store.then((each) => stores.push(each));
   return store;
 }

@@ -198,6 +198,54 @@ describe('Redis that is away', () => {
     }
   });
 
+  test('while it is gone, three gates of which one runs most of an account go on within its limit, and so they do afterwards', async () => {
+    const names = [1, 2, 3].map((n) => all.nextName(n));
+    const [first, second, third] = (await all.openGates(3, 0, names)) as [Gate, Gate, Gate];
+    const who = caller({ concurrentRequests: 10 }, { concurrentRequests: 9 });
+    const other = caller({ concurrentRequests: 10 }, {}, 'key_other');
+    const running = [...(await all.storm(7, who, [first])), await all.reserve(second, who)];
+    expect(leasesOf(running)).toHaveLength(8);
+    await redis.kill();
+    try {
+      const settled = await Promise.allSettled(
+        all.gates.flatMap((gate) =>
+          [who, other, who, other, who, other].map(async (each) => [await all.reserve(gate, each), each] as const),
+        ),
+      );
+      const begun = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+      const ofWho = leasesOf(begun.filter(([, each]) => each === who).map(([reserved]) => reserved));
+      const more = leasesOf(begun.map(([reserved]) => reserved));
+      expect(more).toHaveLength(2);
+      expect(ofWho.length).toBeLessThanOrEqual(1);
+      // A gate puts new calls in the place of its own that end, and of no others.
+      leasesOf(running)[0]!.cancel();
+      const again = await Promise.allSettled(all.gates.map((gate) => all.reserve(gate, other)));
+      expect(leasesOf(again.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : [])))).toHaveLength(1);
+    } finally {
+      await redis.start();
+    }
+    await eventually(() => all.gates.forEach(isUp));
+    await eventually(async () => expect((await all.usedBy(third, other)).at(-1)).toBe(10));
+    expect(leasesOf(await all.storm(9, other))).toHaveLength(0);
+  });
+
+  test('while it is gone and not all gates have said what they run, each only replaces its own calls', async () => {
+    const names = [1, 2, 3].map((n) => all.nextName(n));
+    // The third one is not there.
+    const [first, second] = (await all.openGates(2, 0, names)) as [Gate, Gate];
+    const who = caller({ concurrentRequests: 4 });
+    const [lease] = leasesOf([await all.reserve(first, who)]);
+    await redis.kill();
+    try {
+      await expect(all.reserve(second, who)).rejects.toMatchObject(refusal);
+      expect((await all.reserve(first, who)).kind).toBe('crowded');
+      lease!.cancel();
+      expect((await all.reserve(first, who)).kind).toBe('lease');
+    } finally {
+      await redis.start();
+    }
+  });
+
   test('answers that take a tenth of a second are waited for', async () => {
     const [gate] = (await all.openGates(1)) as [Gate];
     for (let i = 0; i < 5; i++) {

@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import type { Place, SharedQueueSettings, Slot, Turn } from '../../src/store/ports/turn-queue.ts';
 import { readAddress } from '../../src/store/redis/address.ts';
 import { RedisClient } from '../../src/store/redis/client.ts';
-import { shareOf } from '../../src/store/redis/turn-away.ts';
+import { shareOf } from '../../src/store/redis/share-of.ts';
 import { RedisTurnQueue } from '../../src/store/redis/turn-queue.ts';
 import { startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate } from '../gate.ts';

@@ -29,4 +29,6 @@ export interface ChangeFeed {
   isBlind(): Promise<boolean>;
   /** Reports a change by this process, which a look alone may miss. Resolves after the next look. Never rejects. */
   announce(): Promise<void>;
+  /** Called for each change by this process, so that other gates can be told to look. */
+  onAnnounce: (() => void) | undefined;
 }

@@ -3,7 +3,7 @@
 // again. Channels and keys carry the prefix of the layout. Loaded only if REDIS_URL is set.
 import { Cluster } from 'ioredis';
 import type { RedisAddress } from './address.ts';
-import { type Connection, connectionOf, refuseEviction } from './connection.ts';
+import { type Connection, connectionOf, refuseEviction, refuseOld } from './connection.ts';
 import { isAboutSlot, isAway, RedisAway, refusesWrites, translated } from './failures.ts';
 import type { Script } from './script.ts';
 
@@ -64,6 +64,7 @@ export class RedisClient {
     try {
       await connection.connect();
       isKept = true;
+      await refuseOld(connection);
       await refuseEviction(connection);
       const client = new RedisClient(settings, connection);
       await client.#write();

@@ -63,6 +63,18 @@ export function connectionOf(
   });
 }
 
+const least = [6, 2] as const;
+
+/** Channels in the rights of users came with this version. Other servers of the protocol name the one that they follow. @throws StoreUnusable */
+export async function refuseOld(connection: Connection): Promise<void> {
+  const nodes = connection instanceof Cluster ? connection.nodes('master') : [connection];
+  for (const text of await Promise.all(nodes.map((node) => node.info('server')))) {
+    const [, version = '', major, minor] = /^redis_version:((\d+)\.(\d+)\S*)/m.exec(text) ?? [];
+    if (Number(major) < least[0] || (Number(major) === least[0] && Number(minor) < least[1]))
+      throw new StoreUnusable(`Redis ${version} is too old: Sekisho needs ${least.join('.')} or newer.`);
+  }
+}
+
 /** A server that evicts keys forgets use, and so lets through more than a limit. @throws StoreUnusable */
 export async function refuseEviction(connection: Connection): Promise<void> {
   const nodes = connection instanceof Cluster ? connection.nodes('master') : [connection];

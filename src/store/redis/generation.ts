@@ -31,7 +31,7 @@ return 1
 `);
 
 /** A gate without its epoch: one that has started again has entered for itself and for what it was. */
-const idOf = (gate: string): string => gate.split('#', 1)[0] as string;
+export const idOf = (gate: string): string => gate.split('#', 1)[0] as string;
 
 export interface GenerationSettings {
   readonly client: RedisClient;

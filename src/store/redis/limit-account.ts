@@ -24,7 +24,7 @@ import { RedisAway } from './failures.ts';
 import type { Generation } from './generation.ts';
 import { figuresOf, type HeldLease, HeldLeases } from './limit-leases.ts';
 import * as scripts from './limit-scripts.ts';
-import type { LocalShare } from './limit-share.ts';
+import { type LocalShare, subjectOf } from './limit-share.ts';
 import { type Answer, argumentsOf, RedisStanding, startsOf } from './limit-standing.ts';
 import { bookArguments } from './limit-sums.ts';
 import { RedisEntry } from './way-in.ts';
@@ -92,6 +92,15 @@ export class RedisAccount implements AccountLimits {
 
   key(part: 'b' | 'l' | 'ld' | 'w', lineage?: KeyId): string {
     return `{${this.id}}:${part}${lineage === undefined ? '' : `:${lineage}`}`;
+  }
+
+  /** How many calls of the account and of each key run at this gate. */
+  running(): [subject: string, count: number][] {
+    const counts = new Map<string, number>();
+    for (const { key } of this.leases.running())
+      for (const subject of [subjectOf(this.id, undefined), subjectOf(this.id, key)])
+        counts.set(subject, (counts.get(subject) ?? 0) + 1);
+    return [...counts];
   }
 
   doubt(): void {

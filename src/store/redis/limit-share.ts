@@ -3,16 +3,20 @@
 // in which Redis went is closed as well: others may have used it up.
 import type { Calendar } from '../../domain/calendar.ts';
 import { GatewayError } from '../../domain/error.ts';
-import type { KeyId, RequestId } from '../../domain/id.ts';
-import { type Ask, type CallerBounds, type Limit, needOf, type Standing } from '../../domain/limit.ts';
+import type { AccountId, KeyId, RequestId } from '../../domain/id.ts';
+import { type Ask, type CallerBounds, type Limit, needOf, type Standing, subjectNames } from '../../domain/limit.ts';
 import type { Soon } from '../../domain/soon.ts';
 import type { SteadyMs } from '../../domain/time.ts';
 import type { AccountLimits, Lease, Reserved } from '../ports/limit-store.ts';
+import type { HeldElsewhere } from './held-elsewhere.ts';
+import { shareOf } from './share-of.ts';
 
 export interface ShareTools {
   readonly calendar: Calendar;
-  /** How many gates are alive, this one among them. */
-  readonly gates: () => number;
+  /** The ids of the gates that are alive, and of this one among them. */
+  readonly gates: () => readonly string[];
+  readonly gate: string;
+  readonly elsewhere: HeldElsewhere;
   /** When Redis went away, in its time. */
   readonly awaySince: () => number;
 }
@@ -29,11 +33,13 @@ const none: CallerBounds = { limits: [], atOnce: [] };
 
 /** The share of one account. */
 export class LocalShare {
+  readonly #account: AccountId;
   readonly #limits: AccountLimits;
   readonly #tools: ShareTools;
 
   /** `limits`: in the memory of this gate. */
-  constructor(limits: AccountLimits, tools: ShareTools) {
+  constructor(account: AccountId, limits: AccountLimits, tools: ShareTools) {
+    this.#account = account;
     this.#limits = limits;
     this.#tools = tools;
   }
@@ -45,27 +51,48 @@ export class LocalShare {
     return reserved;
   }
 
-  /** @throws GatewayError `limits_unavailable` if the call counts in a window that nothing here knows. */
-  reserve(key: KeyId, { id, ask, bounds, at, slowed }: Asked): Soon<Reserved> {
-    const gates = Math.max(1, this.#tools.gates());
-    for (const limit of bounds.limits) if (needOf(limit, ask) > 0) this.#refuseUnknown(limit, gates, at);
-    const share = (most: number): number => (most === 0 ? 0 : Math.max(1, Math.floor(most / gates)));
-    const limits = bounds.limits.filter(isShared).map((limit) => ({ ...limit, most: share(limit.most) }));
-    const atOnce = bounds.atOnce.map((most) => (most === null ? null : share(most)));
+  /**
+   * @throws GatewayError `limits_unavailable` if the call counts in a window that nothing here knows, or if no part of a limit belongs
+   * to this gate.
+   */
+  async reserve(key: KeyId, { id, ask, bounds, at, slowed }: Asked): Promise<Reserved> {
+    const { gates, gate, elsewhere } = this.#tools;
+    for (const limit of bounds.limits) if (needOf(limit, ask) > 0) this.#refuseUnknown(limit, at);
+    const limits = bounds.limits.filter(isShared).map((limit) => {
+      const most = shareOf(gates(), gate, `${this.#account} ${limit.label}`, limit.most);
+      if (most === 0 && limit.most > 0 && needOf(limit, ask) > 0) throw new GatewayError('limits_unavailable');
+      return { ...limit, most };
+    });
+    if (ask.spends && bounds.atOnce.some((most) => most !== null && most > 0)) await this.#awaitOthers();
+    const atOnce = bounds.atOnce.map((most, on) => {
+      if (most === null || most === 0) return most;
+      const own = elsewhere.mostOf(subjectOf(this.#account, subjectNames[on] === 'account' ? undefined : key), most);
+      if (own === 0 && ask.spends) throw new GatewayError('limits_unavailable');
+      return own;
+    });
     return this.#limits.of(key).reserve(id, ask, { limits, atOnce }, at, slowed);
+  }
+
+  /** Calls that run at other gates count, so these are asked first. */
+  async #awaitOthers(): Promise<void> {
+    if (this.#tools.gates().length > 1) await this.#tools.elsewhere.known();
   }
 
   look(key: KeyId, bounds: CallerBounds, at: SteadyMs, slowed: boolean): Soon<Standing> {
     return this.#limits.of(key).look(bounds, at, slowed);
   }
 
-  #refuseUnknown(limit: Limit, gates: number, at: SteadyMs): void {
+  #refuseUnknown(limit: Limit, at: SteadyMs): void {
     if (!isShared(limit)) throw new GatewayError('limits_unavailable');
-    if (gates === 1) return;
+    if (this.#tools.gates().length === 1) return;
     const { startsAt, endsAt } = this.#tools.calendar.minute(at);
     if (this.#tools.awaySince() < startsAt) return;
     throw new GatewayError('limits_unavailable', { retryAfterSeconds: Math.max(1, Math.ceil((endsAt - at) / 1000)) });
   }
 }
+
+/** Names an account, or a key of it, among the gates. */
+export const subjectOf = (account: AccountId, key: KeyId | undefined): string =>
+  key === undefined ? account : `${account} ${key}`;
 
 const isShared = ({ window }: Limit): boolean => window === 'minute';

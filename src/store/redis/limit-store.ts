@@ -8,7 +8,8 @@ import type { UsageBucket } from '../../domain/usage.ts';
 import type { LimitStore } from '../ports/limit-store.ts';
 import type { BookSource } from './book-source.ts';
 import type { RedisClient } from './client.ts';
-import { Generation } from './generation.ts';
+import { Generation, idOf } from './generation.ts';
+import { HeldElsewhere, type HeldNow, type HeldTools } from './held-elsewhere.ts';
 import { endsChannel, type LimitTools, RedisAccount } from './limit-account.ts';
 import { LocalShare, type ShareTools } from './limit-share.ts';
 
@@ -22,6 +23,8 @@ export interface RedisLimitSettings {
   readonly gate: string;
   /** The gates that are alive. */
   readonly gates: () => readonly string[];
+  /** What the other gates that are alive run while Redis is away, as each of them says in `heldNow`. */
+  readonly others: HeldTools['others'];
   /** Counts this gate's share while Redis is away. */
   readonly without: LimitStore;
 }
@@ -36,6 +39,7 @@ export class RedisLimits implements LimitStore {
   readonly #holders = new Map<RequestId, RedisAccount>();
   readonly #accounts = new Map<AccountId, WeakRef<RedisAccount>>();
   readonly #tools: LimitTools;
+  readonly #elsewhere: HeldElsewhere;
   readonly #shareTools: ShareTools;
   readonly #timer: NodeJS.Timeout;
   #awaySince = -Infinity;
@@ -53,10 +57,25 @@ export class RedisLimits implements LimitStore {
     };
     const generation = new Generation({ client, gate, gates, reenter });
     this.#tools = { client, generation, calendar, gate, books, busy: this.#busy, holders: this.#holders, onAway };
-    this.#shareTools = { calendar, gates: () => gates().length, awaySince: () => this.#awaySince };
+    const own = idOf(gate);
+    const ids = (): readonly string[] => [...new Set([...gates().map(idOf), own])].toSorted();
+    this.#elsewhere = new HeldElsewhere({ gate: own, gates: ids, others: settings.others });
+    this.#shareTools = {
+      calendar,
+      gate: own,
+      gates: ids,
+      elsewhere: this.#elsewhere,
+      awaySince: () => this.#awaySince,
+    };
     client.onState((state) => {
-      if (state === 'degraded') this.#awaySince = now() + client.offsetMs;
-      else void this.tick();
+      if (state === 'degraded') {
+        this.#awaySince = now() + client.offsetMs;
+        const held = Object.fromEntries([...this.#busy].flatMap((account) => account.running()));
+        this.#elsewhere.begin({ since: this.#awaySince, held });
+      } else {
+        this.#elsewhere.end();
+        void this.tick();
+      }
     });
     client.subscribe(endsChannel, (message) => {
       const [at = '', id = ''] = message.split(' ');
@@ -82,9 +101,14 @@ export class RedisLimits implements LimitStore {
     const known = this.#accounts.get(id)?.deref();
     if (known) return known;
     const local = await this.#settings.without.open(id, [], at);
-    const account = new RedisAccount(id, this.#tools, new LocalShare(local, this.#shareTools));
+    const account = new RedisAccount(id, this.#tools, new LocalShare(id, local, this.#shareTools));
     this.#accounts.set(id, new WeakRef(account));
     return account;
+  }
+
+  /** For the other gates: what this one ran when Redis went; undefined while it answers. */
+  get heldNow(): HeldNow | undefined {
+    return this.#elsewhere.now;
   }
 
   /** The ledger has the rows of these exchanges. */
@@ -102,6 +126,7 @@ export class RedisLimits implements LimitStore {
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
+    this.#elsewhere.end();
     await this.#ticking;
   }
 

@@ -1,10 +1,10 @@
 // Turns while Redis is away: each gate uses its own share of the slots, which it works out as every other gate does, so that all of
 // them together never use more than there are. A slot belongs to one of the gates that were alive when Redis was last heard of.
-import { createHash } from 'node:crypto';
 import { GatewayError } from '../../domain/error.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 import { FairQueue } from '../memory/fair-queue.ts';
 import type { QueueSettings, Slot, Turn } from '../ports/turn-queue.ts';
+import { shareOf } from './share-of.ts';
 import type { Lane, Ticket } from './turn-lane.ts';
 import type { Presence } from './turn-presence.ts';
 
@@ -116,15 +116,6 @@ export class OwnTurns<Server> {
     const slots = settings.slotsFor(model, server);
     return shareOf(presence.alive, presence.gate, `${model}\0${settings.nameOf(server)}`, slots);
   }
-}
-
-/** How many of the slots belong to the gate: they are dealt out in an order of the gates that differs from lane to lane. */
-export function shareOf(gates: readonly string[], gate: string, lane: string, slots: number): number {
-  const order = gates
-    .map((name) => ({ name, key: createHash('sha256').update(`${lane}\0${name}`).digest('hex') }))
-    .toSorted((a, b) => (a.key < b.key ? -1 : 1));
-  const rank = order.findIndex(({ name }) => name === gate);
-  return rank < 0 ? 0 : Math.max(0, Math.ceil((slots - rank) / gates.length));
 }
 
 /** A call that waits among this gate's own. */

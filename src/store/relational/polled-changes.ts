@@ -10,6 +10,7 @@ interface Followed extends ChangeListener {
 }
 
 export class PolledChanges implements ChangeFeed {
+  onAnnounce: (() => void) | undefined;
   readonly #version: () => Promise<number | string>;
   readonly #report: FeedReport;
   readonly #followed = new Set<Followed>();
@@ -37,6 +38,7 @@ export class PolledChanges implements ChangeFeed {
 
   announce(): Promise<void> {
     this.#changes++;
+    this.onAnnounce?.();
     return this.look();
   }
 
