@@ -3,8 +3,10 @@ import { hkdfSync } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type Account, operatorName } from '../domain/account.ts';
 import { unlimited } from '../domain/plan.ts';
+import { namesOf } from '../domain/sealed-secret.ts';
 import { Refusals } from '../gateway/refusal-rollup.ts';
 import { openAccount } from '../management/accounts/accounts.ts';
+import { sealingKeysFrom } from '../management/servers/sealing.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { cookieSecretIn, gateIdIn } from '../secret-file.ts';
 import type { Config } from '../settings/config.ts';
@@ -65,7 +67,8 @@ export async function openStorage(
     () => {
       const secret = fingerprintOf(cookieSecretIn(dataDir));
       const counts = shares ? 'elsewhere' : config.redisUrl && placeOf(addressIn(config.redisUrl));
-      const gate = { id: gateIdIn(dataDir), version, host: hostname(), secret, counts };
+      const sealing = (): readonly string[] => sealingNamesIn(config.serverSecretKey);
+      const gate = { id: gateIdIn(dataDir), version, host: hostname(), secret, counts, sealing };
       return patiently(() => openStore({ ...config, dataDir }, { patienceMs: storePatienceMs, gate, beats }));
     },
     (opened) => opened.close(),
@@ -104,6 +107,15 @@ function tellingOf(store: Store): { readonly writer: LedgerWriter } & Pick<Stora
     },
     onStored: (listener) => (tell = listener),
   };
+}
+
+/** Read at each heartbeat, because the file can change while the gateway runs. */
+function sealingNamesIn(path: string): readonly string[] {
+  try {
+    return namesOf(sealingKeysFrom(path));
+  } catch {
+    return [];
+  }
 }
 
 /** Tells whether two gates have the same secret, and nothing about it. */

@@ -53,6 +53,9 @@ export function seal([key]: SealingKeys, owner: string, secret: Secret): string 
   return `${version}.${nameOf(key)}.${sealed.toString('base64url')}`;
 }
 
+/** Names that reveal nothing, the newest first. */
+export const namesOf = (keys: SealingKeys): readonly string[] => keys.map(nameOf);
+
 /** Whether it was sealed with the newest key. */
 export const isNewlySealed = ([key]: SealingKeys, sealed: string): boolean => sealed.split('.')[1] === nameOf(key);
 

@@ -4,10 +4,13 @@ import { Kysely, SqliteDialect } from 'kysely';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newRequestId } from '../../src/domain/id.ts';
-import { migrations as postgresMigrations, run } from '../../src/store/postgres/migrations/list.ts';
+import { migrate } from '../../src/store/postgres/migrate.ts';
+import { type Migration, migrations as postgresMigrations, run } from '../../src/store/postgres/migrations/list.ts';
 import { openPostgres } from '../../src/store/postgres/open.ts';
 import { Pool } from '../../src/store/postgres/pool.ts';
 import { postgresRows } from '../../src/store/postgres/raw-rows.ts';
+import { Registry } from '../../src/store/postgres/registry.ts';
+import { SoleGate } from '../../src/store/postgres/sole-gate.ts';
 import { migrations } from '../../src/store/sqlite/migrations/list.ts';
 import { StoreAway, StoreBusy } from '../../src/store/unusable.ts';
 import { eventually, withinASecond } from '../gate.ts';
@@ -271,7 +274,14 @@ test('a lease does not pass on while a change that belongs to it is being writte
 
 const beats = { lifeMs: 400, renewMs: 100 };
 
-const factsOf = (id: string, counts = 'r') => ({ id, version: '1', host: 'here', secret: 's', counts });
+const factsOf = (id: string, counts = 'r', keys: readonly string[] = []) => ({
+  id,
+  version: '1',
+  host: `host-${id}`,
+  secret: 's',
+  counts,
+  sealing: () => keys,
+});
 
 test('gates that count together know of each other, and exclude one that counts alone', async () => {
   const settings = { url: await server.database(made), connections: 2 };
@@ -295,6 +305,61 @@ test('gates that count together know of each other, and exclude one that counts 
   const alone = await openPostgres(settings, factsOf('c', ''), beats);
   await expect(openPostgres(settings, factsOf('d'), beats)).rejects.toThrow(/^Another gateway uses this database\./);
   await alone.close();
+});
+
+test('a gate that cannot open what the running ones encrypt does not start, also if both start at once', async () => {
+  const settings = { url: await server.database(made), connections: 2 };
+  const keys = ['old'];
+  const first = await openPostgres(settings, factsOf('a', 'r', keys), beats);
+  for (const others of [[], ['other']])
+    await expect(openPostgres(settings, factsOf('b', 'r', others), beats)).rejects.toThrow(
+      /^The gateway on host-a encrypts stored secrets with a key that this one does not have\. Copy its file of SERVER_SECRET_KEY/,
+    );
+  const second = await openPostgres(settings, factsOf('b', 'r', ['new', 'old']), beats);
+  // The file of a running gate changes; its next heartbeat says so.
+  keys.unshift('new');
+  await first.gates?.confirm();
+  await expect(openPostgres(settings, factsOf('c', 'r', ['old']), beats)).rejects.toThrow(/SERVER_SECRET_KEY/);
+  await Promise.all([first.close(), second.close()]);
+  const started = await Promise.allSettled(
+    ['d', 'e', 'f', 'g'].map((id) => openPostgres(settings, factsOf(id, 'r', [id]), beats)),
+  );
+  expect(started.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  for (const each of started) if (each.status === 'fulfilled') await each.value.close();
+});
+
+test('what would take something from gates that run waits until they have ended; what only adds does not', async () => {
+  const settings = { url: await server.database(made), connections: 2 };
+  const pool = new Pool(settings);
+  const column = (name: string, expands: boolean) => ({
+    name: `9000-${name}`,
+    expands,
+    statements: [`alter table accounts ${expands ? 'add' : 'drop'} column ${name}${expands ? ' text' : ''}`],
+  });
+  const [added, dropped] = [column('later', true), column('skeleton', false)];
+  const old = await openPostgres(settings, { ...factsOf('a'), version: '0.9' }, beats);
+  const apply = (list: readonly Migration[], gateId?: string): Promise<void> =>
+    migrate(pool, 0, { list: [...postgresMigrations, ...list], gateId });
+  await apply([added]);
+  await expect(apply([added, dropped])).rejects.toThrow(/these run: host-a \(0\.9\)\. Stop them/);
+  expect(await asking(settings.url, 'select skeleton, later from accounts')).toEqual([]);
+  // The process before had the same place.
+  const again = await openPostgres(settings, factsOf('a'), { lifeMs: 60_000, renewMs: 60_000 });
+  await old.close();
+  await apply([added, dropped], 'a');
+  await again.close();
+  await expect(openPostgres(settings, factsOf('a'), beats)).rejects.toThrow(/changed by a newer Sekisho/);
+  await pool.end();
+});
+
+test('a gate that a contracting migration has overtaken between its look at the tables and its place does not start', async () => {
+  const settings = { url: await server.database(made), connections: 2 };
+  const pool = new Pool(settings);
+  const sole = await SoleGate.open(pool, 'together r', beats);
+  await asking(settings.url, "insert into migrations values ('9001-less', 0, 0)");
+  await expect(Registry.open(pool, factsOf('a'), sole, beats)).rejects.toThrow(/changed by a newer Sekisho/);
+  expect(await asking(settings.url, 'select 1 from gates')).toEqual([]);
+  await pool.end();
 });
 
 test('a gate that was given up takes part under a new epoch, and one whose id another process has taken ends', async () => {

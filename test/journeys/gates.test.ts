@@ -1,8 +1,9 @@
 // Several gates on one PostgreSQL: what one of them changes holds at the others, and periodic work is done by one of them. The last
 // test has a Redis, too, in which they count limits and share turns.
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -17,7 +18,16 @@ import { createRule } from '../../src/management/rules/rules.ts';
 import { suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { freePort } from '../free-ports.ts';
-import { begunAnswer, eventually, openGate, post, root, spawnGate, type TestGate } from '../gate.ts';
+import {
+  begunAnswer,
+  eventually,
+  openGate,
+  post,
+  root,
+  spawnGate,
+  type TestGate,
+  temporaryDirectory,
+} from '../gate.ts';
 import { holdStream } from '../held-stream.ts';
 import { type PostgresServer, startPostgres } from '../postgres.ts';
 import { quickBeats, quickLives, sharingSecret } from '../quick-gate.ts';
@@ -260,6 +270,23 @@ test('a gate that is killed right after its answers loses none of them, and none
   await client.end();
   again.process.kill('SIGTERM');
   await Promise.all([again.ended, other.stop()]);
+});
+
+test('a gate without the key that encrypts stored secrets at the other one does not start', async () => {
+  const DATABASE_URL = await server.database();
+  const place = temporaryDirectory();
+  const file = (name: string, ...keys: readonly string[]): { readonly SERVER_SECRET_KEY: string } => {
+    writeFileSync(join(place, name), keys.join('\n'), { mode: 0o600 });
+    return { SERVER_SECRET_KEY: join(place, name) };
+  };
+  const [mine, newer] = [randomBytes(32).toString('hex'), randomBytes(32).toString('hex')];
+  const open = (given: object): Promise<TestGate> =>
+    openGate(fake.url, { DATABASE_URL, ...sharingSecret(), ...given }, adapters);
+  const first = await open(file('one', mine));
+  for (const given of [{}, file('two', newer)])
+    await expect(open(given)).rejects.toThrow(/^The gateway on .* Copy its file of SERVER_SECRET_KEY/);
+  await (await open(file('three', newer, mine))).stop();
+  await first.stop();
 });
 
 test('gates with one Redis admit together what one would, share the turns, and let in none that counts elsewhere', async () => {

@@ -1,38 +1,79 @@
 // Migrates a PostgreSQL database to the tables of this version. Gates that start at the same time take turns.
 import { StoreUnusable } from '../unusable.ts';
 import { begin } from './dialect.ts';
-import { migrations, run } from './migrations/list.ts';
-import type { Pool } from './pool.ts';
+import { now } from './heartbeat.ts';
+import { type Migration, migrations, run } from './migrations/list.ts';
+import type { Pool, Taken } from './pool.ts';
+
+export interface Migrating {
+  /** False for a move, which would leave behind what a newer version has added. */
+  readonly mayBeNewer?: boolean;
+  /** The gate that starts, whose place may still be taken by its former process. */
+  readonly gateId?: string | undefined;
+  readonly list?: readonly Migration[];
+}
 
 /**
  * All pending migrations are one transaction. Its lock ends with it: the query builder's own migrator takes one for the session,
  * which a pooler may give to others. A database that has migrations which this version does not know is used if all of them only
  * add something, so that gates of two versions can run side by side during an upgrade.
- * `mayBeNewer`: false for a move, which would leave behind what a newer version has added.
- * @throws StoreUnusable if a newer version has changed what this one needs.
+ * @throws StoreUnusable if a newer version has changed what this one needs, or if this one would change what gates that run need.
  */
-export function migrate(pool: Pool, now: number, mayBeNewer = true): Promise<void> {
+export function migrate(
+  pool: Pool,
+  at: number,
+  { mayBeNewer = true, gateId = '', list = migrations }: Migrating = {},
+): Promise<void> {
   return pool.transact(begin, async (connection) => {
-    await connection.query("select pg_advisory_xact_lock(hashtext('sekisho migrations'))", []);
+    await lockMigrations(connection);
     await connection.query(
       'create table if not exists migrations (name text primary key, expands bigint not null, at bigint not null)',
       [],
     );
-    const { rows } = await connection.query<{ name: string; expands: number }>(
-      'select name, expands from migrations',
-      [],
-    );
-    const known = new Set(migrations.map(({ name }) => name));
-    if (rows.some(({ name, expands }) => !known.has(name) && !(mayBeNewer && expands === 1)))
-      throw new StoreUnusable(
-        'The database was changed by a newer Sekisho. Start that version, or restore an older backup.',
-      );
-    const done = new Set(rows.map(({ name }) => name));
-    for (const migration of migrations) {
-      const { name, expands } = migration;
-      if (done.has(name)) continue;
+    const done = await refuseNewer(connection, list, mayBeNewer);
+    const pending = list.filter(({ name }) => !done.has(name));
+    if (pending.some(({ expands }) => !expands)) await refuseRunning(connection, gateId);
+    for (const migration of pending) {
       await run(connection, migration);
-      await connection.query('insert into migrations values ($1, $2, $3)', [name, expands, now]);
+      await connection.query('insert into migrations values ($1, $2, $3)', [migration.name, migration.expands, at]);
     }
   });
+}
+
+/** Until the transaction is over, nobody else migrates, and no gate takes its place. */
+export async function lockMigrations(connection: Taken): Promise<void> {
+  await connection.query("select pg_advisory_xact_lock(hashtext('sekisho migrations'))", []);
+}
+
+/** @returns the migrations that the database has. @throws StoreUnusable */
+export async function refuseNewer(
+  connection: Taken,
+  list: readonly Migration[] = migrations,
+  mayBeNewer = true,
+): Promise<ReadonlySet<string>> {
+  const { rows } = await connection.query<{ name: string; expands: number }>(
+    'select name, expands from migrations',
+    [],
+  );
+  const known = new Set(list.map(({ name }) => name));
+  if (rows.some(({ name, expands }) => !known.has(name) && !(mayBeNewer && expands === 1)))
+    throw new StoreUnusable(
+      'The database was changed by a newer Sekisho. Start that version, or restore an older backup.',
+    );
+  return new Set(rows.map(({ name }) => name));
+}
+
+/** A gate that runs has another version: one of this version would have migrated the database. */
+async function refuseRunning(connection: Taken, gateId: string): Promise<void> {
+  const made = await connection.query("select 1 where to_regclass('gates') is not null", []);
+  if (made.rows.length === 0) return;
+  const { rows } = await connection.query<{ host: string; version: string }>(
+    `select host, version from gates where until > ${now} and id <> $1 order by host, id`,
+    [gateId],
+  );
+  if (rows.length === 0) return;
+  const named = rows.map(({ host, version }) => `${host} (${version})`).join(', ');
+  throw new StoreUnusable(
+    `This version changes tables that gateways of older versions need, and these run: ${named}. Stop them, wait 20 seconds if one was killed, and start this one again.`,
+  );
 }

@@ -30,7 +30,7 @@ export async function openPostgres(
     await Promise.all([pool.end(), vital?.end()]);
   };
   try {
-    await migrate(pool, Date.now());
+    await migrate(pool, Date.now(), { gateId: gate?.id });
     const sole =
       gate && vital && (await SoleGate.open(vital, gate.counts === '' ? gate.id : together + gate.counts, beats));
     const gates = gate && vital && sole && (await Registry.open(vital, gate, sole, beats));

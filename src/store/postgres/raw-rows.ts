@@ -12,7 +12,7 @@ import { refuseRunningGate } from './sole-gate.ts';
 export async function postgresRows(settings: PoolSettings): Promise<RawRows> {
   const pool = new Pool(settings);
   try {
-    await migrate(pool, Date.now(), false);
+    await migrate(pool, Date.now(), { mayBeNewer: false });
     await refuseRunningGate(pool);
   } catch (error) {
     await pool.end();

@@ -3,8 +3,10 @@
 import type { MonotonicMs } from '../../domain/time.ts';
 import type { Gates, ShownGate } from '../ports/gates.ts';
 import { StoreUnusable } from '../unusable.ts';
+import { begin } from './dialect.ts';
 import { type Beats, now } from './heartbeat.ts';
-import { Pool, type PoolSettings } from './pool.ts';
+import { lockMigrations, refuseNewer } from './migrate.ts';
+import { Pool, type PoolSettings, type Taken } from './pool.ts';
 import type { SoleGate } from './sole-gate.ts';
 
 /** What a gate says of itself. */
@@ -15,6 +17,8 @@ export interface GateFacts {
   readonly host: string;
   /** The fingerprint of the secret that sessions are signed with. */
   readonly secret: string;
+  /** The names of the keys in its file for stored secrets, the one that seals first; empty without a file. */
+  readonly sealing: () => readonly string[];
   /** Names the place where it counts limits together with other gates; '': in its memory. */
   readonly counts: string;
 }
@@ -43,9 +47,14 @@ export class Registry implements Gates {
   }
 
   static async open(pool: Pool, facts: GateFacts, sole: SoleGate, beats: Beats): Promise<Registry> {
-    await refuseOtherSecret(pool, facts);
     const registry = new Registry(pool, facts, sole, beats);
-    await registry.#register();
+    // Of two gates that start at once, the second sees the first; and one that a contracting migration has overtaken does not start.
+    await pool.transact(begin, async (connection) => {
+      await lockMigrations(connection);
+      await refuseNewer(connection);
+      await refuseOtherSecrets(connection, facts);
+      await registry.#register(connection);
+    });
     await registry.#beat();
     registry.#timer = setInterval(() => void registry.confirm(), beats.renewMs).unref();
     return registry;
@@ -109,8 +118,8 @@ export class Registry implements Gates {
     // Measured before the question, since others count from when the database has answered it, which is later.
     let sentMs = this.#nowMs();
     const renewed = await this.#pool.ask(
-      `update gates set until = ${now} + $3 where id = $1 and epoch = $2 and until > ${now} returning 1`,
-      [this.id, this.#epoch, this.#beats.lifeMs],
+      `update gates set until = ${now} + $3, sealing = $4 where id = $1 and epoch = $2 and until > ${now} returning 1`,
+      [this.id, this.#epoch, this.#beats.lifeMs, this.#facts.sealing()[0] ?? ''],
     );
     if (renewed.rows.length === 0) {
       sentMs = this.#nowMs();
@@ -123,17 +132,18 @@ export class Registry implements Gates {
   }
 
   /** Takes part under a new epoch. False: another process has done so under the same id. */
-  async #register(): Promise<boolean> {
-    const { id, version, host, secret } = this.#facts;
-    const { rows } = await this.#pool.ask<{ epoch: number }>(
-      `insert into gates (id, epoch, until, started_at, version, host, secret)
-         values ($1, 1, ${now} + $2, ${now}, $3, $4, $6)
+  async #register(connection?: Taken): Promise<boolean> {
+    const { id, version, host, secret, sealing } = this.#facts;
+    const statement = `insert into gates (id, epoch, until, started_at, version, host, secret, sealing)
+         values ($1, 1, ${now} + $2, ${now}, $3, $4, $6, $7)
        on conflict (id) do update set epoch = gates.epoch + 1, until = excluded.until, version = excluded.version,
-         host = excluded.host, secret = excluded.secret, live = '', started_at = case when $5 = 0 then excluded.started_at else gates.started_at end
+         host = excluded.host, secret = excluded.secret, sealing = excluded.sealing, live = '', started_at = case when $5 = 0 then excluded.started_at else gates.started_at end
          where $5 = 0 or gates.epoch = $5
-       returning epoch`,
-      [id, this.#beats.lifeMs, version, host, this.#epoch, secret],
-    );
+       returning epoch`;
+    const values = [id, this.#beats.lifeMs, version, host, this.#epoch, secret, sealing()[0] ?? ''];
+    const { rows } = await (connection
+      ? connection.query<{ epoch: number }>(statement, values)
+      : this.#pool.ask<{ epoch: number }>(statement, values));
     const epoch = rows[0]?.epoch;
     if (epoch === undefined) {
       this.#loss = cloned;
@@ -145,14 +155,22 @@ export class Registry implements Gates {
 }
 
 /** Who signs in at one gate is not signed in at another that has another secret; links in emails and second steps fail there, too. */
-async function refuseOtherSecret(pool: Pool, { id, secret }: GateFacts): Promise<void> {
-  const { rows } = await pool.ask<{ host: string }>(
+async function refuseOtherSecrets(connection: Taken, { id, secret, sealing }: GateFacts): Promise<void> {
+  const { rows } = await connection.query<{ host: string }>(
     `select host from gates where until > ${now} and id <> $1 and secret not in ('', $2) limit 1`,
     [id, secret],
   );
   if (rows[0])
     throw new StoreUnusable(
       `The gateways of this database have different secrets for sessions. Copy cookie.secret from the DATA_DIR of the gateway on ${rows[0].host} into this one's, and start this gateway again.`,
+    );
+  const others = await connection.query<{ host: string }>(
+    `select host from gates where until > ${now} and id <> $1 and sealing <> '' and sealing <> all ($2) limit 1`,
+    [id, sealing()],
+  );
+  if (others.rows[0])
+    throw new StoreUnusable(
+      `The gateway on ${others.rows[0].host} encrypts stored secrets with a key that this one does not have. Copy its file of SERVER_SECRET_KEY, and start this gateway again.`,
     );
 }
 

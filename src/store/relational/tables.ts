@@ -186,6 +186,8 @@ export interface CertificateTables {
     host: string;
     secret: string;
     live: string;
+    /** The name of the key that seals stored secrets; empty without one. */
+    sealing: string;
   };
 }
 

@@ -5,6 +5,9 @@ export const gateSecrets = ["alter table gates add column secret text not null d
 /** What each gate does now, as JSON, for the overview of the others. */
 export const gateShows = ["alter table gates add column live text not null default ''"];
 
+/** With which key each gate seals stored secrets, as a name that tells nothing of it. */
+export const gateSealing = ["alter table gates add column sealing text not null default ''"];
+
 export const gateTables: readonly string[] = [
   `create table gates (
   id text primary key, epoch bigint not null, until bigint not null, started_at bigint not null, version text not null,

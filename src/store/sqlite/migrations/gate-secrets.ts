@@ -14,3 +14,11 @@ export async function addGateShows({ schema }: Kysely<unknown>): Promise<void> {
     .addColumn('live', 'text', (column) => column.notNull().defaultTo(''))
     .execute();
 }
+
+/** The name of the key with which each gate encrypts stored secrets. */
+export async function addGateSealing({ schema }: Kysely<unknown>): Promise<void> {
+  await schema
+    .alterTable('gates')
+    .addColumn('sealing', 'text', (column) => column.notNull().defaultTo(''))
+    .execute();
+}

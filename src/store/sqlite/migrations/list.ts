@@ -10,7 +10,7 @@ import { openAnnouncements } from './announcements.ts';
 import { openAuditSearch } from './audit-search.ts';
 import { openCertificates } from './certificates.ts';
 import { openCoarseSums } from './coarse-sums.ts';
-import { addGateSecrets, addGateShows } from './gate-secrets.ts';
+import { addGateSealing, addGateSecrets, addGateShows } from './gate-secrets.ts';
 import { openGates } from './gates.ts';
 import { openMaintenance } from './maintenance.ts';
 import { openNames } from './names.ts';
@@ -347,5 +347,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0044-gate-shows': {
     up: addGateShows,
+  },
+  '0045-gate-sealing': {
+    up: addGateSealing,
   },
 };
