@@ -1,10 +1,11 @@
 // Several gates write the ledger of one PostgreSQL database: what a race, or an answer that was lost, must not change.
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { UsageRecord } from '../../src/domain/usage.ts';
 import { openPostgres } from '../../src/store/postgres/open.ts';
-import { StoreAway } from '../../src/store/unusable.ts';
+import { StoreAway, StoreBusy } from '../../src/store/unusable.ts';
 import { eventually } from '../gate.ts';
 import { asking, type PostgresServer, startPostgres } from '../postgres.ts';
 import { record } from './requests.ts';
@@ -104,4 +105,96 @@ test('a batch whose COMMIT was not answered is written again without counting an
   expect(await asking(direct, held)).toEqual(heldOf(rows));
   await store.close();
   proxy.close();
+});
+
+/** A session of another program, which holds what it asks for. */
+async function session(url: string, text: string): Promise<pg.Client> {
+  const client = new pg.Client(url);
+  await client.connect();
+  await client.query(`set deadlock_timeout = '1h'; begin; ${text}`);
+  return client;
+}
+
+const waiting = (url: string, sessions: number): Promise<void> =>
+  eventually(async () => {
+    const name = new URL(url).pathname.slice(1);
+    const locks = `select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = '${name}'`;
+    expect(await asking(url, locks)).toHaveLength(sessions);
+  });
+
+test('a batch that PostgreSQL has undone because of a deadlock is written again at once, and counts once', async () => {
+  const url = await server.database();
+  const store = await openPostgres({ url, connections: 2 });
+  const rows = batch(Date.UTC(2026, 0, 1), 14);
+  await store.appendUsage(rows.slice(0, 7));
+  const next = rows.slice(7);
+  const other = await session(url, 'select 1 from usage_quarterly for update');
+  const third = await session(url, 'lock table usage_quarterly in share mode');
+  const appended = store.appendUsage(next);
+  await waiting(url, 1);
+  const crossed = other.query(
+    `insert into usage select (json_populate_record(u, '{"id": "${next[0]!.id}"}')).* from usage u limit 1`,
+  );
+  await waiting(url, 2);
+  // Now the batch waits for the session that waits for it, and is the one to find out.
+  await third.query('rollback');
+  await crossed;
+  await other.query('rollback');
+  await appended;
+  expect(await asking(url, held)).toEqual(heldOf(rows));
+  for (const each of [other, third]) await each.end();
+  await store.close();
+});
+
+test('a new month gives way to a report that runs, and holds up no other report; its rows are written afterwards', async () => {
+  const url = await server.database();
+  const store = await openPostgres({ url, connections: 2 });
+  const report = await session(url, 'select count(*) from usage');
+  const rows = batch(Date.UTC(2026, 0, 1), 7);
+  const refused = store.appendUsage(rows).catch((error: unknown) => error);
+  await waiting(url, 1);
+  const other = await session(url, "set local lock_timeout = '2s'; select count(*) from usage");
+  expect(await refused).toBeInstanceOf(StoreBusy);
+  for (const each of [report, other]) await each.end();
+  await store.appendUsage(rows);
+  expect(await asking(url, held)).toEqual(heldOf(rows));
+  await store.close();
+});
+
+test('an old month that is dropped gives way to a report that runs, and holds up no call and no other report', async () => {
+  const url = await server.database();
+  const store = await openPostgres({ url, connections: 2 });
+  const rows = batch(Date.UTC(2026, 0, 1), 7);
+  await store.appendUsage([...batch(Date.UTC(2025, 0, 1), 7), ...rows]);
+  const report = await session(url, 'select count(*) from usage');
+  const refused = store.pruneUsage(Date.UTC(2025, 5, 1), 10).catch((error: unknown) => error);
+  await waiting(url, 1);
+  const other = await session(url, "set local lock_timeout = '2s'; select count(*) from usage");
+  await store.appendUsage(batch(Date.UTC(2026, 0, 2), 7));
+  expect(await refused).toBeInstanceOf(StoreBusy);
+  for (const each of [report, other]) await each.end();
+  expect(await store.pruneUsage(Date.UTC(2025, 5, 1), 10)).toBe(10);
+  expect(await asking(url, `select count(*)::int as rows from usage`)).toEqual([{ rows: 14 }]);
+  await store.close();
+});
+
+test('gates that meet a new month at once make it once, and a late row of the month before goes where it belongs', async () => {
+  const settings = { url: await server.database(), connections: 2 };
+  const stores = await Promise.all(Array.from({ length: 4 }, () => openPostgres(settings)));
+  const turn = Date.UTC(2026, 2, 1);
+  const parts = stores.map((_, at) => batch(turn - 20 + at * 10, 40));
+  const all: UsageRecord[] = [];
+  await Promise.all(
+    stores.map(async (store, at) => {
+      all.push(...parts[at]!);
+      await eventually(() => store.appendUsage(parts[at]!));
+    }),
+  );
+  const late = batch(turn - 86_400_000, 7);
+  await stores[0]!.appendUsage(late);
+  expect(await asking(settings.url, held)).toEqual(heldOf([...all, ...late]));
+  const astray = `select 1 from usage_other union all select 1 from usage_2026_02 where at >= ${turn}
+    union all select 1 from usage_2026_03 where at < ${turn}`;
+  expect(await asking(settings.url, astray)).toEqual([]);
+  await Promise.all(stores.map((store) => store.close()));
 });

@@ -234,10 +234,17 @@ test('the month of a row is made when it arrives, and dropped when it is old', a
     )
       .map(({ name }) => name)
       .toSorted();
-  expect(await tables()).toEqual(['usage_2025_01', 'usage_2025_02', 'usage_2025_12', 'usage_2026_01', 'usage_other']);
+  expect(await tables()).toEqual([
+    'usage_2025_01',
+    'usage_2025_02',
+    'usage_2025_12',
+    'usage_2026_01',
+    'usage_2026_02',
+    'usage_other',
+  ]);
   // As retention does: until less than the limit was removed.
   while ((await store.pruneUsage(Date.UTC(2025, 11, 15), 10)) >= 10);
-  expect(await tables()).toEqual(['usage_2025_12', 'usage_2026_01', 'usage_other']);
+  expect(await tables()).toEqual(['usage_2025_12', 'usage_2026_01', 'usage_2026_02', 'usage_other']);
   expect((await store.listUsage(10)).map(({ at }) => at)).toEqual([months[3], months[2]]);
   await store.appendUsage([record(months[0]!)]);
   expect(await store.listUsage(10)).toHaveLength(3);

@@ -26,6 +26,7 @@ import {
 } from '../ledger/usage-rows.ts';
 import type { Tables } from '../relational/tables.ts';
 import { begin } from './dialect.ts';
+import { despiteCollisions } from './errors.ts';
 import type { Partitions } from './partitions.ts';
 import { type Pool, storableRows, type Taken } from './pool.ts';
 
@@ -36,7 +37,7 @@ export function usageAppender(pool: Pool, partitions: Partitions): (rows: readon
   const answered = new AnsweredModels();
   return async (rows) => {
     await partitions.makeFor(rows.map(({ id }) => id));
-    await pool.transact(begin, async (connection) => {
+    const append = async (connection: Taken): Promise<void> => {
       const added = await insertNew(connection, rows);
       if (added.length === 0) return;
       const [quarters, units] = [rollUp(added, answered), rollUpUnits(added)];
@@ -49,7 +50,8 @@ export function usageAppender(pool: Pool, partitions: Partitions): (rows: readon
       }
       await add(connection, 'outcome_steps', outcomeKeys, outcomeFigures, sumOutcomes(added, answered));
       await addLatency(connection, sumLatency(added, answered));
-    });
+    };
+    await despiteCollisions(() => pool.transact(begin, append));
   };
 }
 

@@ -3,12 +3,10 @@ import { sql } from 'kysely';
 import { firstRequestId } from '../../domain/id.ts';
 import type { Engine } from '../relational/engine.ts';
 import { usageAppender } from './append-usage.ts';
-import { isCollision } from './errors.ts';
+import { despiteCollisions } from './errors.ts';
 import { now } from './heartbeat.ts';
 import { Partitions } from './partitions.ts';
 import type { Pool } from './pool.ts';
-
-const mostTries = 5;
 
 /**
  * The count of changes, and since when the server runs. A replica that lacked the last changes when it became the primary, and a
@@ -24,15 +22,7 @@ export function postgresEngine(pool: Pool, vital: Pool, loss: () => string | und
   return {
     // The sign-in library then writes flags as integers and times as text, as the tables of every database have them.
     type: 'sqlite',
-    transact: async (db, work) => {
-      for (let tries = 1; ; tries++) {
-        try {
-          return await db.transaction().execute(work);
-        } catch (error) {
-          if (!isCollision(error) || tries === mostTries) throw error;
-        }
-      }
-    },
+    transact: (db, work) => despiteCollisions(() => db.transaction().execute(work)),
     now: sql.raw(now),
     holds: (column, search) => sql`strpos(lower(${sql.ref(column)}), lower(${search}::text collate "C")) > 0`,
     version: async () => (await vital.ask<{ figure: string }>(figure, [])).rows[0]?.figure ?? '',

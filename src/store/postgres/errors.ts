@@ -6,7 +6,20 @@ const codeOf = (error: unknown): string => String((error as { code?: unknown }).
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : 'unknown');
 
 /** Another transaction stood in the way of this one; the same work succeeds when it runs again. */
-export const isCollision = (error: unknown): boolean => /^(40001|40P01)$/.test(codeOf(error));
+const isCollision = (error: unknown): boolean => /^(40001|40P01)$/.test(codeOf(error));
+
+const mostTries = 5;
+
+/** Repeats a transaction that PostgreSQL has undone in favour of another one. */
+export async function despiteCollisions<T>(transaction: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await transaction();
+    } catch (error) {
+      if (!isCollision(error) || tries === mostTries) throw error;
+    }
+  }
+}
 
 /**
  * The server cannot be reached, or ended the connection: what runs now may succeed later on another connection. Class 08,
