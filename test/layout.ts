@@ -36,7 +36,7 @@ const measure = `((within) => {
       break;
     }
   }
-  const raw = /\\b(?:null|undefined|NaN)\\b|\\[object |[{[]"|\\b1[78]\\d{11}\\b|\\d{4}-\\d\\d-\\d\\dT\\d\\d:|\\b(?:acc|key|usr|app|srv|nam)_[0-9A-Za-z]{8}/;
+  const raw = /\\b(?:null|undefined|NaN)\\b|\\[object |[{[]"|\\b1[78]\\d{11}\\b|\\d{4}-\\d\\d-\\d\\dT\\d\\d:|\\d (?:秒|分|時間|日|バイト)|\\b(?:acc|key|usr|app|srv|nam)_[0-9A-Za-z]{8}/;
   for (const part of document.querySelectorAll(within)) {
     const texts = document.createTreeWalker(part, 4);
     for (let text = texts.nextNode(); text; text = texts.nextNode())

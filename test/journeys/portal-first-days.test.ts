@@ -29,9 +29,9 @@ async function readerOf(visitor: Visitor, width = 1440, language: 'en' | 'ja' = 
 }
 
 test('the first page of a gate without an operator says where the one-time link is, and a page over plain HTTP claims nothing', async () => {
-  for (const [width, language, where, plain] of [
-    [1440, 'en', 'one-time link to its log', 'over plain HTTP'],
-    [390, 'ja', '起動ログ', '暗号化されていないHTTP'],
+  for (const [width, language, where, plain, off] of [
+    [1440, 'en', 'one-time link to its log', 'over plain HTTP', 'does not publish its status'],
+    [390, 'ja', '起動ログ', '暗号化されていないHTTP', '稼働状況を公開していません'],
   ] as const) {
     const reader = await Reader.at(browser, gate.url, { width, language });
     await reader.open('/portal/');
@@ -42,6 +42,10 @@ test('the first page of a gate without an operator says where the one-time link 
     await reader.open('/portal/trust');
     await reader.sees(plain);
     await reader.isSound();
+    // A page that is turned off is not a failure that could be tried again.
+    await reader.open('/portal/status');
+    await reader.sees(off);
+    expect(await reader.page.getByRole('main').getByRole('button').count()).toBe(0);
     await reader.close();
   }
 });
@@ -92,6 +96,24 @@ test('a link that opens nothing says so before anything is typed', async () => {
   const reader = await Reader.at(browser, gate.url);
   await reader.open(`/portal/setup#${fresh}`);
   await reader.page.getByRole('button', { name: 'Set up' }).waitFor();
+  await reader.close();
+});
+
+test('the entry of the open page is in view on a low screen, and a high one shows them all', async () => {
+  const reader = await readerOf(operator);
+  await reader.open('/portal/operate/settings');
+  const navigation = reader.page.getByRole('navigation');
+  const isWithin = async (name: string): Promise<boolean> => {
+    const box = await navigation.getByRole('link', { name, exact: true }).boundingBox();
+    const { height = 0 } = reader.page.viewportSize() ?? {};
+    return box !== null && box.y >= 0 && box.y + box.height <= height;
+  };
+  expect([await isWithin('Home'), await isWithin('Settings')]).toEqual([true, true]);
+  await reader.page.setViewportSize({ width: 1440, height: 500 });
+  await reader.page.reload();
+  await navigation.getByRole('link', { name: 'Settings', exact: true }).waitFor();
+  await eventually(async () => expect(await isWithin('Settings')).toBe(true));
+  expect(await isWithin('Home')).toBe(false);
   await reader.close();
 });
 

@@ -1,5 +1,6 @@
 // Formats durations in the reader's language.
 import { useTranslation } from 'react-i18next';
+import { withUnit } from '../shell/when.ts';
 
 export interface Times {
   /** `850 ms`, `4.2 s`, `3 min`; empty for none. */
@@ -9,15 +10,7 @@ export interface Times {
 export function useTimes(): Times {
   const { language } = useTranslation().i18n;
   const unit = (value: number, name: 'millisecond' | 'second' | 'minute' | 'hour', digits: number): string =>
-    new Intl.NumberFormat(language, {
-      style: 'unit',
-      unit: name,
-      unitDisplay: 'short',
-      maximumFractionDigits: digits,
-    })
-      .format(value)
-      // Japanese has no space before its own units (docs/glossary.ja.md).
-      .replace(/ (?=[秒分時])/, '');
+    withUnit(language, value, name, 'short', digits);
   return {
     length: (ms) => {
       if (ms === null) return '';

@@ -10,7 +10,7 @@ import { useAsk } from '../shell/ask.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
-import { useWriting } from '../shell/when.ts';
+import { useWriting, withUnit } from '../shell/when.ts';
 import { RuleForm } from './rule-form.tsx';
 
 export default function Rules(): ReactNode {
@@ -45,7 +45,7 @@ function useDuration(): (seconds: number) => string {
         : seconds % 3600 === 0
           ? (['hour', 3600] as const)
           : (['minute', 60] as const);
-    return new Intl.NumberFormat(i18n.language, { style: 'unit', unit, unitDisplay: 'long' }).format(seconds / size);
+    return withUnit(i18n.language, seconds / size, unit, 'long');
   };
 }
 

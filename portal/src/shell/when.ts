@@ -95,13 +95,9 @@ export function useWriting(): Writing {
     bytes: (value) => {
       const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
       const power = Math.min(units.length - 1, value < 1 ? 0 : Math.floor(Math.log10(value) / 3));
-      return new Intl.NumberFormat(language, {
-        style: 'unit',
-        unit: units[power] ?? 'byte',
-        // Otherwise `900 byte`.
-        unitDisplay: power === 0 ? 'long' : 'short',
-        maximumFractionDigits: 1,
-      }).format(value / 1000 ** power);
+      // Otherwise `900 byte`.
+      const style = power === 0 ? 'long' : 'short';
+      return withUnit(language, value / 1000 ** power, units[power] ?? 'byte', style, 1);
     },
     list: (parts) => parts.join(spoken === 'ja' ? '、' : ', '),
     labeled: (label, value) => `${label}${spoken === 'ja' ? '：' : ': '}${value}`,
@@ -125,3 +121,15 @@ function periodIn(language: string, group: string, length: 'short' | 'long'): st
   const hour = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const;
   return write(`${group}:00Z`, long ? { ...date, ...hour } : hour);
 }
+
+/** A figure with its unit. Japanese has no space before units that it writes itself (docs/glossary.ja.md). */
+export const withUnit = (
+  language: string,
+  value: number,
+  unit: string,
+  unitDisplay: 'long' | 'short',
+  maximumFractionDigits = 3,
+): string =>
+  new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay, maximumFractionDigits })
+    .format(value)
+    .replace(/ (?=[\p{sc=Han}\p{sc=Katakana}])/u, '');
