@@ -65,6 +65,12 @@ test('the management plane refuses with reasons of the catalogue only', () => {
   }
 });
 
+test('pages lead to a document by a link, not by the path of a file', () => {
+  const words = readdirSync(join(root, 'portal/src/words'));
+  for (const file of words)
+    expect(readFileSync(join(root, 'portal/src/words', file), 'utf8'), file).not.toMatch(/docs\/[a-z-]+\.md/);
+});
+
 test('no page shows the words of an answer or of the browser', () => {
   for (const [file, text] of pages) {
     expect(text, file).not.toMatch(/\b(?:detail|title)'\]|\.detail\b/);

@@ -200,8 +200,10 @@ test.each([
     }
     await reader.open('/portal/keys');
     await reader.sees('their laptop');
+    // The second copies the id of the key.
     expect(await reader.page.locator('main').getByRole('button').allTextContents()).toEqual([
       words('Stop viewing', '閲覧を終了'),
+      '',
     ]);
     // Ctrl-K finds what the member would find in these pages, and nothing of the operator's own.
     await reader.page.keyboard.press('Control+k');

@@ -19,7 +19,7 @@ export function Standing(): ReactNode {
 
 function Step({ step }: { readonly step: Suspension }): ReactNode {
   const { t } = useTranslation('member');
-  const { moment, relative } = useWriting();
+  const { aside, moment, relative } = useWriting();
   const inWords = useCause();
   const { view } = useSession().session;
   const [text, setText] = useState('');
@@ -42,7 +42,7 @@ function Step({ step }: { readonly step: Suspension }): ReactNode {
         <Text size="sm">
           {endsAt === null
             ? t('standing.endless')
-            : t('standing.ends', { when: `${moment(endsAt)} (${relative(endsAt)})` })}
+            : t('standing.ends', { when: aside(moment(endsAt), relative(endsAt)) })}
         </Text>
         {step.appeal !== null && <Text size="sm">{t('standing.appealed', { text: step.appeal })}</Text>}
         {step.answer !== null && <Text size="sm">{t('standing.answered', { text: step.answer })}</Text>}

@@ -20,6 +20,7 @@ import { Link } from 'wouter';
 import { useGet } from '../api.ts';
 import type { Encryption as Now } from '../api-types.ts';
 import { IconCertificateOff, IconHourglass } from '../icons.ts';
+import { Help } from '../shell/help.tsx';
 import { Quoted } from '../shell/told.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
@@ -44,7 +45,9 @@ export function Encryption(): ReactNode {
         </Badge>
       </Group>
       <Stack>
-        <Text size="sm">{t(now.exposed ? 'encryption.exposed' : `encryption.text.${now.how}`)}</Text>
+        <Text size="sm">
+          {t(now.exposed ? 'encryption.exposed' : `encryption.text.${now.how}`)} {!encrypted && <Help about="tls" />}
+        </Text>
         {now.authority !== null && (
           <Anchor component={Link} href="/trust" size="sm" w="fit-content">
             {t('encryption.trust')}

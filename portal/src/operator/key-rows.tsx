@@ -73,6 +73,7 @@ export function KeyRows({
     if (await ask(question)) rotate.mutate(id, { onSuccess: setMade });
   };
   const working = operates ? pages.rows.filter(alive) : [];
+  const { aside } = useWriting();
   const selection = useSelection(working);
   const { chosen } = selection;
   const bulk = useBulk('/keys/bulk', selection, refresh);
@@ -82,7 +83,7 @@ export function KeyRows({
       text: (
         <>
           {t('lists:bulk.revokeText')}
-          <Names of={chosen.map((key) => ({ ...key, name: owner ? `${key.name} (${key.accountName})` : key.name }))} />
+          <Names of={chosen.map((key) => ({ ...key, name: owner ? aside(key.name, key.accountName) : key.name }))} />
         </>
       ),
       act: t('lists:bulk.revoke'),

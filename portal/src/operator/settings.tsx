@@ -14,6 +14,7 @@ import {
 } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { Link } from 'wouter';
 import { api, useAct, useGet } from '../api.ts';
 import type { Connections, Registration } from '../api-types.ts';
 import { useSession } from '../session.tsx';
@@ -153,7 +154,7 @@ function Connected(): ReactNode {
 }
 
 function About(): ReactNode {
-  const { t } = useTranslation('policy');
+  const { t } = useTranslation(['policy', 'shell']);
   const { list } = useWriting();
   const { session } = useSession();
   const { gate, signIn } = session;
@@ -181,7 +182,12 @@ function About(): ReactNode {
           </div>
         ))}
         <Connected />
-        <Text size="sm">{t('settings.elsewhere')}</Text>
+        <Text size="sm">
+          {t('settings.elsewhere')}{' '}
+          <Anchor component={Link} href="/help/configuration">
+            {t('shell:help')}
+          </Anchor>
+        </Text>
         <Text size="sm">
           {t('settings.apiText')} <Anchor href="/management/v1/">{t('settings.api')}</Anchor>
         </Text>

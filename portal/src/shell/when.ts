@@ -21,6 +21,8 @@ export interface Writing {
   readonly list: (parts: readonly string[]) => string;
   /** `label: value` */
   readonly labeled: (label: string, value: string) => string;
+  /** `text (aside)` */
+  readonly aside: (text: string, aside: string) => string;
 }
 
 const steps = [
@@ -100,6 +102,7 @@ export function useWriting(): Writing {
       return withUnit(language, value / 1000 ** power, units[power] ?? 'byte', style, 1);
     },
     list: (parts) => parts.join(spoken === 'ja' ? '、' : ', '),
+    aside: (text, aside) => (spoken === 'ja' ? `${text}（${aside}）` : `${text} (${aside})`),
     labeled: (label, value) => `${label}${spoken === 'ja' ? '：' : ': '}${value}`,
   };
 }

@@ -186,7 +186,7 @@ export const policy = {
       mailOff: 'Off. Set it up above.',
       providers: 'Sign-in providers',
       providersNone: 'None. Set one up above.',
-      elsewhere: 'All other settings are in sekisho.yaml or the environment; docs/configuration.md lists them.',
+      elsewhere: 'All other settings are in sekisho.yaml or the environment.',
       api: 'Management API',
       apiText: 'Programs can use it to do everything that these pages do.',
     },
@@ -200,7 +200,7 @@ export const policy = {
         'self-signed': 'own certificate authority',
       },
       text: {
-        off: 'The gateway does not encrypt. It listens on this machine only; see docs/tls.md for how to encrypt before you let others in.',
+        off: 'The gateway does not encrypt. It listens on this machine only. Set up encryption before you let others in.',
         proxy:
           'The gateway does not encrypt; the trusted proxy (TRUSTED_PROXIES) is expected to. The gateway cannot see the proxy’s certificate.',
         files: 'Certificates come from files (TLS_CERT). New ones are loaded within seconds.',
@@ -424,7 +424,7 @@ export const policy = {
       mailOff: 'メールは送信しません。上の「メール」で設定できます。',
       providers: '外部プロバイダーでのサインイン',
       providersNone: 'ありません。上の「外部プロバイダーでのサインイン」で設定できます。',
-      elsewhere: 'その他の設定は、sekisho.yamlまたは環境変数で指定します。一覧はdocs/configuration.mdにあります。',
+      elsewhere: 'その他の設定は、sekisho.yamlまたは環境変数で指定します。',
       api: '管理API',
       apiText: 'これらのページでできることは、すべてプログラムからも実行できます。',
     },
@@ -438,7 +438,7 @@ export const policy = {
         'self-signed': '独自の認証局',
       },
       text: {
-        off: 'ゲートウェイは通信を暗号化していません。接続できるのはこのマシンからだけです。公開する前に行う暗号化の方法は、docs/tls.mdにあります。',
+        off: 'ゲートウェイは通信を暗号化していません。接続できるのはこのマシンからだけです。公開する前に、暗号化を設定してください。',
         proxy:
           'ゲートウェイは通信を暗号化していません。信頼するプロキシ（TRUSTED_PROXIES）が暗号化しているものとして扱います。プロキシの証明書はここには表示されません。',
         files: '証明書をファイル（TLS_CERT）から読み込みます。ファイルを更新すると、数秒で反映されます。',
