@@ -19,35 +19,64 @@ export interface SentinelSet {
   stop(): Promise<void>;
 }
 
-/** Three Sentinels of which two decide, and both servers with passwords. */
-export async function startSentinels(): Promise<SentinelSet> {
-  const secured = { requirepass: passwords.servers, masterauth: passwords.servers, 'repl-diskless-sync-delay': '0' };
+/** Certificates for servers that speak TLS, and the authority of them. */
+export interface SetTls {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+}
+
+/** The settings of a server that speaks TLS on a port of its own, also to other servers. */
+const tlsSettings = ({ cert, key, ca }: SetTls, port: number): Readonly<Record<string, string>> => ({
+  'tls-port': String(port),
+  'tls-cert-file': cert,
+  'tls-key-file': key,
+  'tls-ca-cert-file': ca,
+  'tls-auth-clients': 'no',
+  'tls-replication': 'yes',
+});
+
+/**
+ * Three Sentinels of which two decide, and both servers with passwords. With `tls`, every connection of the address is encrypted, and
+ * the Sentinels know a user of their own.
+ */
+export async function startSentinels(tls?: SetTls): Promise<SentinelSet> {
+  const plain = { requirepass: passwords.servers, masterauth: passwords.servers, 'repl-diskless-sync-delay': '0' };
+  const secured = async (): Promise<Record<string, string>> =>
+    tls ? { ...plain, ...tlsSettings(tls, await freePort()) } : plain;
+  const [ofPrimary, ofReplica] = [await secured(), await secured()];
   // Replicas have a user of their own, so that they can be shut out.
-  const primary = await startRedis({ ...secured, user: `copy on >${passwords.servers} +psync +replconf +ping` });
+  const primary = await startRedis({ ...ofPrimary, user: `copy on >${passwords.servers} +psync +replconf +ping` });
   const replica = await startRedis({
-    ...secured,
+    ...ofReplica,
     masteruser: 'copy',
-    replicaof: `127.0.0.1 ${primary.port}`,
+    replicaof: `127.0.0.1 ${ofPrimary['tls-port'] ?? primary.port}`,
   });
   await eventually(async () => {
     const text = await replica.ask('INFO', 'replication');
     if (!text.includes('master_link_status:up')) throw new Error(text);
   });
   const ports = await freePorts(3);
-  const sentinels = ports.map((port) => startSentinel(port, primary.port));
+  const encrypted = tls ? await freePorts(3) : [];
+  const primaryPort = Number(ofPrimary['tls-port'] ?? primary.port);
+  const sentinels = ports.map((port, i) =>
+    startSentinel(port, primaryPort, tls ? tlsSettings(tls, encrypted[i] as number) : {}),
+  );
   for (const port of ports)
     await eventually(async () => {
       const text = await askRedis(port, ['SENTINEL', 'CKQUORUM', 'main'], passwords.sentinels);
       if (!text.includes('3 usable')) throw new Error(text);
       const known = await askRedis(port, ['SENTINEL', 'REPLICAS', 'main'], passwords.sentinels);
-      if (!known.includes(`127.0.0.1:${replica.port}`)) throw new Error(known);
+      if (!known.includes(`127.0.0.1:${ofReplica['tls-port'] ?? replica.port}`)) throw new Error(known);
     });
-  const hosts = ports.map((port) => `127.0.0.1:${port}`).join(',');
+  const hosts = (tls ? encrypted : ports).map((port) => `127.0.0.1:${port}`).join(',');
   return {
     primary,
     replica,
     url: ({ servers = passwords.servers, sentinels: own = passwords.sentinels } = {}) =>
-      `redis+sentinel://:${servers}@${hosts}/main/0?sentinel_password=${own}`,
+      tls
+        ? `rediss+sentinel://:${servers}@${hosts}/main/0?sentinel_user=watcher&sentinel_password=${own}&ca=${tls.ca}`
+        : `redis+sentinel://:${servers}@${hosts}/main/0?sentinel_password=${own}`,
     cutReplica: async () => {
       await primary.ask('ACL', 'SETUSER', 'copy', 'off');
       await primary.ask('CLIENT', 'KILL', 'TYPE', 'REPLICA');
@@ -59,7 +88,11 @@ export async function startSentinels(): Promise<SentinelSet> {
   };
 }
 
-function startSentinel(port: number, primary: number): { stop(): Promise<void> } {
+function startSentinel(
+  port: number,
+  primary: number,
+  more: Readonly<Record<string, string>>,
+): { stop(): Promise<void> } {
   const data = temporaryDirectory();
   const file = join(data, 'sentinel.conf');
   // Debian's unit has it write its state into this file, too.
@@ -69,6 +102,8 @@ function startSentinel(port: number, primary: number): { stop(): Promise<void> }
     `dir ${data}`,
     `requirepass ${passwords.sentinels}`,
     `sentinel sentinel-pass ${passwords.sentinels}`,
+    ...Object.entries(more).map(([name, value]) => `${name} ${value}`),
+    `user watcher on >${passwords.sentinels} ~* &* +@all`,
     `sentinel monitor main 127.0.0.1 ${primary} 2`,
     `sentinel auth-pass main ${passwords.servers}`,
     'sentinel down-after-milliseconds main 1000',
@@ -91,20 +126,25 @@ export interface RedisCluster {
 const slotCount = 16_384;
 
 /** Three servers with all slots among them, and a fourth one that is the replica of the first. */
-export async function startCluster(): Promise<RedisCluster> {
+export async function startCluster(tls?: SetTls): Promise<RedisCluster> {
   const servers: RedisServer[] = [];
+  const ports: number[] = [];
   const buses: number[] = [];
   for (let i = 0; i < 4; i++) {
     const bus = await freePort();
     buses.push(bus);
+    const encrypted: Readonly<Record<string, string>> = tls ? tlsSettings(tls, await freePort()) : {};
     servers.push(
       await startRedis({
         'cluster-enabled': 'yes',
         'cluster-port': String(bus),
         'cluster-node-timeout': '2000',
         'repl-diskless-sync-delay': '0',
+        ...encrypted,
+        ...(tls ? { 'tls-cluster': 'yes' } : {}),
       }),
     );
+    ports.push(Number(encrypted['tls-port'] ?? servers[i]?.port));
   }
   const [first, , , replica] = servers as [RedisServer, RedisServer, RedisServer, RedisServer];
   const idOf = async (server: RedisServer): Promise<string> =>
@@ -114,8 +154,8 @@ export async function startCluster(): Promise<RedisCluster> {
     await servers[i]!.ask('CLUSTER', 'ADDSLOTSRANGE', String(from), String(to));
     await servers[i]!.ask('CLUSTER', 'SET-CONFIG-EPOCH', String(i + 1));
   }
-  for (const [i, server] of servers.entries())
-    if (i > 0) await first.ask('CLUSTER', 'MEET', '127.0.0.1', String(server.port), String(buses[i]));
+  for (const i of servers.keys())
+    if (i > 0) await first.ask('CLUSTER', 'MEET', '127.0.0.1', String(ports[i]), String(buses[i]));
   const id = await idOf(first);
   await eventually(async () => {
     const said = await replica.ask('CLUSTER', 'REPLICATE', id);
@@ -132,7 +172,7 @@ export async function startCluster(): Promise<RedisCluster> {
   });
   return {
     servers,
-    url: `redis+cluster://127.0.0.1:${first.port}`,
+    url: tls ? `rediss+cluster://127.0.0.1:${ports[0]}?ca=${tls.ca}` : `redis+cluster://127.0.0.1:${first.port}`,
     move: async (key, source, target) => {
       const slot = /:(\d+)/.exec(await source.ask('CLUSTER', 'KEYSLOT', key))![1]!;
       const targetId = await idOf(target);

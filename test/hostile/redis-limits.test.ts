@@ -184,7 +184,7 @@ describe('Redis that is away', () => {
     },
   );
 
-  test('each of several gates has its share, at least one call, from the next minute on', async () => {
+  test('each of several gates has its share, of calls per minute from the next minute on, and calls without limits go on', async () => {
     const names = [1, 2, 3, 4].map((n) => all.nextName(n));
     await all.openGates(4, 0, names);
     const few = caller({ requestsPerMinute: 8, concurrentRequests: 3 });
@@ -193,6 +193,7 @@ describe('Redis that is away', () => {
     try {
       await expect(all.reserve(all.gates[0]!, few)).rejects.toMatchObject(refusal);
       expect(leasesOf(await all.storm(40, byCalls))).toHaveLength(8);
+      expect(leasesOf(await all.storm(12, caller({}, {}, 'key_free')))).toHaveLength(12);
     } finally {
       await redis.start();
     }

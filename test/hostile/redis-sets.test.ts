@@ -209,6 +209,30 @@ test('encrypted connections are made, and an authority that is not the one of th
   expect((await refused(`rediss://127.0.0.1:${port}/1?ca=${stranger}`)).message).toBe(sentence);
 });
 
+test('Sentinels, with a user, and a Cluster are reached through encrypted connections, and limits are exact after a failover', async () => {
+  const files = temporaryDirectory();
+  const authority = makeAuthority(files);
+  const { cert, key } = makeCertificate(files, ['IP:127.0.0.1'], { authority, use: 'serverAuth,clientAuth' });
+  const set = await startSentinels({ cert, key, ca: authority.cert });
+  over.push(() => set.stop());
+  const { all, one } = await twoGates(set.url());
+  await useAll(one.client);
+  const who = caller({ requestsPerDay: 20, concurrentRequests: 6 });
+  expect(leasesOf(await all.storm(4, who))).toHaveLength(4);
+  await set.primary.kill();
+  await eventually(async () => expect(await set.replica.ask('ROLE')).toContain('master'));
+  expect(leasesOf(await patiently(all, 20, who))).toHaveLength(2);
+  expect((await refused(set.url({ sentinels: 'wrong-word' }))).message).toMatch(
+    /the user name or password in REDIS_URL is not accepted/,
+  );
+
+  const cluster = await startCluster({ cert, key, ca: authority.cert });
+  over.push(() => cluster.stop());
+  const inCluster = await twoGates(cluster.url);
+  await useAll(inCluster.one.client);
+  expect(leasesOf(await inCluster.all.storm(20, who))).toHaveLength(6);
+});
+
 test('a user with the rights that docs/redis.md names does everything, and one with fewer is told where they are', async () => {
   const redis = await startRedis({ requirepass: 'admin-word' });
   over.push(() => redis.stop());

@@ -7,6 +7,7 @@ import { RedisClient } from '../../src/store/redis/client.ts';
 import { shareOf } from '../../src/store/redis/share-of.ts';
 import { RedisTurnQueue } from '../../src/store/redis/turn-queue.ts';
 import { startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { startFaultProxy } from '../fault-proxy.ts';
 import { eventually, openGate } from '../gate.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
 
@@ -35,11 +36,18 @@ type Settings = Partial<SharedQueueSettings<string>>;
 let names = 0;
 
 /** Gates that share one queue. Their run is an old one, so that nothing waits for gates to say what they hold. */
-async function gatesOf(count: number, slots: number, server = redis, more: Settings = {}): Promise<Gate[]> {
-  const address = readAddress(server.database())!;
+async function gatesOf(
+  count: number,
+  slots: number,
+  server = redis,
+  more: Settings = {},
+  through: (url: string, index: number) => string = (url) => url,
+): Promise<Gate[]> {
+  const url = server.database();
   const lanes = `test${++names}`;
   const gates: Gate[] = [];
   for (let i = 0; i < count; i++) {
+    const address = readAddress(through(url, i))!;
     const client = await RedisClient.open({ address, now: Date.now, answerMs: 1_500 });
     if (i === 0) {
       const run = ['name', '000000000000000-0', 'server', await client.readServers()];
@@ -351,6 +359,34 @@ describe.concurrent('when Redis', () => {
       await own.stop();
     }
   });
+});
+
+test('a gate that alone loses its connection uses its share although the others use all slots, until it is back', async () => {
+  const proxy = await startFaultProxy(`http://127.0.0.1:${redis.port}`);
+  const viaProxy = (url: string): string => url.replace(String(redis.port), new URL(proxy.url).port);
+  const [others, alone] = (await gatesOf(2, 2, redis, {}, (url, i) => (i === 1 ? viaProxy(url) : url))) as [Gate, Gate];
+  const oracle = new Oracle();
+  for (const { queue } of [others, alone, others]) {
+    queue.sweep(performance.now());
+    await queue.settled();
+  }
+  await proxy.down();
+  const all = await Promise.all(['a', 'b'].map((account) => new Call(account, oracle).enter(others)));
+  expect(oracle.running).toBe(2);
+  const first = await new Call('c', oracle).enter(alone);
+  const second = await new Call('c', oracle).enter(alone);
+  alone.skip(3_000);
+  await first.begun;
+  expect([oracle.running, second.slot]).toEqual([3, undefined]);
+  await proxy.up();
+  // What runs counts again, and what waits is served when there is a slot.
+  await eventually(() => expect(others.queue.snapshot()).toMatchObject([{ running: 3, waiting: 1 }]));
+  for (const call of [...all, first, second]) {
+    await call.begun;
+    call.end();
+  }
+  expect(oracle.most).toBe(3);
+  await proxy.close();
 });
 
 test('two gates send a model one call at a time, and while Redis hangs one of them serves it and the other says when to try again', async () => {

@@ -26,29 +26,31 @@ export const channelPrefix = 'g:';
  * flushed or started again, another server took over, or it stood still for so long that gates would look lost. Runs are
  * ordered, the later one is greater. ARGV: gate, run id of the server, something random, whether to return the lanes that gates
  * use, the digest of the living gates that this one knows, then the lanes that it uses. The living are named only if their digest is
- * another one: with hundreds of gates their names would be most of what Redis sends.
+ * another one: with hundreds of gates their names would be most of what Redis sends, and reading them most of what it does.
  */
 export const hail = script(`
 local at = redis.call('TIME')
 local now = at[1] * 1000 + math.floor(at[2] / 1000)
-local run = redis.call('HMGET', KEYS[1], 'name', 'server')
+local run = redis.call('HMGET', KEYS[1], 'name', 'server', 'members')
 local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
-local others = redis.call('ZCARD', KEYS[2])
-if redis.call('ZSCORE', KEYS[2], ARGV[1]) then others = others - 1 end
-local name = run[1]
+local added = redis.call('ZADD', KEYS[2], now, ARGV[1])
+local others = redis.call('ZCARD', KEYS[2]) - 1
+local name, members = run[1], tonumber(run[3] or 0)
 if not name or run[2] ~= ARGV[2] or (others > 0 and now - last[2] > 2500) then
   name = string.format('%015d-%s', now, ARGV[3])
   redis.call('HSET', KEYS[1], 'name', name, 'server', ARGV[2])
 end
-redis.call('ZADD', KEYS[2], now, ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 10000)
+local lost = redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ${lostMs})
+if added + lost > 0 then members = redis.call('HINCRBY', KEYS[1], 'members', 1) end
+local lanes = {}
 for i = 6, #ARGV do redis.call('ZADD', KEYS[3], now, ARGV[i]) end
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - 10000)
-local lanes = ARGV[4] == '1' and redis.call('ZRANGEBYSCORE', KEYS[3], now - 3000, '+inf') or {}
-local alive = redis.call('ZRANGEBYSCORE', KEYS[2], now - ${lostMs}, '+inf')
-table.sort(alive)
-local digest = redis.sha1hex(table.concat(alive, ' '))
-return {now, name, lanes, digest, digest == ARGV[5] and {} or alive}
+if ARGV[4] == '1' then
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - 3000)
+  lanes = redis.call('ZRANGE', KEYS[3], 0, -1)
+end
+-- Gates that say goodbye change only how many there are.
+local digest = name .. ' ' .. members .. ' ' .. others - lost
+return {now, name, lanes, digest, digest == ARGV[5] and {} or redis.call('ZRANGE', KEYS[2], 0, -1)}
 `);
 
 const decision = (lua: string): Script => script(lanePrelude + lua);
