@@ -1,6 +1,6 @@
 // What holds for every command: each is run here, for people and for programs, on the store of a running gateway. A new command fails
 // the first test until it has its line.
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import Database from 'better-sqlite3';
@@ -142,7 +142,11 @@ const lines: Readonly<Record<string, () => Promise<readonly string[]> | readonly
   config: () => [],
   health: () => [],
   migrate: () => ['--to', 'sqlite:./elsewhere'],
-  'journal adopt': () => [temporaryDirectory()],
+  'journal adopt': () => {
+    const directory = temporaryDirectory();
+    mkdirSync(join(directory, 'journal'));
+    return [directory];
+  },
   completion: () => ['bash'],
   'key create': () => ['--name', 'laptop', '--account', '研究室'],
   'key list': async () => [await keyId()].slice(1),
