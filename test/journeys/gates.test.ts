@@ -338,7 +338,7 @@ test('gates with one Redis admit together what one would, share the turns, and l
   await redis.stop();
 });
 
-/** HAProxy with the configuration in deploy/gates. */
+/** HAProxy with the configuration in deploy/several-gateways. */
 async function startBalancer(one: TestGate, two: TestGate): Promise<{ url: string; stop(): Promise<void> }> {
   const port = await freePort();
   const environment = {
@@ -347,7 +347,9 @@ async function startBalancer(one: TestGate, two: TestGate): Promise<{ url: strin
     GATE_1: `127.0.0.1:${one.port}`,
     GATE_2: `127.0.0.1:${two.port}`,
   };
-  const child = spawn('haproxy', ['-db', '-f', join(root, 'deploy/gates/haproxy.cfg')], { env: environment });
+  const child = spawn('haproxy', ['-db', '-f', join(root, 'deploy/several-gateways/haproxy.cfg')], {
+    env: environment,
+  });
   const ended = once(child, 'exit');
   const address = `http://127.0.0.1:${port}`;
   await eventually(async () => expect((await fetch(`${address}/readyz`)).status).toBe(200));
@@ -360,8 +362,10 @@ async function startBalancer(one: TestGate, two: TestGate): Promise<{ url: strin
   };
 }
 
-test('deploy/gates/compose.yaml has gates with one database, one Redis that evicts nothing, and one secret', () => {
-  const { services } = parse(readFileSync(join(root, 'deploy/gates/compose.yaml'), 'utf8'), { merge: true }) as {
+test('deploy/several-gateways/compose.yaml has gates with one database, one Redis that evicts nothing, and one secret', () => {
+  const { services } = parse(readFileSync(join(root, 'deploy/several-gateways/compose.yaml'), 'utf8'), {
+    merge: true,
+  }) as {
     services: Record<string, { environment: Record<string, string>; volumes: readonly string[]; command?: string }>;
   };
   const [one, two] = [services['gate-1'], services['gate-2']];

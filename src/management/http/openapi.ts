@@ -55,7 +55,7 @@ export function openApi(endpoints: readonly Endpoint[]): Json {
     info: {
       title: 'Sekisho management API',
       version: '1',
-      description: 'Accounts, keys, plans, the suspension ladder, usage and the audit log of a gate.',
+      description: 'Accounts, keys, plans, the suspension ladder, usage and the audit log of a gateway.',
     },
     servers: [{ url: '/management/v1' }],
     security: [{ bearer: [] }, { apiKey: [] }, { session: [] }],
