@@ -95,6 +95,7 @@ async function openGate(
       // The others have no queue; this upstream works on everything at once.
       SLOTS: '100000',
       NODE_COMPILE_CACHE: join(source, '../node_modules/.cache/sekisho'),
+      ...place.settings,
     },
     logFile: join(place.directory, 'gate.log'),
   });

@@ -7,6 +7,8 @@ export interface Place {
   readonly upstreamPort: number;
   /** Where to put CPU profiles of Sekisho; undefined if none are wanted. */
   readonly profileDirectory: string | undefined;
+  /** Besides those of every launch; only for Sekisho. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 export interface Launched {
