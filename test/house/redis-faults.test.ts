@@ -22,8 +22,8 @@ const sections: Readonly<Record<string, Held>> = {
     ],
     'failed over, with the last second lost': [[sets, 'behind Sentinels limits are exact after a failover']],
     'a hash slot of a Cluster is on its way': [[sets, 'in a Cluster everything works, also while a hash slot moves']],
-    'two gates meet one account for the first time': [[limits, 'gates that open one cold account at once']],
-    'a gate ends without a word': [[limits, "a dead gate's calls stop counting as running"]],
+    'two gateways meet one account for the first time': [[limits, 'gates that open one cold account at once']],
+    'a gateway ends without a word': [[limits, "a dead gate's calls stop counting as running"]],
     'per minute': [[limits, 'each of several gates has its share, of calls per minute']],
     'concurrent calls': [
       [limits, 'while it is gone, three gates of which one runs most of an account'],
@@ -35,8 +35,8 @@ const sections: Readonly<Record<string, Held>> = {
     ],
   },
   Turns: {
-    'a gate ends without a word': [[turns, 'gives its slots and places back within five seconds']],
-    'a gate stands still and goes on': [[turns, 'and comes back cannot use what was given away']],
+    'a gateway ends without a word': [[turns, 'gives its slots and places back within five seconds']],
+    'a gateway stands still and goes on': [[turns, 'and comes back cannot use what was given away']],
     'Redis flushed, or started again': [
       [turns, 'was flushed, each gate says again what it holds'],
       [turns, 'was started again, the same'],
@@ -46,7 +46,7 @@ const sections: Readonly<Record<string, Held>> = {
       [turns, 'two gates send a model one call at a time, and while Redis hangs'],
     ],
     'Redis answers again': [[turns, 'hangs, each gate serves its share of the slots']],
-    'a gate alone loses its connection': [[turns, 'a gate that alone loses its connection uses its share']],
+    'a gateway alone loses its connection': [[turns, 'a gate that alone loses its connection uses its share']],
   },
   'Guesses and replays': {
     'wrong keys, applications': [
