@@ -302,7 +302,14 @@ test('what was typed and begun is not lost: plan edits ask, a chat survives a re
   await reader.fill(/^Name/, 'qwen3:0.6b');
   await reader.press('Pull');
   await reader.sees('Downloading');
-  await page.getByRole('navigation').getByRole('link', { name: 'Rules' }).click();
+  const toRules = page.getByRole('navigation').getByRole('link', { name: 'Rules' });
+  await toRules.click();
+  const asked = page.getByRole('dialog', { name: 'Leave while a pull runs?' });
+  await asked.getByText('The gateway goes on with it.').waitFor();
+  await asked.getByRole('button', { name: 'Cancel' }).click();
+  await reader.sees('Downloading');
+  await toRules.click();
+  await asked.getByRole('button', { name: 'Leave' }).click();
   await page.getByRole('heading', { name: 'Rules', level: 1 }).waitFor();
   await page.getByRole('navigation').getByRole('link', { name: 'Models', exact: true }).click();
   await reader.sees('Downloading');

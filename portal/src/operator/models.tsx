@@ -40,7 +40,7 @@ export default function Models(): ReactNode {
   const servers = list.data?.items ?? [];
   return (
     <Page title={t('models.title')} lead={t('models.lead')}>
-      {operates && <PullForm servers={servers} />}
+      {operates && <PullForm servers={servers} isRunning={running > 0} />}
       <PullList pulls={pulls} />
       {field}
       {list.error && list.data === undefined && <Trouble problem={list.error} retry={() => void list.refetch()} />}

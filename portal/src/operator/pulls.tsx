@@ -6,8 +6,10 @@ import { useTranslation } from 'react-i18next';
 import { api, useAct, useGet } from '../api.ts';
 import type { PageOf, Pull, ServerModels } from '../api-types.ts';
 import { useSession } from '../session.tsx';
+import { useAsk } from '../shell/ask.tsx';
 import { ModelField } from '../shell/model-field.tsx';
 import { Quoted } from '../shell/told.tsx';
+import { useUnsaved } from '../shell/unsaved.ts';
 import { useWriting } from '../shell/when.ts';
 import { Against, sending } from '../visitor/form.tsx';
 
@@ -26,12 +28,20 @@ export function usePulls(): readonly Pull[] {
 
 export interface PullFormProps {
   readonly servers: readonly ServerModels[];
+  /** Whether a pull runs. */
+  readonly isRunning: boolean;
 }
 
-export function PullForm({ servers }: PullFormProps): ReactNode {
+export function PullForm({ servers, isRunning }: PullFormProps): ReactNode {
   const { t } = useTranslation('lists');
   const [model, setModel] = useState('');
   const [where, setWhere] = useState('all');
+  const [isBegun, setBegun] = useState(false);
+  const ask = useAsk();
+  // Only whoever began one here: others find the pulls of the gateway and leave them to it.
+  useUnsaved(isBegun && isRunning, () =>
+    ask({ title: t('models.leaveTitle'), text: t('models.leaveText'), act: t('models.leave') }),
+  );
   const able = servers.filter(({ isManaged, isServing }) => isManaged && isServing);
   const start = useAct(() => api.post('/pulls', { model: model.trim(), servers: where === 'all' ? 'all' : [where] }), {
     refresh,
@@ -41,7 +51,16 @@ export function PullForm({ servers }: PullFormProps): ReactNode {
       <Title order={2} size="h4" mb="sm">
         {t('models.pull')}
       </Title>
-      <form onSubmit={sending(() => start.mutate(undefined, { onSuccess: () => setModel('') }))}>
+      <form
+        onSubmit={sending(() =>
+          start.mutate(undefined, {
+            onSuccess: () => {
+              setModel('');
+              setBegun(true);
+            },
+          }),
+        )}
+      >
         <Group align="flex-end" grow preventGrowOverflow={false}>
           <ModelField
             label={t('models.name')}
