@@ -38,7 +38,7 @@ export function PullForm({ servers, isRunning }: PullFormProps): ReactNode {
   const [where, setWhere] = useState('all');
   const [isBegun, setBegun] = useState(false);
   const ask = useAsk();
-  // Only whoever began one here: others find the pulls of the gateway and leave them to it.
+  // Asks only the person who started a pull on this page.
   useUnsaved(isBegun && isRunning, () =>
     ask({ title: t('models.leaveTitle'), text: t('models.leaveText'), act: t('models.leave') }),
   );
