@@ -92,6 +92,14 @@ export function neverLeft(outcome: Outcome, upstream: string | null): boolean {
   return outcome === 'refused' || (outcome === 'client_closed' && upstream === null);
 }
 
+/** Started, and neither completed nor cancelled by the caller. */
+export function isFailed(outcome: Outcome, upstream: string | null): boolean {
+  return !neverLeft(outcome, upstream) && outcome !== 'completed' && outcome !== 'client_closed';
+}
+
+/** The name under which sums have the calls without a model: that of a service, which is the operator's, or none. */
+export const nameWithoutModel = (operation: string): string => (operation.startsWith('route:') ? operation : '');
+
 /** The time during which the tokens of an answer came: from the first piece of a stream, or from sending the call. */
 export const generatingMs = ({
   durationMs,

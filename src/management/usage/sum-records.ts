@@ -1,7 +1,7 @@
 // Sums of the ledger's single records, for filters that the roll-ups do not keep apart: outcomes, and requested names. Records are kept
 // for RETENTION_DAYS, and every one of the period is read, so this suits a command, not a page.
 import { Calendar } from '../../domain/calendar.ts';
-import { addSums, neverLeft, type UsageRecord, type UsageSum } from '../../domain/usage.ts';
+import { addSums, isFailed, nameWithoutModel, neverLeft, type UsageRecord, type UsageSum } from '../../domain/usage.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { ReportRow, UsageFilter } from '../../store/ports/usage.ts';
 import type { ReportGroup } from './usage-report.ts';
@@ -42,7 +42,7 @@ function groupNames(by: ReportGroup, calendar: Calendar): (row: UsageRecord) => 
     case 'key':
       return ({ keyId }) => keyId;
     case 'model':
-      return ({ model, operation }) => model ?? (operation.startsWith('route:') ? operation : '');
+      return ({ model, operation }) => model ?? nameWithoutModel(operation);
     case 'hour':
       return ({ at }) => calendar.clockHourAt(at);
     case 'day':
@@ -53,12 +53,10 @@ function groupNames(by: ReportGroup, calendar: Calendar): (row: UsageRecord) => 
 }
 
 function sumOf(row: UsageRecord): UsageSum {
-  const refused = neverLeft(row.outcome, row.upstream);
-  const failed = !refused && row.outcome !== 'completed' && row.outcome !== 'client_closed';
   return {
     requests: row.repeats,
-    refused: refused ? row.repeats : 0,
-    failed: failed ? row.repeats : 0,
+    refused: neverLeft(row.outcome, row.upstream) ? row.repeats : 0,
+    failed: isFailed(row.outcome, row.upstream) ? row.repeats : 0,
     promptTokens: row.promptTokens,
     completionTokens: row.completionTokens,
     estimated: row.source === 'estimated' ? row.repeats : 0,

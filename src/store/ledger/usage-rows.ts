@@ -1,6 +1,6 @@
 // Converts the ledger's records to rows of its tables and back, and sums rows for the quarter-hourly roll-ups.
 import type { Selectable } from 'kysely';
-import { isOwnRefusal, neverLeft, type UsageRecord } from '../../domain/usage.ts';
+import { isFailed, isOwnRefusal, nameWithoutModel, neverLeft, type UsageRecord } from '../../domain/usage.ts';
 import type { Tables } from '../relational/tables.ts';
 
 export const quarterMs = 900_000;
@@ -46,8 +46,7 @@ export class AnsweredModels {
 
   /** The name under which a row is summed; empty for no model. */
   nameFor({ account_id, operation, model, upstream, status }: Tables['usage']): string {
-    // Names of services are the operator's.
-    if (model === null) return operation.startsWith('route:') ? operation : '';
+    if (model === null) return nameWithoutModel(operation);
     const answered = upstream !== null && status >= 200 && status < 400;
     return answered || this.#known.has(`${account_id} ${model}`) ? model : '';
   }
@@ -83,7 +82,7 @@ export function rollUp(rows: readonly Tables['usage'][], answered: AnsweredModel
     }
     sum.requests += row.repeats;
     if (neverLeft(row.outcome, row.upstream)) sum.refused += row.repeats;
-    else if (row.outcome !== 'completed' && row.outcome !== 'client_closed') sum.failed += row.repeats;
+    if (isFailed(row.outcome, row.upstream)) sum.failed += row.repeats;
     if (isOwnRefusal(row.outcome, row.code)) sum.own_refusals += row.repeats;
     sum.prompt_tokens += row.prompt_tokens;
     sum.completion_tokens += row.completion_tokens;
