@@ -1,7 +1,7 @@
 // `node bench/metrics.ts`: what `/metrics` adds to the CPU time of a call. Two gateways, one with the listener, are called in turn, slice
 // by slice, so that whatever the machine does meanwhile meets both. A scrape is timed by itself, because its share of a call depends on
 // how many calls come between two scrapes.
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,7 +9,8 @@ import { parseArgs } from 'node:util';
 import { Caller } from './caller.ts';
 import { launchGate } from './gate.ts';
 import type { Launched } from './launch.ts';
-import { cpuUs, freePort, loadCore, pinSelf, start, stopAll, treeOf } from './processes.ts';
+import { cpuUs, freePort, loadCore, pinSelf, treeOf } from './processes.ts';
+import { runBench, startUpstream } from './run-bench.ts';
 
 const usage = `node bench/metrics.ts [--slices <n>] [--calls <n>] [--warm-up <n>] [--scrapes <n>]
   --slices   measurements of each gateway; default 40
@@ -38,33 +39,13 @@ if (given.help || !numbers.every((each) => Number.isInteger(each) && each > 0)) 
   process.stdout.write(usage);
   process.exit(given.help ? 0 : 2);
 }
-process.once('SIGINT', () => void leave(130)).once('SIGTERM', () => void leave(143));
-try {
-  mkdirSync(runDirectory, { recursive: true });
+await runBench(runDirectory, async () => {
   pinSelf(loadCore);
   await measure();
-  await leave(0);
-} catch (error) {
-  process.stderr.write(`\nThe bench failed. ${(error as Error).message}\n`);
-  await leave(1);
-}
-
-async function leave(code: number): Promise<never> {
-  await stopAll();
-  rmSync(runDirectory, { recursive: true, force: true });
-  process.exit(code);
-}
+});
 
 async function measure(): Promise<void> {
-  const upstreamPort = await freePort();
-  start({
-    name: 'upstream',
-    core: loadCore,
-    command: [process.execPath, join(import.meta.dirname, 'upstream.ts'), String(upstreamPort)],
-    cwd: runDirectory,
-    env: {},
-    logFile: join(runDirectory, 'upstream.log'),
-  });
+  const upstreamPort = await startUpstream(runDirectory);
   const metricsPort = await freePort();
   const without = await opened('without', upstreamPort, {});
   const listening = await opened('with', upstreamPort, { METRICS_PORT: String(metricsPort) });

@@ -2,14 +2,15 @@
 // run. It prints one table and writes one file. A subject that does not start, answers wrongly or loses a piece fails the
 // run; only --only leaves subjects out. It loads only 127.0.0.1 and ends only what it started.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { type Durations, type Figures, measure } from './measure.ts';
-import { freePort, loadCore, pinSelf, start, stopAll } from './processes.ts';
+import { loadCore, pinSelf } from './processes.ts';
 import { medians, ratios, table } from './report.ts';
+import { runBench, startUpstream } from './run-bench.ts';
 import { optional, otherGate, peersDirectory, type Subject, subjects } from './subjects.ts';
 
 const usage = `npm run bench -- [--quick] [--rounds <n>] [--only direct,nginx,…] [--profile] [--against DIR]
@@ -30,22 +31,11 @@ const workDirectory = join(directory, 'work');
 const runDirectory = join(workDirectory, `run-${process.pid}`);
 
 const options = readOptions();
-process.once('SIGINT', () => void leave(130)).once('SIGTERM', () => void leave(143));
-try {
+await runBench(runDirectory, async () => {
   prepare();
   const rounds = await runRounds();
   report(rounds);
-  await leave(0);
-} catch (error) {
-  process.stderr.write(`\nThe bench failed. ${(error as Error).message}\n`);
-  await leave(1);
-}
-
-async function leave(code: number): Promise<never> {
-  await stopAll();
-  rmSync(runDirectory, { recursive: true, force: true });
-  process.exit(code);
-}
+});
 
 function readOptions() {
   const { values } = parseArgs({
@@ -90,19 +80,10 @@ function prepare(): void {
     });
   }
   pinSelf(loadCore);
-  mkdirSync(runDirectory, { recursive: true });
 }
 
 async function runRounds(): Promise<Figures[]> {
-  const upstreamPort = await freePort();
-  start({
-    name: 'upstream',
-    core: loadCore,
-    command: [process.execPath, join(directory, 'upstream.ts'), String(upstreamPort)],
-    cwd: runDirectory,
-    env: {},
-    logFile: join(runDirectory, 'upstream.log'),
-  });
+  const upstreamPort = await startUpstream(runDirectory);
   const profileDirectory = options.profile ? join(workDirectory, 'prof') : undefined;
   const figures: Figures[] = [];
   for (let round = 1; round <= options.rounds; round++) {

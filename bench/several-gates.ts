@@ -2,7 +2,7 @@
 // one on Redis and PostgreSQL, and four on the same, one after the other, round after round. On two cores the gates share core 0, and
 // Redis, PostgreSQL, the model server and the load share core 1, so the CPU time of each part says more than calls per second.
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,17 +15,8 @@ import { Caller } from './caller.ts';
 import { countBooked } from './gate.ts';
 import type { Launched } from './launch.ts';
 import { chatBody, chatPath, connections } from './load.ts';
-import {
-  cpuUs,
-  freePort,
-  loadCore,
-  pinSelf,
-  residentBytes,
-  type Started,
-  start,
-  stopAll,
-  treeOf,
-} from './processes.ts';
+import { cpuUs, freePort, loadCore, pinSelf, residentBytes, type Started, start, treeOf } from './processes.ts';
+import { runBench, startUpstream } from './run-bench.ts';
 import { type Count, Counts } from './server-counts.ts';
 
 const usage = `node bench/several-gates.ts [--rounds <n>] [--seconds <n>] [--calls <n>] [--only <n>,…]
@@ -82,42 +73,25 @@ const columns = [
 const runDirectory = join(import.meta.dirname, 'work', `gates-${process.pid}`);
 let redis: RedisServer | undefined;
 let postgres: PostgresServer | undefined;
-process.once('SIGINT', () => void leave(130)).once('SIGTERM', () => void leave(143));
-try {
-  execFileSync('sh', [join(import.meta.dirname, '../scripts/debian-packages.sh'), 'wrk'], { stdio: 'inherit' });
-  pinSelf(loadCore);
-  mkdirSync(runDirectory, { recursive: true });
-  redis = await startRedis();
-  // As it runs in earnest, with everything that lets a database survive a crash.
-  postgres = await startPostgres({ fsync: 'on', full_page_writes: 'on', autovacuum: 'on' });
-  const upstreamPort = await freePort();
-  start({
-    name: 'upstream',
-    core: loadCore,
-    command: [process.execPath, join(import.meta.dirname, 'upstream.ts'), String(upstreamPort)],
-    cwd: runDirectory,
-    env: {},
-    logFile: join(runDirectory, 'upstream.log'),
-  });
-  const measured = new Map<number, Figures[]>();
-  for (let round = 1; round <= rounds; round++)
-    for (const gates of round % 2 === 1 ? kinds : kinds.toReversed()) {
-      process.stderr.write(`round ${round} of ${rounds}: ${nameOf(gates)}\n`);
-      measured.set(gates, [...(measured.get(gates) ?? []), await measure(gates, round, upstreamPort)]);
-    }
-  report(measured);
-  await leave(0);
-} catch (error) {
-  process.stderr.write(`\nThe bench failed. ${(error as Error).stack}\n`);
-  await leave(1);
-}
-
-async function leave(code: number): Promise<never> {
-  await stopAll();
-  await Promise.all([redis?.stop(), postgres?.stop()]);
-  rmSync(runDirectory, { recursive: true, force: true });
-  process.exit(code);
-}
+await runBench(
+  runDirectory,
+  async () => {
+    execFileSync('sh', [join(import.meta.dirname, '../scripts/debian-packages.sh'), 'wrk'], { stdio: 'inherit' });
+    pinSelf(loadCore);
+    redis = await startRedis();
+    // As it runs in earnest, with everything that lets a database survive a crash.
+    postgres = await startPostgres({ fsync: 'on', full_page_writes: 'on', autovacuum: 'on' });
+    const upstreamPort = await startUpstream(runDirectory);
+    const measured = new Map<number, Figures[]>();
+    for (let round = 1; round <= rounds; round++)
+      for (const gates of round % 2 === 1 ? kinds : kinds.toReversed()) {
+        process.stderr.write(`round ${round} of ${rounds}: ${nameOf(gates)}\n`);
+        measured.set(gates, [...(measured.get(gates) ?? []), await measure(gates, round, upstreamPort)]);
+      }
+    report(measured);
+  },
+  () => Promise.all([redis?.stop(), postgres?.stop()]),
+);
 
 function nameOf(gates: number): string {
   if (gates === 0) return 'one, memory and SQLite';

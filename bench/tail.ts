@@ -1,7 +1,7 @@
 // `node bench/tail.ts`: how long one caller waits who sends a request as soon as the last answer is there, alone and beside
 // others. Gates of several checkouts run side by side and are measured in turn, slice by slice, so that whatever the machine
 // does meanwhile meets all of them. Each figure is the median over the slices, and the least of them.
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,7 +9,8 @@ import { parseArgs } from 'node:util';
 import { Caller } from './caller.ts';
 import { launchGate } from './gate.ts';
 import type { Launched } from './launch.ts';
-import { cpuUs, freePort, loadCore, moveTo, pinSelf, residentBytes, start, stopAll, treeOf } from './processes.ts';
+import { cpuUs, loadCore, moveTo, pinSelf, residentBytes, treeOf } from './processes.ts';
+import { runBench, startUpstream } from './run-bench.ts';
 
 const usage = `node bench/tail.ts [--against DIR,…] [--rounds <n>] [--slices <n>] [--calls <n>] [--rate <n>] [--warm-up <n>] [--cores <list>]
   --against  other checkouts, which have their packages installed, measured in turn with this one
@@ -66,36 +67,15 @@ if (given.help || !numbers.every((each) => Number.isInteger(each) && each > 0)) 
   process.stdout.write(usage);
   process.exit(given.help ? 0 : 2);
 }
-process.once('SIGINT', () => void leave(130)).once('SIGTERM', () => void leave(143));
-try {
-  mkdirSync(runDirectory, { recursive: true });
+await runBench(runDirectory, async () => {
   pinSelf(loadCore);
-  const upstreamPort = await freePort();
-  const upstream = join(import.meta.dirname, 'upstream.ts');
-  start({
-    name: 'upstream',
-    core: loadCore,
-    command: [process.execPath, upstream, String(upstreamPort)],
-    cwd: runDirectory,
-    env: {},
-    logFile: join(runDirectory, 'upstream.log'),
-  });
+  const upstreamPort = await startUpstream(runDirectory);
   const measured = new Map<string, Gate[]>();
   for (let round = 0; round < rounds; round++)
     for (const gate of await oneRound(round, upstreamPort))
       measured.set(gate.name, [...(measured.get(gate.name) ?? []), gate]);
   report(measured);
-  await leave(0);
-} catch (error) {
-  process.stderr.write(`\nThe bench failed. ${(error as Error).message}\n`);
-  await leave(1);
-}
-
-async function leave(code: number): Promise<never> {
-  await stopAll();
-  rmSync(runDirectory, { recursive: true, force: true });
-  process.exit(code);
-}
+});
 
 async function oneRound(round: number, upstreamPort: number): Promise<Gate[]> {
   const gates: Gate[] = [];
