@@ -7,7 +7,7 @@ import { revokeKey } from '../../src/management/keys/keys.ts';
 import { moveStore } from '../../src/store/open-store.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
-import { type PostgresServer, startPostgres } from '../postgres.ts';
+import { asking, type PostgresServer, startPostgres } from '../postgres.ts';
 import { quickBeats } from '../quick-gate.ts';
 
 let server: PostgresServer;
@@ -127,6 +127,35 @@ test('an installation moves to PostgreSQL and back with every row, and goes on w
   expect(await home.ended).toBe(0);
 });
 
+test('a gate that is held up in the middle of a heartbeat does not count on the lease from before', async () => {
+  const DATABASE_URL = await server.database();
+  const held = await spawnGate({ DATABASE_URL, UPSTREAM: ollama.url }, [process.execPath, 'test/quick-gate.ts']);
+  const { secret } = await held.key();
+  expect((await send(held.url, secret)).status).toBe(200);
+  const session = new pg.Client(DATABASE_URL).on('error', () => undefined);
+  await session.connect();
+  await session.query('begin');
+  await session.query('select 1 from gates for update');
+  // The lease is renewed, and the rest of the heartbeat waits until it is over.
+  const waits = `select 1 from pg_stat_activity, leases
+    where wait_event_type = 'Lock' and query like 'update gates%' and name = 'gate'
+      and until < extract(epoch from clock_timestamp()) * 1000`;
+  await eventually(async () => expect(await asking(DATABASE_URL, waits)).toHaveLength(1));
+  await session.query(`update leases set owner = 'another', until = until + 3600000 where name = 'gate'`);
+  await session.query('update gates set until = 0');
+  await session.query('commit');
+  const statuses: number[] = [];
+  const call = (): Promise<boolean> =>
+    send(held.url, secret).then(
+      ({ status }) => statuses.push(status) > 0,
+      () => false,
+    );
+  while (await call()) continue;
+  expect(new Set(statuses)).not.toContain(200);
+  expect(await held.ended).toBe(5);
+  await session.end();
+});
+
 test('a gate that was frozen for longer than others wait for it learns what it missed before it serves another call', async () => {
   const DATABASE_URL = await server.database();
   const command = [process.execPath, 'test/quick-gate.ts'];
@@ -134,11 +163,11 @@ test('a gate that was frozen for longer than others wait for it learns what it m
   const [first, second] = [await frozen.key(), await frozen.key()];
   const statusOf = async ({ secret }: { readonly secret: string }) => (await send(frozen.url, secret)).status;
   expect([await statusOf(first), await statusOf(second)]).toEqual([200, 200]);
-  const asking = new pg.Client(DATABASE_URL).on('error', () => undefined);
-  await asking.connect();
+  const watching = new pg.Client(DATABASE_URL).on('error', () => undefined);
+  await watching.connect();
   const isOver = async (): Promise<void> => {
     const alive = 'select 1 from gates where until > extract(epoch from clock_timestamp()) * 1000';
-    expect((await asking.query(alive)).rowCount).toBe(0);
+    expect((await watching.query(alive)).rowCount).toBe(0);
   };
 
   frozen.process.kill('SIGSTOP');
@@ -151,7 +180,7 @@ test('a gate that was frozen for longer than others wait for it learns what it m
   expect([401, 503]).toContain(await missed);
   await eventually(async () => expect([await statusOf(first), await statusOf(second)]).toEqual([401, 200]));
   // On a busy machine it may miss another heartbeat.
-  expect(Number((await asking.query('select epoch from gates')).rows[0].epoch)).toBeGreaterThanOrEqual(2);
+  expect(Number((await watching.query('select epoch from gates')).rows[0].epoch)).toBeGreaterThanOrEqual(2);
 
   frozen.process.kill('SIGSTOP');
   await eventually(isOver);
@@ -162,6 +191,6 @@ test('a gate that was frozen for longer than others wait for it learns what it m
   expect(await frozen.ended).toBe(5);
   expect(frozen.output()).toContain('Another gateway has taken the database over');
   expect((await send(other.url, second.secret)).status).toBe(200);
-  await asking.end();
+  await watching.end();
   await other.stop();
 });

@@ -113,17 +113,19 @@ export class Registry implements Gates {
   }
 
   async #beat(): Promise<void> {
+    // Measured before the questions, since others count from when the database has answered them, which is later.
+    let sentMs = this.#nowMs();
     await this.#sole.renew();
     if (this.loss() !== undefined) return;
-    // Measured before the question, since others count from when the database has answered it, which is later.
-    let sentMs = this.#nowMs();
     const renewed = await this.#pool.ask(
       `update gates set until = ${now} + $3, sealing = $4 where id = $1 and epoch = $2 and until > ${now} returning 1`,
       [this.id, this.#epoch, this.#beats.lifeMs, this.#facts.sealing()[0] ?? ''],
     );
     if (renewed.rows.length === 0) {
+      // This heartbeat may have been held up for longer than the lease lasts.
       sentMs = this.#nowMs();
-      if (!(await this.#register())) return;
+      await this.#sole.renew();
+      if (this.loss() !== undefined || !(await this.#register())) return;
     }
     const { rows } = await this.#pool.ask<{ id: string }>(`select id from gates where until > ${now} order by id`, []);
     const ids = rows.map(({ id }) => id);
