@@ -307,6 +307,7 @@ test('what was typed and begun is not lost: plan edits ask, a chat survives a re
   const asked = page.getByRole('dialog', { name: 'Leave while a pull runs?' });
   await asked.getByText('The gateway goes on with it.').waitFor();
   await asked.getByRole('button', { name: 'Cancel' }).click();
+  await asked.waitFor({ state: 'detached' });
   await reader.sees('Downloading');
   await toRules.click();
   await asked.getByRole('button', { name: 'Leave' }).click();
