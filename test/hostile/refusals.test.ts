@@ -2,7 +2,8 @@
 // a count, and every sum is the same as with a row each.
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { UsageRecord } from '../../src/domain/usage.ts';
+import { outcomes, type UsageRecord } from '../../src/domain/usage.ts';
+import { sumRecords } from '../../src/management/usage/sum-records.ts';
 import { reportUsage } from '../../src/management/usage/usage-report.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, RawClient, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
@@ -200,5 +201,14 @@ test('made-up model names appear in no sum, however they fail, and names of mode
     '': 80,
     'gemma3:270m': 3,
   });
+  // The sums of one outcome are made from single records, and together they are the same.
+  const until = Date.now() + 86_400_000;
+  const byOutcome: Record<string, number> = {};
+  for (const outcome of outcomes)
+    for (const { group, requests } of await gate.manage((store) =>
+      sumRecords(store, 'model', 'UTC', { since: 0, until, outcome }),
+    ))
+      byOutcome[group] = (byOutcome[group] ?? 0) + requests;
+  expect(byOutcome).toEqual({ '': 80, 'gemma3:270m': 3 });
   await gate.stop();
 });

@@ -1,6 +1,8 @@
 // Sums of the ledger's single records, for filters that the roll-ups do not keep apart: outcomes, and requested names. Records are kept
 // for RETENTION_DAYS, and every one of the period is read, so this suits a command, not a page.
 import { Calendar } from '../../domain/calendar.ts';
+import type { AccountId } from '../../domain/id.ts';
+import type { WallMs } from '../../domain/time.ts';
 import { addSums, isFailed, nameWithoutModel, neverLeft, type UsageRecord, type UsageSum } from '../../domain/usage.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { ReportRow, UsageFilter } from '../../store/ports/usage.ts';
@@ -8,20 +10,36 @@ import type { ReportGroup } from './usage-report.ts';
 
 const pageRows = 1_000;
 
+/** Much longer than a call waits between its head, by which rows are found, and the time at which it counts. */
+const longestHeadMs = 3_600_000;
+
 /** Groups and order are those of `reportUsage`; hours, days and months are those of the time zone. */
 export async function sumRecords(
-  store: Pick<Store, 'searchUsage' | 'displayNames'>,
+  store: Pick<Store, 'searchUsage' | 'displayNames' | 'reportUsage'>,
   by: ReportGroup,
   timeZone: string,
-  filter: UsageFilter,
+  filter: UsageFilter & { readonly since: WallMs; readonly until: WallMs },
 ): Promise<ReportRow[]> {
   const nameOf = groupNames(by, new Calendar(timeZone));
+  // A refused caller chooses the name of a model: like the roll-ups, these sums name only models that have answered the account.
+  const answered = new Map<AccountId, Promise<Set<string>>>();
+  const isAnswered = async ({ accountId, model }: UsageRecord): Promise<boolean> => {
+    let names = answered.get(accountId);
+    if (!names) {
+      names = store
+        .reportUsage('model', filter.since, filter.until + longestHeadMs, { accountId })
+        .then((sums) => new Set(sums.map(({ group }) => group)));
+      answered.set(accountId, names);
+    }
+    return (await names).has(model ?? '');
+  };
   const sums = new Map<string, UsageSum>();
   let before: string | undefined;
   do {
     const { rows, next } = await store.searchUsage(filter, pageRows, before);
     for (const row of rows) {
-      const group = nameOf(row);
+      const isNamed = by !== 'model' || row.model === null || (await isAnswered(row));
+      const group = isNamed ? nameOf(row) : '';
       const sum = sums.get(group);
       sums.set(group, sum ? addSums(sum, sumOf(row)) : sumOf(row));
     }
