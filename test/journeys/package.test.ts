@@ -1,11 +1,12 @@
-// The published package: packed, installed by npm into an empty folder, and started there.
-import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+// The published package: packed, then started with npx and from an empty folder into which npm installs it.
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
-import { afterAll, expect, test } from 'vitest';
-import { root, run, spawnGate, temporaryDirectory } from '../gate.ts';
+import { afterAll, beforeAll, expect, onTestFailed, test } from 'vitest';
+import { eventually, root, run, spawnGate, temporaryDirectory } from '../gate.ts';
 
 const work = temporaryDirectory();
+let packed: string;
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
 /** Each step has its own timeout, so that the failure names the step that hangs. */
@@ -27,9 +28,9 @@ function linkedDocuments(): string[] {
   return [...new Set(names)];
 }
 
-test('the packed package installs into an empty folder without overrides and serves requests', async () => {
-  const [source, folder] = [join(work, 'source'), join(work, 'folder')];
-  for (const each of [source, folder]) mkdirSync(each);
+beforeAll(async () => {
+  const source = join(work, 'source');
+  mkdirSync(source);
   // Builds what scripts/build.mjs builds, in another folder: other tests read the pages at the same time.
   await must(process.execPath, ['scripts/build-portal.ts']);
   await must(process.execPath, [
@@ -43,12 +44,44 @@ test('the packed package installs into an empty folder without overrides and ser
   for (const name of ['package.json', 'README.md', 'README.ja.md', 'LICENSE'])
     copyFileSync(join(root, name), join(source, name));
   await must('npm', ['pack', '--ignore-scripts', '--pack-destination', work, source]);
-  const packed = readdirSync(work).find((name) => name.endsWith('.tgz')) ?? '';
-  const install = ['install', '--prefix', folder, '--prefer-offline', '--no-audit', '--no-fund', join(work, packed)];
-  // Ask again after a registry failure: what npm has fetched by then is in its cache.
-  await must('npm', [...install, '--fetch-timeout=20000']).catch(() =>
-    must('npm', [...install, '--fetch-timeout=60000']),
-  );
+  packed = readdirSync(work).find((name) => name.endsWith('.tgz')) ?? '';
+}, 300_000);
+
+/** Asks again after a registry failure: what npm has fetched by then is in its cache. */
+async function fetching(program: string, words: readonly string[]): Promise<string> {
+  const attempt = (timeoutMs: number): Promise<string> =>
+    must('env', [`npm_config_fetch_timeout=${timeoutMs}`, 'npm_config_prefer_offline=true', program, ...words]);
+  return attempt(20_000).catch(() => attempt(60_000));
+}
+
+test('npx runs the packed package, which serves and stops, on a machine that has only Node', async () => {
+  const [folder, cache] = [join(work, 'npx'), join(work, 'cache')];
+  for (const each of [folder, cache]) mkdirSync(each);
+  copyFileSync(join(work, packed), join(folder, packed));
+  // Packages that npm has downloaded before, but none that npx has installed before.
+  symlinkSync(join((await must('npm', ['config', 'get', 'cache'])).trim(), '_cacache'), join(cache, '_cacache'));
+  const path = `PATH=${dirname(process.execPath)}:${process.env['PATH']}`;
+  const npx = ['-C', folder, path, `npm_config_cache=${cache}`, 'npx', '--yes', `./${packed}`];
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  expect(await fetching('env', [...npx, '--version'])).toBe(`${version}\n`);
+  const settings = { UPSTREAM: 'http://127.0.0.1:9', DATA_DIR: join(work, 'npx-data') };
+  // In a process group of its own, like a command in a terminal.
+  const gate = await spawnGate(settings, ['setsid', 'env', ...npx, 'serve']);
+  const group = -(gate.process.pid ?? 0);
+  onTestFailed(() => void process.kill(group, 'SIGKILL'));
+  expect((await fetch(`${gate.url}/healthz`)).status).toBe(200);
+  expect(await (await fetch(`${gate.url}/portal/`)).text()).toContain('<div id="root">');
+  expect((await fetch(`${gate.url}/portal/docs/first-run.md`)).status).toBe(200);
+  // As Ctrl-C does.
+  process.kill(group, 'SIGINT');
+  await gate.ended;
+  await eventually(() => expect(gate.output()).toContain('"msg":"stopped"'));
+}, 600_000);
+
+test('the packed package installs into an empty folder without overrides and serves requests', async () => {
+  const folder = join(work, 'folder');
+  mkdirSync(folder);
+  await fetching('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', join(work, packed)]);
   // npm resolves the whole tree again here and reports what does not fit.
   await must('npm', ['ls', '--prefix', folder, '--all']);
   const command = [process.execPath, join(folder, 'node_modules/sekisho/dist/cli.js'), 'serve'];
