@@ -285,6 +285,21 @@ test('docs/management-api.md names every object with its fields, and nothing els
   // The body of an example is valid for its row.
   const [, sent = ''] = /--json '(.*)'/.exec(rest) ?? [];
   expect(newKeySchema.safeParse(JSON.parse(sent)).success).toBe(true);
-  const { look, change, sum, read: whole } = paces;
-  for (const { each } of [look, change, sum, whole]) expect(rest).toMatch(new RegExp(`\\b${each}\\b`));
+});
+
+test('docs/management-api.md lists exactly the rate limits', () => {
+  const table = read('docs/management-api.md').split('### Rate limits')[1]?.split('\n## ')[0] ?? '';
+  const listed = Array.from(
+    table.matchAll(/^\| (\w+)[^|]*\|([^|]*)\|([^|]*)\|([^|]*)\|$/gm),
+    ([, name, ...figures]) => [name, ...figures.map(Number)],
+  );
+  // Strangers are told apart by their address only.
+  expect(listed.slice(1)).toEqual(
+    Object.entries(paces).map(([name, pace]) => [
+      name,
+      name === 'door' ? 0 : pace.each,
+      pace.source,
+      'atOnce' in pace ? pace.atOnce.each : 0,
+    ]),
+  );
 });
