@@ -179,6 +179,40 @@ export function requestsContract(name: string, create: () => Promise<Database>):
       }),
     );
     test(
+      'ends a page after the rows that it was to read, also where they lie in many short stretches',
+      withStores(async (mine) => {
+        const perQuarter = 300;
+        const rows = Array.from({ length: 20 * perQuarter }, (_, index) =>
+          record(startsAt + Math.floor((index * quarterMs) / perQuarter)),
+        );
+        await mine.appendUsage(rows);
+        const wanted = { accountId: rows[0]?.accountId as AccountId, figures: { durationMs: { most: 1 } } };
+        const found = await mine.searchUsage(wanted, 50, undefined, 900);
+        const read = rows.filter(({ id }) => id >= (found.next ?? '')).length;
+        expect(read).toBeGreaterThanOrEqual(600);
+        expect(read).toBeLessThanOrEqual(900);
+        expect(await allOf(mine, wanted, 50, 900)).toEqual([]);
+      }),
+    );
+    test(
+      'reads a quarter of an hour with more rows than are read at once, beside many with few',
+      withStores(async (mine) => {
+        const crowd = Array.from({ length: 12_000 }, (_, index) =>
+          record(startsAt + 5 * quarterMs + index * 50, { durationMs: index }),
+        );
+        const few = Array.from({ length: 80 }, (_, index) =>
+          record(startsAt + index * quarterMs, { durationMs: index }),
+        );
+        await mine.appendUsage([...crowd, ...few]);
+        for (const durationMs of [0, 79, 80, 4_999, 5_000, 7_001, 11_999]) {
+          const figures = { durationMs: { least: durationMs, most: durationMs } };
+          const found = await allOf(mine, { accountId: 'acc_x' as AccountId, figures }, 50);
+          const wanted = [...few, ...crowd].filter((row) => row.durationMs === durationMs).map(({ id }) => id);
+          expect(found.toSorted()).toEqual(wanted.toSorted());
+        }
+      }),
+    );
+    test(
       'keeps the stages of a call, what was changed in it and what refused it',
       withStores(async (mine, other) => {
         const stages = { readyMs: 4, queuedMs: 6, loadMs: 8, sentMs: 20, firstTokenMs: 100 };

@@ -3,7 +3,7 @@
 // say where rows of an account, or of a model, server, outcome or figure, can be: only those stretches are read. All work is
 // in short pieces, between which the process does other things, and ends with a cursor when it has become too much.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type Kysely, type SelectQueryBuilder, type SqlBool, sql } from 'kysely';
+import { type Expression, type Kysely, type SelectQueryBuilder, type SqlBool, sql } from 'kysely';
 import { type AccountId, firstRequestId, type KeyId, requestTime } from '../../domain/id.ts';
 import type { UsageRecord } from '../../domain/usage.ts';
 import { quarterMs, usageOfRow } from '../ledger/usage-rows.ts';
@@ -25,10 +25,14 @@ interface Found {
 
 /** 5 ms or less of reading. */
 const rowsPerPiece = 5_000;
-/** What a query costs besides its rows, and looking at the sums of a quarter of an hour. */
-const queryCost = 50;
+const roomForNew = 1_000;
+/** Ranges whose rows are counted, and then read, in one query. */
+const rangesPerQuery = 32;
+/** What a range costs besides its rows, and looking at the sums of a quarter of an hour, in rows. */
+const rangeCost = 20;
 const quarterCost = 10;
 
+/** Reads about `look` rows at most; a page that ends before it is full says where the next begins. */
 export async function searchRequests(
   db: Kysely<Tables>,
   filter: UsageFilter,
@@ -46,42 +50,111 @@ export async function searchRequests(
   if (before !== undefined) top = earlier(top, before as Id);
   const rows: UsageRecord[] = [];
   let left = look;
-  for await (const piece of piecesOf(await zonesOf(db, filter), floor, top)) {
-    let { to } = piece;
-    while (to > piece.from) {
-      if (left <= 0) return { rows, next: to };
-      const { from, count } = await cut(db, { from: piece.from, to }, Math.min(rowsPerPiece, left));
-      left -= count + queryCost;
-      const read = await matching(db.selectFrom('usage').selectAll(), filter)
-        .where('id', '>=', from)
-        .where('id', '<', to)
-        .orderBy('id', 'desc')
-        .limit(limit + 1 - rows.length)
-        .execute();
+  for await (const stretch of stretchesOf(await zonesOf(db, filter), floor, top)) {
+    for await (const piece of piecesOf(db, stretch.ranges, () => Math.min(rowsPerPiece, left))) {
+      const { ranges, count } = piece;
+      const read = await readRanges(db, filter, piece, limit + 1 - rows.length);
       rows.push(...read.map(usageOfRow));
       if (rows.length > limit) return { rows: rows.slice(0, limit), next: rows[limit - 1]?.id };
-      to = from;
+      left -= count + ranges.length * rangeCost;
+      const end = ranges.at(-1)?.from ?? stretch.from;
+      if (left <= 0) return { rows, next: end > floor ? end : undefined };
       await nextTurn();
     }
-    left -= piece.cost;
-    if (left <= 0 && piece.from > floor) return { rows, next: piece.from };
+    left -= stretch.cost;
+    if (left <= 0 && stretch.from > floor) return { rows, next: stretch.from };
   }
   return { rows, next: undefined };
 }
 
-/** The newest part of a range, with its number of rows if it is not the whole. */
-async function cut(db: Kysely<Tables>, { from, to }: Range, most: number): Promise<{ from: Id; count: number }> {
-  // Reads only the index.
-  const edge = await db
+/** What is read at once: ranges, the newest first, and how many rows they have together. */
+interface Piece {
+  readonly ranges: readonly Range[];
+  readonly count: number;
+}
+
+/** The rows of the piece that match, the newest first. */
+async function readRanges(
+  db: Kysely<Tables>,
+  filter: UsageFilter,
+  { ranges, count }: Piece,
+  limit: number,
+): Promise<Tables['usage'][]> {
+  const [only, ...others] = ranges;
+  if (!only) return [];
+  const newest = db.selectFrom('usage').orderBy('id', 'desc').limit(limit);
+  if (others.length === 0)
+    return matching(newest.selectAll(), filter).where('id', '>=', only.from).where('id', '<', only.to).execute();
+  // A query of its own for each range would make an engine plan each of them. The inner limit takes nothing away, also
+  // when rows arrive in between; without it PostgreSQL expects so many that it compiles the query first.
+  const all = db
     .selectFrom('usage')
-    .select('id')
-    .where('id', '>=', from)
-    .where('id', '<', to)
-    .orderBy('id', 'desc')
-    .limit(1)
-    .offset(most - 1)
-    .executeTakeFirst();
-  return edge ? { from: edge.id, count: most } : { from, count: 0 };
+    .selectAll()
+    .where(sql<SqlBool>`id >= column2 and id < column3`)
+    .limit(count + roomForNew);
+  const ids = await ofRanges<string | null>(
+    db,
+    ranges,
+    matching(db.selectFrom(all.as('usage')).select(sql`string_agg(id, ' ')`.as('ids')), filter),
+  );
+  const matched = ids.flatMap((each) => each?.split(' ') ?? []) as Id[];
+  if (matched.length === 0) return [];
+  return newest.selectAll().where('id', 'in', matched.toSorted().slice(-limit)).execute();
+}
+
+/** Ranges, the newest first, as many as have `most` rows together; one with more is cut. */
+async function* piecesOf(db: Kysely<Tables>, ranges: readonly Range[], most: () => number): AsyncGenerator<Piece> {
+  for (let at = 0; at < ranges.length; at += rangesPerQuery) {
+    const group = ranges.slice(at, at + rangesPerQuery);
+    const counts = await countRanges(db, group);
+    let [piece, count]: [Range[], number] = [[], 0];
+    for (const [place, range] of group.entries()) {
+      const own = counts[place] ?? 0;
+      if (piece.length > 0 && count + own > most()) {
+        yield { ranges: piece, count };
+        [piece, count] = [[], 0];
+      }
+      if (own < most()) {
+        piece.push(range);
+        count += own;
+      } else yield* cut(db, range, most);
+    }
+    if (piece.length > 0) yield { ranges: piece, count };
+  }
+}
+
+/** How many rows each of the ranges has; `rowsPerPiece` stands for that many and more. Reads only the index. */
+async function countRanges(db: Kysely<Tables>, ranges: readonly Range[]): Promise<number[]> {
+  const counted = sql`select 1 from usage where id >= column2 and id < column3 limit ${sql.lit(rowsPerPiece)}`;
+  const counts = await ofRanges<number | string>(db, ranges, sql`select count(*) from (${counted}) as counted`);
+  return counts.map(Number);
+}
+
+/** The value of a query for each of the ranges, which are its `column2` and `column3`. */
+async function ofRanges<T>(db: Kysely<Tables>, ranges: readonly Range[], query: Expression<unknown>): Promise<T[]> {
+  const listed = sql.join(ranges.map(({ from, to }, place) => sql`(${sql.lit(place)}, ${from}, ${to})`));
+  const { rows } = await sql<{ place: number; value: T }>`
+    select column1 as place, (${query}) as value from (values ${listed}) as ranges`.execute(db);
+  return rows.toSorted((a, b) => Number(a.place) - Number(b.place)).map(({ value }) => value);
+}
+
+/** A range in parts of `most` rows, the newest first. */
+async function* cut(db: Kysely<Tables>, { from, to }: Range, most: () => number): AsyncGenerator<Piece> {
+  for (let end = to; end > from; ) {
+    const count = most();
+    // Reads only the index.
+    const edge = await db
+      .selectFrom('usage')
+      .select('id')
+      .where('id', '>=', from)
+      .where('id', '<', end)
+      .orderBy('id', 'desc')
+      .limit(1)
+      .offset(count - 1)
+      .executeTakeFirst();
+    yield { ranges: [{ from: edge?.id ?? from, to: end }], count };
+    end = edge?.id ?? from;
+  }
 }
 
 /** Queries for the stretches that a set of sums leaves, in quarters [from, before). */
@@ -180,15 +253,18 @@ const leastSpan = 1;
 const firstSpan = 96;
 const mostSpan = 768;
 
-/** The stretches of [floor, top) that are to be read, the newest first, each with the cost of finding it. */
-async function* piecesOf(
-  zones: readonly Zone[] | 'none',
-  floor: Id,
-  top: Id,
-): AsyncGenerator<Range & { readonly cost: number }> {
+/** What is to be read of the ids from `from` up to the stretch before, the newest first, and the cost of finding it. */
+interface Stretch {
+  readonly ranges: readonly Range[];
+  readonly from: Id;
+  readonly cost: number;
+}
+
+/** The stretches of [floor, top), the newest first; some hold nothing. */
+async function* stretchesOf(zones: readonly Zone[] | 'none', floor: Id, top: Id): AsyncGenerator<Stretch> {
   if (zones === 'none' || floor >= top) return;
   if (zones.length === 0) {
-    yield { from: floor, to: top, cost: 0 };
+    yield { ranges: [{ from: floor, to: top }], from: floor, cost: 0 };
     return;
   }
   let [to, span] = [top, firstSpan];
@@ -201,12 +277,9 @@ async function* piecesOf(
       span = Math.max(leastSpan, span >> 2);
       continue;
     }
-    const whole: Range = { from, to };
-    let ranges: readonly Range[] = [whole];
+    let ranges: readonly Range[] = [{ from, to }];
     for (const each of found) if (each !== 'too many') ranges = common(ranges, united(each));
-    for (const range of ranges) yield { ...range, cost: 0 };
-    // The stretch is over, also where it holds nothing.
-    yield { from, to: from, cost: (last - first + 1) * quarterCost };
+    yield { ranges, from, cost: (last - first + 1) * quarterCost };
     if (ranges.length < 100) span = Math.min(mostSpan, span * 2);
     to = from;
     await nextTurn();
@@ -242,8 +315,6 @@ const earlier = (a: Id, b: Id): Id => (a < b ? a : b);
 /** The smallest text above it. */
 const after = (id: Id): Id => `${id}0` as Id;
 
-type Selected = SelectQueryBuilder<Tables, 'usage', Tables['usage']>;
-
 const figureColumns: Readonly<Record<RowFigure, ReturnType<typeof sql<number>>>> = {
   tokens: sql<number>`(prompt_tokens + completion_tokens)`,
   queuedMs: sql<number>`queued_ms`,
@@ -254,7 +325,10 @@ const figureColumns: Readonly<Record<RowFigure, ReturnType<typeof sql<number>>>>
     then completion_tokens * 1000.0 / (duration_ms - coalesce(first_token_ms, sent_ms)) end)`,
 };
 
-function matching(query: Selected, filter: UsageFilter): Selected {
+function matching<O>(
+  query: SelectQueryBuilder<Tables, 'usage', O>,
+  filter: UsageFilter,
+): SelectQueryBuilder<Tables, 'usage', O> {
   const { accountId, accounts, keyId, keys, model, askedModel, server, outcome, status, code, figures = {} } = filter;
   let found = query;
   if (accountId !== undefined) found = found.where('account_id', '=', accountId);
