@@ -18,6 +18,7 @@ import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { settings } from '../../src/settings/settings.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { freePort } from '../free-ports.ts';
 import { type GateProcess, post, root, run, spawnGate, temporaryDirectory } from '../gate.ts';
@@ -27,12 +28,18 @@ const image = join(work, 'image');
 const containerfile = readFileSync(join(root, 'Containerfile'), 'utf8');
 const final = containerfile.slice(containerfile.lastIndexOf('\nFROM '));
 const instruction = (name: string): string => new RegExp(`^${name} (.+)$`, 'm').exec(final)?.[1] ?? '';
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, string>;
+const document = readFileSync(join(root, 'docs/container.md'), 'utf8');
 const list = (name: string): string[] => JSON.parse(instruction(name)) as string[];
 const environment = Object.fromEntries(
   instruction('ENV')
     .split(' ')
     .map((pair) => pair.split('=') as [string, string]),
 );
+const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+  packages: Record<string, { version: string }>;
+};
+const lockedNode = lock.packages['node_modules/node']?.version ?? '';
 let fake: FakeOllama;
 let gate: GateProcess | undefined;
 
@@ -66,10 +73,52 @@ test('it is at most 200 MB, with the program, its pages and no development packa
   ]);
 });
 
+test('its labels say what it is: the name, description, license and version of package.json, and the revision', () => {
+  const text = final.replaceAll('\\\n', '');
+  const labels = [...(/^LABEL (.+)$/m.exec(text)?.[1] ?? '').matchAll(/(\S+)="([^"]*)"/g)].map(([, ...pair]) => pair);
+  expect(Object.fromEntries(labels)).toEqual({
+    'org.opencontainers.image.title': 'Sekisho',
+    'org.opencontainers.image.description': manifest['description'],
+    'org.opencontainers.image.licenses': manifest['license'],
+    'org.opencontainers.image.version': manifest['version'],
+    'org.opencontainers.image.revision': '${REVISION}',
+  });
+  expect(text).toMatch(/^ARG REVISION=unknown$/m);
+  expect(document).toContain('--build-arg REVISION=');
+});
+
+test('it needs no shell: it has none, no script for one, and no instruction that runs one', () => {
+  const executable = execFileSync('find', [image, '-type', 'f', '-perm', '/111', '-printf', '%P\n'], {
+    encoding: 'utf8',
+  });
+  const shells = execFileSync('find', [image, '-regex', '.*/\\(ba\\|da\\|a\\|z\\)?sh'], { encoding: 'utf8' });
+  expect(shells).toBe('');
+  // Besides scripts of packages, which nothing runs, and libraries: the runtime and the command for it.
+  const programs = executable.split('\n').filter((name) => /^(usr\/|s?)bin\/|^usr\/local\/bin\//.test(name));
+  expect(programs.toSorted()).toEqual(['usr/local/bin/node', 'usr/local/bin/sekisho']);
+  expect(readFileSync(join(image, 'usr/local/bin/sekisho'), 'utf8')).toMatch(/^#!\/usr\/local\/bin\/node\n/);
+  expect(final).not.toMatch(/^RUN /m);
+  // The forms without a JSON list are run by /bin/sh.
+  expect([list('ENTRYPOINT'), list('CMD')]).toEqual([
+    [expect.stringContaining('node'), expect.anything(), expect.anything()],
+    ['serve'],
+  ]);
+  expect(instruction('HEALTHCHECK')).toMatch(/ CMD \["/);
+});
+
+test('docs/container.md says what the image sets', () => {
+  for (const pair of instruction('ENV').split(' ')) expect(document).toContain(`\`${pair}\``);
+  for (const figure of [instruction('USER').split(':')[0], instruction('STOPSIGNAL'), instruction('VOLUME')])
+    expect(document).toContain(figure);
+  const size = statSync(join(image, 'usr/local/bin/node')).size / 1e6;
+  expect(document).toContain(`of which Node is ${Math.round(size)} MB`);
+  expect(containerfile).toMatch(new RegExp(`^ARG BUILD_IMAGE=\\S+/node:${lockedNode}-`, 'm'));
+});
+
 test('it serves as its user on a read-only root, is healthy, and stops in order', async () => {
   const port = String(await freePort());
-  const settings = { PORT: port, HOST: environment['HOST'] ?? '', UPSTREAM: fake.url };
-  gate = await spawnGate({ ...settings, DATA_DIR: '/data' }, inside([...list('ENTRYPOINT'), ...list('CMD')]));
+  const given = { PORT: port, HOST: environment['HOST'] ?? '', UPSTREAM: fake.url };
+  gate = await spawnGate({ ...given, DATA_DIR: '/data' }, inside([...list('ENTRYPOINT'), ...list('CMD')]));
   const command = async (words: readonly string[]): ReturnType<typeof run> =>
     run('env', [
       '-i',
@@ -99,6 +148,12 @@ test('it serves as its user on a read-only root, is healthy, and stops in order'
 
   const status = readFileSync(`/proc/${gate.process.pid}/status`, 'utf8');
   expect(status).toMatch(/^Uid:\t65532\t65532\t65532\t65532$/m);
+  expect(status).toMatch(/^CapEff:\t0+$/m);
+  expect(await command(['/usr/local/bin/node', '--version'])).toMatchObject({ out: `v${lockedNode}\n` });
+  expect(await command([...list('ENTRYPOINT'), 'key', 'list'])).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('laptop'),
+  });
   const written = execFileSync('find', [image, '-newer', join(work, 'assembled'), '-type', 'f'], { encoding: 'utf8' });
   expect(written.split('\n').filter((name) => name !== '' && !name.startsWith(join(image, 'data')))).toEqual([]);
 
@@ -120,6 +175,9 @@ test('compose.yaml starts the gate and a model server that only the gate reaches
     read_only: true,
     cap_drop: ['ALL'],
   });
+  expect(Number(/^(\d+)s$/.exec(String(services.gate['stop_grace_period']))?.[1])).toBeGreaterThan(
+    settings.drainSeconds.fallback,
+  );
   expect(services.ollama).not.toHaveProperty('ports');
   expect(Object.keys(volumes)).toEqual(['data', 'models']);
 });
