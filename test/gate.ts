@@ -217,7 +217,9 @@ export async function spawnGate(
   const ended = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);
   const url = await Promise.race([
     eventually(() => {
-      const line = /"url":"([^"]+)"/.exec(output)?.[1];
+      // As JSON, or as text for people.
+      const [, asJson, asText] = /"url":"([^"]+)"| url=(\S+)/.exec(output) ?? [];
+      const line = asJson ?? asText;
       if (line === undefined) throw new Error(`no address in: ${output}`);
       return line;
     }),
