@@ -1,5 +1,5 @@
 // The keys of a member, with their last use: create, edit, rotate and revoke.
-import { Badge, Button, Group, Modal, Paper, Select, Skeleton, Stack, Switch, Text } from '@mantine/core';
+import { Badge, Button, Group, Paper, Select, Skeleton, Stack, Switch, Text } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct, usePages } from '../api.ts';
@@ -7,6 +7,7 @@ import type { Key, KeyWithSecret } from '../api-types.ts';
 import { IconKey } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
+import { Dialog } from '../shell/dialog.tsx';
 import { Empty } from '../shell/empty.tsx';
 import { More } from '../shell/more.tsx';
 import { Named } from '../shell/named.tsx';
@@ -20,16 +21,26 @@ const works = ({ status, expiresAt }: Key): boolean =>
 
 export default function Keys(): ReactNode {
   const { t } = useTranslation('member');
+  const { view } = useSession().session;
   const { rows, query } = usePages<Key>('/me/keys');
   const [old, setOld] = useState(false);
   const [made, setMade] = useState<KeyWithSecret>();
   const shown = rows.filter((key) => old || works(key)).toReversed();
   return (
-    <Page title={t('keys.title')} help="keys" lead={t('keys.lead')} actions={<NewKey made={setMade} />}>
+    <Page
+      title={t('keys.title')}
+      help="keys"
+      {...(view ? {} : { lead: t('keys.lead') })}
+      actions={<NewKey made={setMade} />}
+    >
       {query.error && <Trouble problem={query.error} retry={() => void query.refetch()} />}
       {query.isPending && <Skeleton height={120} />}
       {query.data !== undefined && shown.length === 0 && (
-        <Empty icon={<IconKey size={28} />} text={t('keys.empty')} action={<NewKey made={setMade} />} />
+        <Empty
+          icon={<IconKey size={28} />}
+          text={t(view ? 'keys.noneSeen' : 'keys.empty')}
+          action={<NewKey made={setMade} />}
+        />
       )}
       <Stack gap="sm">
         {shown.map((key) => (
@@ -135,12 +146,7 @@ function Rotation(props: {
     { refresh: ['/me/keys'] },
   );
   return (
-    <Modal
-      opened={props.opened}
-      onClose={props.close}
-      title={t('keys.rotateTitle', { name: props.item.name })}
-      closeButtonProps={{ 'aria-label': t('shell:close') }}
-    >
+    <Dialog opened={props.opened} onClose={props.close} title={t('keys.rotateTitle', { name: props.item.name })}>
       <Stack>
         <Select
           label={t('keys.rotateText')}
@@ -165,6 +171,6 @@ function Rotation(props: {
           </Button>
         </Group>
       </Stack>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,9 +1,10 @@
 // What a server says about one of its models: what it is, what it can do, its own parameters, and its license.
-import { Accordion, Badge, Code, Group, Modal, Skeleton, Stack, Table, Text } from '@mantine/core';
+import { Accordion, Badge, Code, Group, Skeleton, Stack, Table, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useGet } from '../api.ts';
 import type { ModelDescription } from '../api-types.ts';
+import { Dialog } from '../shell/dialog.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useWriting } from '../shell/when.ts';
 
@@ -14,14 +15,13 @@ export interface ModelDetailsProps {
 }
 
 export function ModelDetails({ server, model, close }: ModelDetailsProps): ReactNode {
-  const { t } = useTranslation('lists');
   const { data, error, isPending, refetch } = useGet<ModelDescription>('/models/details', { server, model });
   return (
-    <Modal opened onClose={close} title={model} size="lg" closeButtonProps={{ 'aria-label': t('shell:close') }}>
+    <Dialog opened onClose={close} title={model} size="lg">
       {isPending && <Skeleton height={160} />}
       {error && <Trouble problem={error} retry={() => void refetch()} />}
       {data && <Facts details={data} server={server} />}
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -1,6 +1,6 @@
 // The dialog for signing in again. The page behind it stays unchanged, with everything that was typed; the request that needed the
 // sign-in continues afterwards.
-import { Center, Loader, Modal, Stack, Text } from '@mantine/core';
+import { Center, Loader, Stack, Text } from '@mantine/core';
 import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useLocation } from 'wouter';
@@ -8,6 +8,7 @@ import { api } from '../api.ts';
 import type { Session } from '../api-types.ts';
 import { useSession } from '../session.tsx';
 import { answerSignIns, type Why } from './again.ts';
+import { Dialog } from './dialog.tsx';
 
 const Form = lazy(async () => ({ default: (await import('../visitor/sign-in-form.tsx')).SignInForm }));
 
@@ -47,14 +48,13 @@ export function AgainDialog(): ReactNode {
     if (isOver) void refresh();
   };
   return (
-    <Modal
+    <Dialog
       opened={asked !== undefined}
       onClose={declined}
       title={t(`again.${asked?.why ?? 'over'}.title`)}
       closeOnClickOutside={false}
       // Above the dialog in which the person was typing.
       zIndex={300}
-      closeButtonProps={{ 'aria-label': t('close') }}
     >
       <Stack>
         <Text size="sm">{t(`again.${asked?.why ?? 'over'}.text`)}</Text>
@@ -68,6 +68,6 @@ export function AgainDialog(): ReactNode {
           <Form known={person?.email} back={`/portal${location}`} entered={entered} />
         </Suspense>
       </Stack>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,7 +1,8 @@
 // Asks for confirmation before an action with consequences: `const ask = useAsk(); if (await ask({title, text, act})) …`.
-import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
-import { createContext, type ReactNode, useCallback, useContext, useState } from 'react';
+import { Button, Group, Stack, Text, TextInput } from '@mantine/core';
+import { createContext, type ReactNode, useCallback, useContext, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { Dialog } from './dialog.tsx';
 
 export interface Question {
   readonly title: string;
@@ -22,33 +23,31 @@ export const useAsk = (): Ask => useContext(Context);
 
 export function AskProvider({ children }: { readonly children: ReactNode }): ReactNode {
   const { t } = useTranslation('shell');
-  const [asked, setAsked] = useState<{ question: Question; answer: (yes: boolean) => void }>();
+  const [question, setQuestion] = useState<Question>();
   const [open, setOpen] = useState(false);
   const [typed, setTyped] = useState('');
+  const answer = useRef<(yes: boolean) => void>(undefined);
+  const end = useCallback((yes: boolean): void => {
+    answer.current?.(yes);
+    answer.current = undefined;
+    setOpen(false);
+  }, []);
   const ask = useCallback<Ask>(
-    (question) =>
+    (asked) =>
       new Promise((resolve) => {
+        // A new question takes the place of one that is open, which nobody can answer any more.
+        answer.current?.(false);
+        answer.current = resolve;
         setTyped('');
-        setAsked({ question, answer: resolve });
+        setQuestion(asked);
         setOpen(true);
       }),
     [],
   );
-  const end = (yes: boolean): void => {
-    asked?.answer(yes);
-    setOpen(false);
-  };
-  const question = asked?.question;
   return (
     <Context.Provider value={ask}>
       {children}
-      <Modal
-        opened={open}
-        onClose={() => end(false)}
-        title={question?.title}
-        centered
-        closeButtonProps={{ 'aria-label': t('close') }}
-      >
+      <Dialog opened={open} onClose={() => end(false)} title={question?.title} centered>
         <Stack>
           <Text size="sm" component="div">
             {question?.text}
@@ -74,7 +73,7 @@ export function AskProvider({ children }: { readonly children: ReactNode }): Rea
             </Button>
           </Group>
         </Stack>
-      </Modal>
+      </Dialog>
     </Context.Provider>
   );
 }

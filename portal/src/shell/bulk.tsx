@@ -1,12 +1,13 @@
 // Sends an action on several things as one request, and tells exactly what became of it: for how many it was done, and for which
 // it was not, and why. Those stay chosen.
-import { Alert, Button, Group, Modal, Stack, Text } from '@mantine/core';
+import { Alert, Button, Group, Stack, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, useAct } from '../api.ts';
 import type { BulkResult } from '../api-types.ts';
 import type { Language } from '../words.ts';
+import { Dialog } from './dialog.tsx';
 import type { Selectable, Selection } from './selection.tsx';
 
 interface Failure extends Selectable {
@@ -71,12 +72,7 @@ async function whyOf(problem: NonNullable<BulkResult['items'][number]['problem']
 function Failures({ failed, close }: { readonly failed: readonly Failure[]; readonly close: () => void }): ReactNode {
   const { t } = useTranslation('lists');
   return (
-    <Modal
-      opened={failed.length > 0}
-      onClose={close}
-      title={t('bulk.failedTitle', { count: failed.length })}
-      closeButtonProps={{ 'aria-label': t('shell:close') }}
-    >
+    <Dialog opened={failed.length > 0} onClose={close} title={t('bulk.failedTitle', { count: failed.length })}>
       <Stack>
         <Text size="sm">{t('bulk.failedText')}</Text>
         {failed.map(({ id, name, why }) => (
@@ -90,6 +86,6 @@ function Failures({ failed, close }: { readonly failed: readonly Failure[]; read
           </Button>
         </Group>
       </Stack>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,7 +1,7 @@
 // A dialog with a few fields and a button that submits them.
-import { Button, Group, Modal, Stack } from '@mantine/core';
+import { Button, Group, Stack } from '@mantine/core';
 import type { ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
+import { Dialog } from './dialog.tsx';
 
 export interface FormDialogProps {
   readonly opened: boolean;
@@ -17,9 +17,8 @@ export interface FormDialogProps {
 }
 
 export function FormDialog({ opened, onClose, title, act, grave, busy, send, children }: FormDialogProps): ReactNode {
-  const { t } = useTranslation('shell');
   return (
-    <Modal opened={opened} onClose={onClose} title={title} closeButtonProps={{ 'aria-label': t('close') }}>
+    <Dialog opened={opened} onClose={onClose} title={title}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -35,6 +34,6 @@ export function FormDialog({ opened, onClose, title, act, grave, busy, send, chi
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

@@ -8,9 +8,15 @@ interface How {
   readonly state?: unknown;
 }
 
-/** A number for each history entry, to return to the one that was left. */
+/** The number of the history entry that is shown. Each entry has one, so that the browser can return to it. */
 let here = Number((history.state as { at?: number } | null)?.at ?? 0);
+/** The browser was told to return to the entry that is shown, and has not arrived. */
 let isReturning = false;
+
+function comeBack(from: number): void {
+  isReturning = true;
+  history.go(here - from);
+}
 
 // Before the router is notified: the question is asked on the current page, which stays unchanged meanwhile.
 window.addEventListener(
@@ -18,8 +24,10 @@ window.addEventListener(
   (event) => {
     const to = Number((event.state as { at?: number } | null)?.at ?? 0);
     if (isReturning) {
-      isReturning = false;
       event.stopImmediatePropagation();
+      isReturning = false;
+      // Someone pressed Back again on the way.
+      if (to !== here) comeBack(to);
       return;
     }
     if (!isAnythingHeld() || to === here) {
@@ -28,8 +36,7 @@ window.addEventListener(
     }
     event.stopImmediatePropagation();
     const delta = to - here;
-    isReturning = true;
-    history.go(-delta);
+    comeBack(to);
     void mayLeave().then((leaves) => {
       if (leaves) history.go(delta);
     });

@@ -1,7 +1,7 @@
 // A dialog with content that is shown only once: neither Escape nor a click outside closes it before the content was copied.
-import { Modal, type ModalProps } from '@mantine/core';
+import { type ModalProps } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { Dialog } from './dialog.tsx';
 
 export interface OnceDialogProps extends Pick<ModalProps, 'size'> {
   readonly opened: boolean;
@@ -13,10 +13,9 @@ export interface OnceDialogProps extends Pick<ModalProps, 'size'> {
 }
 
 export function OnceDialog({ opened, title, size, done, children }: OnceDialogProps): ReactNode {
-  const { t } = useTranslation('shell');
   const [isCopied, setCopied] = useState(false);
   return (
-    <Modal
+    <Dialog
       opened={opened}
       onClose={done}
       onExitTransitionEnd={() => setCopied(false)}
@@ -25,9 +24,8 @@ export function OnceDialog({ opened, title, size, done, children }: OnceDialogPr
       closeOnEscape={isCopied}
       closeOnClickOutside={false}
       withCloseButton={isCopied}
-      closeButtonProps={{ 'aria-label': t('close') }}
     >
       {children(() => setCopied(true))}
-    </Modal>
+    </Dialog>
   );
 }

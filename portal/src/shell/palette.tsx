@@ -1,7 +1,7 @@
 // Ctrl-K (Cmd-K): jumps to a page, an account, a key, a model, a request or an audit event by what is typed. Operators and auditors find
 // everything, by name, email address or id, which the gate searches; members find their own pages and keys, and so does an operator who
 // views them.
-import { Button, Modal, Text, TextInput, UnstyledButton, VisuallyHidden } from '@mantine/core';
+import { Button, Text, TextInput, UnstyledButton, VisuallyHidden } from '@mantine/core';
 import { useDebouncedValue, useDisclosure, useHotkeys } from '@mantine/hooks';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { type KeyboardEvent, type ReactNode, useId, useState } from 'react';
@@ -12,6 +12,7 @@ import type { Found, Key, Model, PageOf } from '../api-types.ts';
 import { IconSearch } from '../icons.ts';
 import { routes } from '../routes.tsx';
 import { useSession } from '../session.tsx';
+import { Dialog } from './dialog.tsx';
 
 interface Target {
   readonly href: string;
@@ -44,9 +45,9 @@ export function Palette(): ReactNode {
       <Button variant="subtle" color="gray" px={6} onClick={open} aria-label={t('palette.open')} hiddenFrom="sm">
         <IconSearch size={20} />
       </Button>
-      <Modal opened={opened} onClose={close} title={t('palette.open')} withCloseButton={false} yOffset="10vh">
+      <Dialog opened={opened} onClose={close} title={t('palette.open')} withCloseButton={false} yOffset="10vh">
         {opened && <Search close={close} />}
-      </Modal>
+      </Dialog>
     </>
   );
 }
