@@ -67,7 +67,7 @@ async function wordsFor(
   status: number,
 ): Promise<string> {
   const own = Object.hasOwn(ownWords, code) ? ownWords[code] : undefined;
-  if (own !== undefined) return i18n.t(own);
+  if (own !== undefined && reason === undefined) return i18n.t(own);
   const otherwise = i18n.t('trouble.unknown', { status });
   const known = await import('./refusals.ts').catch(() => undefined);
   const language = i18n.language as Language;

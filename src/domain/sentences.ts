@@ -273,7 +273,7 @@ export const sentences = {
   passkey_twice: 'This was already completed. Start again.',
   passkey_there: 'That passkey is already registered.',
   passkeys_full: 'There are already {most} passkeys; remove one first.',
-  passkey_unknown: 'That passkey cannot be used to sign in here.',
+  passkey_unknown: 'This passkey cannot be used to sign in here. It was removed, or the account was closed.',
   passkey_unverified: 'The browser did not use a passkey that verifies its user.',
   field_missing: '{at}: is missing',
   field_type: '{at}: has the wrong type',

@@ -4,7 +4,7 @@ import { Button, Divider, PasswordInput, Stack, TextInput } from '@mantine/core'
 import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { wordsOf } from '../api.ts';
+import { Problem, wordsOf } from '../api.ts';
 import { auth, passkeys, signInAt } from '../auth.ts';
 import { IconFingerprint, IconLogin2 } from '../icons.ts';
 import { useSession } from '../session.tsx';
@@ -61,7 +61,8 @@ export function SignInForm({ known, refused, atCode, back, entered, onStep }: Si
       setAgainst(undefined);
       await entered();
     },
-    onError: () => setAgainst(t('signIn.passkeyFailed')),
+    // The browser's own errors are in its own language, and say little.
+    onError: (error) => setAgainst(error instanceof Problem ? error.message : t('signIn.passkeyFailed')),
   });
   const byProvider = useMutation({
     mutationFn: (provider: string) => signInAt(provider, back),

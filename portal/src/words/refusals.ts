@@ -282,7 +282,7 @@ export const japanese: Readonly<Record<Reason, string>> = {
   passkey_twice: 'すでに処理済みです。最初からやり直してください。',
   passkey_there: 'このパスキーは、すでに登録されています。',
   passkeys_full: 'パスキーは上限の{most}個に達しています。先に1個削除してください。',
-  passkey_unknown: 'このパスキーでは、サインインできません。',
+  passkey_unknown: 'このパスキーではサインインできません。パスキーが削除されたか、アカウントが閉鎖されています。',
   passkey_unverified: 'ブラウザーから、本人確認を行うパスキーが返されませんでした。',
   field_missing: '{at}：入力してください',
   field_type: '{at}：値の型が正しくありません',
