@@ -283,7 +283,7 @@ test('docs/management-api.md names every object with its fields, and nothing els
     expect([word, served || known.has(word) || paths.has(path)]).toEqual([word, true]);
   }
   // The body of an example is valid for its row.
-  const [, sent = ''] = /--json '(.*)'/.exec(rest) ?? [];
+  const [, sent = ''] = /-d '(.*)'/.exec(rest) ?? [];
   expect(newKeySchema.safeParse(JSON.parse(sent)).success).toBe(true);
 });
 

@@ -119,3 +119,17 @@ test('the documents name only existing npm scripts and files', () => {
     for (const path of paths) expect(existsSync(join(root, path)), `${name}: ${path}`).toBe(true);
   }
 });
+
+test('a line for curl works with curl before 7.82, which has no --json', () => {
+  // docs/first-run.md is a record of what somebody typed.
+  const files = globSync(['README*.md', 'docs/**/*.md', '{portal/src,src}/**/*.{ts,tsx}'], { cwd: root });
+  const lines = files
+    .filter((file) => file !== 'docs/first-run.md')
+    .flatMap((file) =>
+      [...readFileSync(join(root, file), 'utf8').matchAll(/\bcurl (?:[^`\n]|\\\n)*--json/g)].map(([line]) => [
+        file,
+        line,
+      ]),
+    );
+  expect(lines).toEqual([]);
+});

@@ -10,7 +10,7 @@ import { Copy } from '../shell/copy.tsx';
 type Write = (url: string, key: string, model: string) => string;
 
 const tools: Readonly<Record<string, Write>> = {
-  curl: (url, key, model) => `curl ${url}/api/chat -H 'x-api-key: ${key}' --json '{
+  curl: (url, key, model) => `curl ${url}/api/chat -H 'x-api-key: ${key}' -H 'content-type: application/json' -d '{
   "model": "${model}",
   "messages": [{"role": "user", "content": "Why is the sky blue?"}],
   "stream": false
