@@ -323,6 +323,30 @@ test('what was typed and begun is not lost: plan edits ask, a chat survives a re
   await reader.close();
 });
 
+test('the overview says that updates stopped only when they had come, or have not come for seconds', async () => {
+  const reader = await readerOf(operator);
+  const { page } = reader;
+  await page.clock.install();
+  let answer = (): void => undefined;
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  await page.route('**/management/v1/events', async (route) => {
+    await answered;
+    await route.continue();
+  });
+  await reader.open('/portal/operate');
+  const state = page.getByRole('status');
+  await state.filter({ hasText: 'Connecting…' }).waitFor();
+  await page.clock.fastForward(3_000);
+  await state.filter({ hasText: 'Connecting…' }).waitFor();
+  await page.clock.fastForward(4_000);
+  await state.filter({ hasText: 'Disconnected: trying again' }).waitFor();
+  answer();
+  await state.filter({ hasText: 'Live' }).waitFor();
+  await reader.close();
+});
+
 test('what is down is said: mail and provider with their last error, the gate over a page that stays, a part, and the model servers', async () => {
   const away = await openGate(fake.url, {
     SMTP_URL: 'smtp://127.0.0.1:9',

@@ -126,6 +126,76 @@ test('somebody else who signs in there gets their own first page, and the action
   await reader.close();
 });
 
+test('the way in of a closed account says that it may be closed, and says the same to a stranger', async () => {
+  const email = 'closing@example.org';
+  const member = await memberOf(gate, email);
+  const reader = await readerOf(member);
+  const { page } = reader;
+  const devtools = await reader.context.newCDPSession(page);
+  await devtools.send('WebAuthn.enable');
+  await devtools.send('WebAuthn.addVirtualAuthenticator', {
+    options: {
+      protocol: 'ctap2',
+      transport: 'internal',
+      hasResidentKey: true,
+      hasUserVerification: true,
+      isUserVerified: true,
+    },
+  });
+  await reader.open('/portal/me');
+  await reader.press('Add a passkey');
+  await page.getByRole('dialog').getByLabel('Name').fill('Laptop');
+  await reader.press('Continue');
+  await reader.sees('Passkey added.');
+  const { account } = (await member.get('/session')).body;
+  expect((await (await again('operator-1@example.org')).delete(`/accounts/${account.id}`)).status).toBe(204);
+  for (const [language, send, either, passkey, wrong] of [
+    [
+      'en',
+      'Sign in',
+      'Sign in with a passkey',
+      'the account was closed',
+      'Wrong email or password, or the account was closed.',
+    ],
+    [
+      'ja',
+      'サインイン',
+      'パスキーでサインイン',
+      'アカウントが閉鎖されています',
+      'メールアドレスかパスワードが違うか、アカウントが閉鎖されています。',
+    ],
+  ] as const) {
+    await page.evaluate(`localStorage.setItem('sekisho-language', '${language}')`);
+    await reader.open('/portal/sign-in');
+    await reader.press(either);
+    await page.getByRole('alert').getByText(passkey).waitFor();
+    for (const typed of [email, 'nobody@example.org']) {
+      await page
+        .getByLabel(/^(?:Email|メール)/)
+        .first()
+        .fill(typed);
+      await page
+        .getByLabel(/^(?:Password|パスワード)/)
+        .first()
+        .fill(goodPassword);
+      await reader.press(send);
+      await page.getByRole('alert').getByText(wrong, { exact: true }).waitFor();
+      await page.getByRole('alert').waitFor();
+    }
+  }
+  const answers = [];
+  for (const typed of [email, 'nobody@example.org']) {
+    const { status, body } = await new Visitor(gate.url).auth('/sign-in/email', {
+      email: typed,
+      password: goodPassword,
+    });
+    answers.push({ status, body });
+  }
+  expect(answers[0]).toEqual(answers[1]);
+  await reader.isSound();
+  await reader.close();
+});
+
 test('declining leads to the page for signing in, and from there back', async () => {
   const reader = await readerOf(await memberOf(gate, 'declines@example.org'));
   await reader.open('/portal/keys?sort=name&q=a%20b');
@@ -307,6 +377,50 @@ test.each([
     await reader.close();
   },
 );
+
+test.each(['en', 'ja'] as const)('a page that only shows something invites to nothing (%s)', async (language) => {
+  const words = (en: string, ja: string): string => (language === 'ja' ? ja : en);
+  const { id } = (await (await memberOf(gate, `bare-${language}@example.org`)).get('/session')).body.account;
+  const reader = await readerOf(await again('operator-1@example.org'), 1440, language);
+  const main = reader.page.getByRole('main');
+  const invites =
+    language === 'ja'
+      ? /作成し|作成でき|追加する|追加し|申請の受け付けを始め|送信すると/
+      : /create|first key|add one|add “|open registration/i;
+  await reader.open(`/portal/operate/accounts/${id as string}`);
+  await reader.press(words('View as this member', 'このメンバーの画面を閲覧'));
+  await reader.page.waitForURL(/\/portal\/home$/);
+  for (const [path, seen] of [
+    ['home', words('This member has no working key.', 'このメンバーには、有効なキーがありません。')],
+    ['keys', words('This member has no working key.', 'このメンバーには、有効なキーがありません。')],
+    ['usage', words('No usage yet.', 'まだ記録がありません。')],
+  ] as const) {
+    await reader.open(`/portal/${path}`);
+    await main.getByText(seen).waitFor();
+    expect((await main.innerText()).trim(), path).not.toMatch(invites);
+  }
+  await reader.isSound();
+  await reader.close();
+
+  const auditor = await readerOf(await operatorOf(gate, 'auditor'), 1440, language);
+  for (const [path, seen] of [
+    ['model-names', words('No model names yet.', '現在は、モデル本来の名前だけを使えます。')],
+    ['applications', words('No applications yet.', '申請はありません。')],
+    ['settings', words('Settings', '設定')],
+  ] as const) {
+    await auditor.open(`/portal/operate/${path}`);
+    const text = auditor.page.getByRole('main');
+    await text.getByText(seen).first().waitFor();
+    if (path !== 'settings') expect(await text.innerText(), path).not.toMatch(invites);
+  }
+  await auditor.open('/portal/operate');
+  await auditor.page
+    .getByRole('status')
+    .filter({ hasText: words('Live', 'ライブ') })
+    .waitFor();
+  expect(await auditor.page.getByRole('region', { name: words('First steps', 'はじめに行うこと') }).count()).toBe(0);
+  await auditor.close();
+});
 
 test('the API reference of an operator has every route of the management API', async () => {
   const reader = await readerOf(await again('operator-1@example.org'));

@@ -117,6 +117,7 @@ function AddressTaken({ email }: { readonly email: string }): ReactNode {
 function Inside(): ReactNode {
   const { t } = useTranslation('member');
   const { session } = useSession();
+  const { view } = session;
   const limits = useGet<PageOf<Limit>>('/me/limits', {}, 10_000);
   const keys = useGet<PageOf<Key>>('/me/keys', { limit: 200 });
   const working = keys.data?.items.filter(({ status }) => status === 'active') ?? [];
@@ -124,11 +125,12 @@ function Inside(): ReactNode {
   const [made, setMade] = useState<KeyWithSecret>();
   return (
     <Stack gap="lg">
-      {session.person?.addressTaken === true && <AddressTaken email={session.person.email} />}
+      {session.person?.addressTaken === true && !view && <AddressTaken email={session.person.email} />}
       <ServersDown />
       <Standing />
       {word !== null && word !== undefined && <Text>{t('home.word', { word })}</Text>}
-      {keys.data && working.length === 0 && (
+      {keys.data && working.length === 0 && view && <Empty icon={<IconKey size={28} />} text={t('keys.noneSeen')} />}
+      {keys.data && working.length === 0 && !view && (
         <Empty
           icon={<IconKey size={28} />}
           title={t('home.first')}
@@ -149,7 +151,7 @@ function Inside(): ReactNode {
           {t('home.setups')}
         </Title>
         <Text size="sm" c="dimmed" mb="sm">
-          {t('home.setupsText')}
+          {t(view ? 'home.setupsSeen' : 'home.setupsText')}
         </Text>
         <Setups />
       </Paper>

@@ -24,6 +24,7 @@ const statuses = ['pending', 'approved', 'rejected'] as const;
 
 export default function Applications(): ReactNode {
   const { t } = useTranslation('operator');
+  const { operates } = useSession();
   const [status, setStatus] = useChosenOf('status', statuses, 'pending');
   const { rows, query } = usePages<Application>('/applications', { status });
   return (
@@ -41,9 +42,16 @@ export default function Applications(): ReactNode {
       {query.data !== undefined && rows.length === 0 && (
         <Empty
           icon={<IconInbox size={28} />}
-          text={t(status === 'pending' ? 'applications.empty' : 'applications.emptyOther')}
+          text={t(
+            status !== 'pending'
+              ? 'applications.emptyOther'
+              : operates
+                ? 'applications.empty'
+                : 'applications.noneSeen',
+          )}
           action={
-            status === 'pending' && (
+            status === 'pending' &&
+            operates && (
               <Button component={Link} href="/operate/settings" variant="default">
                 {t('applications.settings')}
               </Button>

@@ -15,13 +15,14 @@ const isOwnMachine = (url: string): boolean => /^https?:\/\/(?:localhost|127\.|\
 
 export function Checklist(): ReactNode {
   const { t } = useTranslation('operator');
-  const { gate } = useSession().session;
+  const { session, operates } = useSession();
+  const { gate } = session;
   const keys = useGet<PageOf<Key>>('/keys', { limit: 1 });
   const calls = useGet<PageOf<UsageRow>>('/usage', { limit: 1 }, everyMs);
   const decided = useGet<PageOf<AuditEvent>>('/audit', { subject: 'registration', limit: 1 });
   const registration = useGet<Registration>('/registration');
   const mode = registration.data?.mode;
-  if (!keys.data || !calls.data || !decided.data || mode === undefined) return null;
+  if (!operates || !keys.data || !calls.data || !decided.data || mode === undefined) return null;
   const isEncrypted = gate.url.startsWith('https:');
   const steps = [
     { name: 'server', done: gate.serves === true, href: '/operate/servers' },

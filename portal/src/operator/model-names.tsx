@@ -46,7 +46,9 @@ export default function ModelNames(): ReactNode {
     <Page title={t('names.title')} help="model-names" lead={t('names.lead')} actions={add}>
       {names.error && <Trouble problem={names.error} retry={() => void names.refetch()} />}
       {names.isPending && <Skeleton height={120} />}
-      {names.data?.items.length === 0 && <Empty icon={<IconTag size={28} />} text={t('names.empty')} />}
+      {names.data?.items.length === 0 && (
+        <Empty icon={<IconTag size={28} />} text={t(operates ? 'names.empty' : 'names.noneSeen')} />
+      )}
       <Stack gap="sm">
         {names.data?.items.map((name) => (
           <One key={name.id} name={name} known={known} />

@@ -33,11 +33,16 @@ import { Spark } from './spark.tsx';
 
 const kept = 120;
 
+/** The gateway sends an overview every second. A pause on a busy machine is not a lost connection. */
+const silenceMs = 5_000;
+
+type Connection = 'connecting' | 'live' | 'paused';
+
 /** The latest overview, the speeds of the last two minutes, and whether events still arrive. */
-function useOverview(): { now: Now | undefined; speeds: readonly number[]; live: boolean } {
+function useOverview(): { now: Now | undefined; speeds: readonly number[]; connection: Connection } {
   const [now, setNow] = useState<Now>();
   const [speeds, setSpeeds] = useState<readonly number[]>([]);
-  const [live, setLive] = useState(false);
+  const [connection, setConnection] = useState<Connection>('connecting');
   const client = useQueryClient();
   useEffect(() => {
     let source: EventSource | undefined;
@@ -48,33 +53,37 @@ function useOverview(): { now: Now | undefined; speeds: readonly number[]; live:
       source.addEventListener('overview', ({ data }: MessageEvent<string>) => {
         const next = JSON.parse(data) as Now;
         heardAt = Date.now();
-        setLive(true);
+        setConnection('live');
         setNow(next);
         setSpeeds((before) => [...before, next.tokensPerSecond].slice(-kept));
       });
       source.addEventListener('error', () => {
         // The browser reconnects by itself, except after a refusal; then this code does.
-        if (Date.now() - heardAt > 5_000) setLive(false);
         void probe();
         if (source?.readyState !== EventSource.CLOSED) return;
         timer = setTimeout(open, 3_000);
         // An event stream does not tell why it was refused; this request shows whether the session has expired.
         void client.refetchQueries({ queryKey: ['/session'] });
       });
-      source.addEventListener('open', () => setLive(true));
     };
     open();
+    const watch = setInterval(() => {
+      if (Date.now() - heardAt > silenceMs) setConnection('paused');
+    }, 1_000);
     return () => {
+      clearInterval(watch);
       clearTimeout(timer);
       source?.close();
     };
   }, [client]);
-  return { now, speeds, live };
+  return { now, speeds, connection };
 }
+
+const colors = { connecting: 'gray', live: 'teal', paused: 'orange' } as const;
 
 export default function Overview(): ReactNode {
   const { t } = useTranslation('operator');
-  const { now, speeds, live } = useOverview();
+  const { now, speeds, connection } = useOverview();
   const { figure } = useWriting();
   return (
     <Page
@@ -83,11 +92,11 @@ export default function Overview(): ReactNode {
         <Badge
           size="lg"
           variant="light"
-          color={live ? 'teal' : 'orange'}
-          leftSection={live ? <IconActivity size={14} /> : <IconPlugConnectedX size={14} />}
+          color={colors[connection]}
+          leftSection={connection === 'paused' ? <IconPlugConnectedX size={14} /> : <IconActivity size={14} />}
           role="status"
         >
-          {t(live ? 'overview.live' : 'overview.paused')}
+          {t(`overview.${connection}`)}
         </Badge>
       }
     >

@@ -44,7 +44,9 @@ export default function Servers(): ReactNode {
     <Page title={t('servers.title')} help="model-servers" lead={t('servers.lead')} actions={add}>
       {servers.error && <Trouble problem={servers.error} retry={() => void servers.refetch()} />}
       {servers.isPending && <Skeleton height={160} />}
-      {servers.data?.items.length === 0 && <Empty icon={<IconServer size={28} />} text={t('servers.empty')} />}
+      {servers.data?.items.length === 0 && (
+        <Empty icon={<IconServer size={28} />} text={t(operates ? 'servers.empty' : 'servers.noneSeen')} />
+      )}
       <Stack gap="sm">
         {servers.data?.items.map((server) => (
           <One key={`${server.id ?? server.address} ${server.address}`} server={server} />

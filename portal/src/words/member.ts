@@ -28,6 +28,7 @@ export const member = {
       setups: 'Set up your tools',
       setupsText:
         'Settings for your tools, with the real address. Replace <key> with your key; you create keys under “Keys”.',
+      setupsSeen: 'The settings that this member sees for their tools, with the real address.',
     },
     limit: {
       requests: 'Calls',
@@ -65,6 +66,7 @@ export const member = {
     },
     keys: {
       title: 'Keys',
+      noneSeen: 'This member has no working key.',
       lead: 'Give each program its own key, so that you can revoke one without affecting the others.',
       create: 'New key',
       empty: 'Your programs need a key to use this gateway. Create one for each program.',
@@ -105,6 +107,7 @@ export const member = {
       title: 'Usage',
       lead: 'What your keys have used.',
       empty: 'No usage yet. It appears here within seconds of your first call.',
+      noneSeen: 'No usage yet.',
       group: { model: 'Model' },
       requests: 'Calls',
       refused: 'Refused',
@@ -247,6 +250,7 @@ export const member = {
       setups: 'キーを使う',
       setupsText:
         'お使いのツールに合わせた設定です。<key>をご自分のキーに置き換えてください。キーは「キー」のページで作成できます。',
+      setupsSeen: 'このメンバーに表示される、ツールごとの設定です。',
     },
     limit: {
       requests: 'リクエスト',
@@ -284,6 +288,7 @@ export const member = {
     },
     keys: {
       title: 'キー',
+      noneSeen: 'このメンバーには、有効なキーがありません。',
       lead: 'プログラムごとにキーを作成すると、ほかに影響を与えずに1つだけ無効化できます。',
       create: '新しいキー',
       empty: 'プログラムがこのゲートウェイに接続するときに使うキーです。プログラムごとに作成してください。',
@@ -325,6 +330,7 @@ export const member = {
       title: '利用状況',
       lead: 'ご自分のキーによる利用量です。',
       empty: 'まだ記録がありません。リクエストを送信すると、数秒でここに表示されます。',
+      noneSeen: 'まだ記録がありません。',
       group: { model: 'モデル' },
       requests: 'リクエスト',
       refused: '拒否',

@@ -29,6 +29,7 @@ export const operator = {
     overview: {
       title: 'Overview',
       live: 'Live',
+      connecting: 'Connecting…',
       paused: 'Disconnected: trying again',
       running: 'Running',
       waiting: 'Waiting',
@@ -87,6 +88,7 @@ export const operator = {
       lead: 'Requests for access.',
       status: { pending: 'Waiting', approved: 'Approved', rejected: 'Rejected' },
       empty: 'No applications yet. Open registration under “Settings”, and share the address of this gateway.',
+      noneSeen: 'No applications yet.',
       emptyOther: 'None.',
       settings: 'Settings',
       confirmed: 'address confirmed',
@@ -273,6 +275,7 @@ export const operator = {
     overview: {
       title: '概要',
       live: 'ライブ',
+      connecting: '接続しています…',
       paused: '更新が止まっています。再接続しています',
       running: '実行中',
       waiting: '待機中',
@@ -328,6 +331,7 @@ export const operator = {
       lead: '利用の申請の一覧です。',
       status: { pending: '承認待ち', approved: '承認済み', rejected: '却下' },
       empty: '申請はありません。「設定」で申請の受け付けを始め、このゲートウェイのURLを利用者に伝えてください。',
+      noneSeen: '申請はありません。',
       emptyOther: 'ありません。',
       settings: '設定',
       confirmed: 'メールアドレス確認済み',

@@ -157,7 +157,7 @@ export const policy = {
     },
     settings: {
       title: 'Settings',
-      lead: 'What you can change while the gateway runs.',
+      lead: 'Settings that can change while the gateway runs.',
       registration: 'Who may apply',
       modes: {
         open: 'Everyone gets a key immediately',

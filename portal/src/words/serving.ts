@@ -6,6 +6,7 @@ export const serving = {
       lead: 'Where calls go. Changes take effect within a second; running answers continue.',
       add: 'Add a server',
       empty: 'No model servers, so every call is refused. Add one, or set UPSTREAM and restart the gateway.',
+      noneSeen: 'No model servers, so every call is refused.',
       fixed: 'Set by UPSTREAM',
       fixedHint: 'It is set when the gateway starts and cannot be changed here.',
       kindUnknown: 'unknown kind',
@@ -82,6 +83,7 @@ export const serving = {
       add: 'Add a name',
       empty:
         'No model names yet. Add “default” or “gpt-4o-mini”, for example, so that programs find one of your models under that name.',
+      noneSeen: 'No model names yet.',
       target: 'Stands for',
       itself: 'the model itself',
       onlyPlans: 'for some plans only',
@@ -117,6 +119,7 @@ export const serving = {
       add: 'サーバーを追加',
       empty:
         'モデルサーバーがないため、すべてのリクエストが拒否されます。サーバーを追加するか、UPSTREAMを設定してゲートウェイを再起動してください。',
+      noneSeen: 'モデルサーバーがないため、すべてのリクエストが拒否されます。',
       fixed: 'UPSTREAMで設定',
       fixedHint: '起動時に設定されるため、ここでは変更できません。',
       kindUnknown: '種類は未判定',
@@ -193,6 +196,7 @@ export const serving = {
       add: '名前を追加',
       empty:
         '現在は、モデル本来の名前だけを使えます。「default」や「gpt-4o-mini」を追加すると、プログラムはその名前でモデルを利用できます。',
+      noneSeen: '現在は、モデル本来の名前だけを使えます。',
       target: '対応するモデル',
       itself: 'モデル自身',
       onlyPlans: '一部のプランのみ',
