@@ -62,7 +62,7 @@ export function SignInForm({ known, refused, atCode, back, entered, onStep }: Si
       await entered();
     },
     // The browser's own errors are in its own language, and say little.
-    onError: (error) => setAgainst(error instanceof Problem ? error.message : t('signIn.passkeyFailed')),
+    onError: (error) => setAgainst(error instanceof Problem ? wordsOf(error) : t('signIn.passkeyFailed')),
   });
   const byProvider = useMutation({
     mutationFn: (provider: string) => signInAt(provider, back),
