@@ -21,18 +21,30 @@ export interface PostgresServer {
   kill(): Promise<void>;
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** The directory of its write-ahead log, also if that is on a disk that only the server sees. */
+  readonly log: string;
+  /** How often it was started. */
+  readonly starts: number;
 }
+
+const restartMs = 200;
 
 /** Where Debian puts the programs of each version, which are not on the path. */
 const versions = '/usr/lib/postgresql';
 
 /**
- * `disk`: a directory that is a disk of that many MiB for the server, for a tablespace. Only root can make one.
- * @throws if the programs are missing.
+ * A directory that is a disk of its own for the server: one for a tablespace, or `log`, that of its write-ahead log. With the latter, a
+ * server that ends by itself is started again, as systemd does.
  */
+export interface Disk {
+  readonly path: string;
+  readonly mebibytes: number;
+}
+
+/** Only root can make a disk. @throws if the programs are missing. */
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
-  disk?: { readonly path: string; readonly mebibytes: number },
+  disk?: Disk,
 ): Promise<PostgresServer> {
   const programs = programsOfPostgres();
   const data = temporaryDirectory();
@@ -60,27 +72,31 @@ interface Installed {
   readonly data: string;
   readonly owner: ReturnType<typeof ownerOf>;
   readonly given: Readonly<Record<string, string>>;
-  readonly disk?: { readonly path: string; readonly mebibytes: number } | undefined;
+  readonly disk?: Disk | undefined;
 }
 
 async function serverOf({ programs, data, owner, given, disk }: Installed): Promise<PostgresServer> {
   const port = await freePort();
+  const log = join(data, 'pg_wal');
+  const mounted = disk && (await mount(disk.path === 'log' ? log : disk.path, disk.mebibytes, owner));
   let server: ChildProcess;
   let said = '';
-  const start = async (): Promise<void> => {
+  let starts = 0;
+  let isWanted = false;
+  const launch = (): void => {
+    starts++;
     const words = Object.entries({ ...given, port: String(port) }).flatMap(([name, value]) => [
       '-c',
       `${name}=${value}`,
     ]);
-    const [program = '', ...others] = [
-      ...(disk ? onDisk(disk, owner) : []),
-      join(programs, 'postgres'),
-      '-D',
-      data,
-      ...words,
-    ];
-    server = spawn(program, others, { ...(disk ? {} : owner), stdio: ['ignore', 'ignore', 'pipe'] });
+    const [program = '', ...others] = [...(mounted?.enter ?? []), join(programs, 'postgres'), '-D', data, ...words];
+    server = spawn(program, others, { ...(mounted ? {} : owner), stdio: ['ignore', 'ignore', 'pipe'] });
     server.stderr?.on('data', (text: Buffer) => (said += text.toString()));
+    if (disk?.path === 'log') server.once('exit', () => setTimeout(() => isWanted && launch(), restartMs));
+  };
+  const start = async (): Promise<void> => {
+    isWanted = true;
+    launch();
     await eventually(() => {
       if (server.exitCode !== null) throw new Error(`PostgreSQL ended: ${said}`);
       return asking(home(port), 'select 1');
@@ -95,6 +111,7 @@ async function serverOf({ programs, data, owner, given, disk }: Installed): Prom
       }
   };
   const end = async (name: NodeJS.Signals): Promise<void> => {
+    isWanted = false;
     if (server.exitCode !== null || server.signalCode !== null) return;
     const ended = once(server, 'exit');
     server.kill(name);
@@ -145,24 +162,39 @@ async function serverOf({ programs, data, owner, given, disk }: Installed): Prom
     stop: async () => {
       signal('SIGCONT');
       await end('SIGINT');
+      mounted?.holder.kill();
       rmSync(data, { recursive: true });
+    },
+    log: mounted ? `/proc/${mounted.holder.pid}/root${log}` : log,
+    get starts() {
+      return starts;
     },
   };
 }
 
-/** Before the words of the server: runs it where the directory is a disk of its own, which ends with it. */
-const onDisk = (
-  { path, mebibytes }: NonNullable<Installed['disk']>,
+/** Makes the directory a disk, with what is in it, for programs that are started by `enter`. It ends with its holder. */
+async function mount(
+  path: string,
+  mebibytes: number,
   { uid, gid }: Installed['owner'],
-): readonly string[] => [
-  'unshare',
-  '--mount',
-  '--propagation',
-  'private',
-  'sh',
-  '-c',
-  `mount -t tmpfs -o size=${mebibytes}m,uid=${uid},gid=${gid},mode=700 tmpfs ${path} && exec setpriv --reuid ${uid} --regid ${gid} --clear-groups "$0" "$@"`,
-];
+): Promise<{ readonly holder: ChildProcess; readonly enter: readonly string[] }> {
+  const to = temporaryDirectory();
+  const script = `mount -t tmpfs -o size=${mebibytes}m,mode=700 tmpfs ${to}
+cp -a ${path}/. ${to}
+chown -R ${uid}:${gid} ${to}
+mount --bind ${to} ${path}
+echo ready
+exec sleep infinity`;
+  const holder = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-ec', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const stop = (): boolean => holder.kill('SIGKILL');
+  process.once('exit', stop);
+  holder.once('exit', () => process.off('exit', stop));
+  await once(holder.stdout, 'data');
+  const user = ['--reuid', String(uid), '--regid', String(gid), '--clear-groups'];
+  return { holder, enter: ['nsenter', `--mount=/proc/${holder.pid}/ns/mnt`, 'setpriv', ...user] };
+}
 
 const childrenOf = (pid: number): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);

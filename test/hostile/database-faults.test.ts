@@ -1,6 +1,6 @@
 // What callers and operators see of a gateway whose PostgreSQL has a fault: each row of the table in docs/database.md, with real
 // servers. A row without a test fails, and so does a test without a row.
-import { readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -175,6 +175,36 @@ const faults: Readonly<Record<string, (over: Over) => Promise<Fault>>> = {
         }),
     };
   },
+  'out of disk space for its write-ahead log': async (over) => {
+    const sizes = { min_wal_size: '32MB', max_wal_size: '32MB' };
+    const postgres = await server(over, sizes, { path: 'log', mebibytes: 100 });
+    const url = await postgres.database();
+    const filler = join(postgres.log, 'filler');
+    over.push(() => rmSync(filler, { force: true }));
+    const fill = (): void => {
+      for (let bytes = 1 << 20; bytes > 0; )
+        try {
+          appendFileSync(filler, Buffer.alloc(bytes));
+        } catch {
+          bytes >>= 1;
+        }
+    };
+    const write = "select pg_logical_emit_message(false, '', repeat('x', 1000000)) from generate_series(1, 50)";
+    return {
+      url,
+      begin: async () => {
+        // It panics, and may come up again as long as a segment has room; then it cannot even start.
+        for (let from = postgres.starts; postgres.starts < from + 3; ) {
+          fill();
+          await asking(url, write).then(
+            () => (from = postgres.starts),
+            () => undefined,
+          );
+        }
+      },
+      end: () => Promise.resolve(rmSync(filler)),
+    };
+  },
   'read only, or a replica': async (over) => {
     const postgres = await server(over);
     const url = await postgres.database();
@@ -242,7 +272,11 @@ const beats = { lifeMs: 4_000, renewMs: 500 };
 test.concurrent.for(rows)('PostgreSQL is %s: %s', async ([name, known, others, managed, log], { onTestFinished }) => {
   const over: Over = [];
   onTestFinished(async () => {
-    while (over.length > 0) await over.pop()!();
+    // A gateway that cannot flush says so; the servers have to end all the same.
+    const ends = over.toReversed().map((close) => async () => close());
+    const failed: unknown[] = [];
+    for (const end of ends) await end().catch((error: unknown) => failed.push(error));
+    if (failed.length > 0) throw failed[0];
   });
   const fault = await faults[name]!(over);
   // Their making is a change, after which a gateway reads known keys again; so another one has seen it.
