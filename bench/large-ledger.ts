@@ -1,11 +1,11 @@
 // How fast the lists are with ten million requests in the ledger, ten thousand keys and a thousand accounts:
 //
-//   node bench/large-ledger.ts [--rows 10000000] [--directory <kept data directory>] [--database postgres://…] [--runs 3]
+//   node bench/large-ledger.ts [--rows 10000000] [--directory <kept data directory>] [--database postgres://…] [--runs 3] [--only failed,overview]
 //
 // Fills a database through the store, in the order of time, as a gateway does, with a million audit events; then asks a gateway
 // of its own for every list page, each call `--runs` times, and prints the median of each, the 95th percentile, the slowest, and the
 // median of the CPU time that the gateway took. With --directory the file is kept, and a second run measures without filling it again.
-// --database measures a PostgreSQL database to which a kept file was moved (`sekisho migrate --to`). It takes 5 GB and some minutes.
+// --only measures the calls whose names contain one of these words. --database measures a PostgreSQL database to which a kept file was moved (`sekisho migrate --to`). It takes 5 GB and some minutes.
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -29,10 +29,12 @@ const { values } = parseArgs({
     directory: { type: 'string' },
     database: { type: 'string', default: '' },
     runs: { type: 'string', default: '3' },
+    only: { type: 'string', default: '' },
   },
 });
 const rows = Number(values.rows);
 const runs = Number(values.runs);
+const only = values.only.split(',');
 const dataDir = values.directory ?? temporaryDirectory();
 const [accounts, keys] = [1_000, 10_000];
 const spanMs = 89 * 86_400_000;
@@ -280,6 +282,7 @@ say('');
 say('| call | median | p95 | slowest | CPU |');
 say('| --- | ---: | ---: | ---: | ---: |');
 for (const [what, path, secret] of calls) {
+  if (!only.some((word) => what.includes(word))) continue;
   const times: number[] = [];
   const work: number[] = [];
   const { pid = 0 } = gate.process;
