@@ -138,3 +138,13 @@ export async function memberOf(gate: Pick<TestGate, 'url'>, email: string): Prom
     throw new Error(`the application was answered ${applied.status}: ${applied.text}`);
   return visitor;
 }
+
+/** To the provider and back; returns where the browser ends. */
+export async function through(visitor: Visitor): Promise<Reply> {
+  const { body } = await visitor.auth('/sign-in/provider', { provider: 'oidc', next: '/portal/' });
+  const authorized = await fetch(body.url, { redirect: 'manual' });
+  const back = new URL(authorized.headers.get('location') ?? '');
+  return visitor.ask('GET', back.pathname + back.search, {
+    headers: { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' },
+  });
+}

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, type TestGate } from '../gate.ts';
 import { clientSecret, type Provider, startProvider } from '../provider.ts';
-import { memberOf, operatorOf, type Reply, Visitor } from '../visitor.ts';
+import { memberOf, operatorOf, through, Visitor } from '../visitor.ts';
 
 let fake: FakeOllama;
 let provider: Provider;
@@ -32,16 +32,6 @@ afterAll(async () => {
   await provider.close();
   await fake.close();
 });
-
-/** To the provider and back; returns where the browser ends. */
-async function through(visitor: Visitor): Promise<Reply> {
-  const { body } = await visitor.auth('/sign-in/provider', { provider: 'oidc', next: '/portal/' });
-  const authorized = await fetch(body.url, { redirect: 'manual' });
-  const back = new URL(authorized.headers.get('location') ?? '');
-  return visitor.ask('GET', back.pathname + back.search, {
-    headers: { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' },
-  });
-}
 
 const vouch = (sub: string, email: string, email_verified = true): void => {
   provider.person = { sub, email, email_verified, name: sub };

@@ -11,7 +11,7 @@ import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts'
 import { author, openGate, sekisho, type TestGate, temporaryDirectory, withinASecond } from '../gate.ts';
 import { type Mailbox, openMailbox } from '../mailbox.ts';
 import { clientSecret, type Provider, startProvider } from '../provider.ts';
-import { operatorOf, type Reply, Visitor } from '../visitor.ts';
+import { operatorOf, type Reply, through, Visitor } from '../visitor.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -203,6 +203,39 @@ test('a provider is tried out, taken over, and gone again without a restart', as
   await set('provider', Object.fromEntries(Object.keys(values).map((name) => [name, null])));
   await withinASecond(async () => expect(await providers()).toEqual([]));
   expect((await new Visitor(gate.url).auth('/sign-in/provider', { provider: 'oidc' })).status).toBe(404);
+});
+
+test('the provider stays while every operator signs in through it alone', async () => {
+  const own = await openGate(fake.url, { SERVER_SECRET_KEY: keyFile });
+  try {
+    const first = await operatorOf(own);
+    await first.patch('/registration', { mode: 'open' });
+    const values = { oidc_issuer: provider.url, oidc_client_id: 'sekisho', oidc_client_secret: clientSecret };
+    const change = (to: object) => first.ask('PATCH', '/management/v1/settings/provider', { body: { values: to } });
+    expect((await change(values)).status).toBe(200);
+    await withinASecond(async () =>
+      expect((await new Visitor(own.url).get('/session')).body.signIn.providers).toHaveLength(1),
+    );
+    provider.person = { sub: 'hanako', email: 'hanako@campus.example', email_verified: true, name: 'Hanako' };
+    const hanako = new Visitor(own.url);
+    await through(hanako);
+    const applied = await hanako.post('/applications', {
+      name: 'Hanako',
+      email: 'hanako@campus.example',
+      purpose: 'papers',
+    });
+    expect(applied.body).toMatchObject({ status: 'approved' });
+    const environment = { DATA_DIR: own.dataDir, SERVER_SECRET_KEY: keyFile };
+    const run = (words: string) => sekisho(words.split(' '), environment);
+    expect(await run('account set Hanako --role operator')).toMatchObject({ code: 0, err: '' });
+    // Another operator has a password.
+    expect(await run('setting set oidc_client_id=other oidc_client_secret=other')).toMatchObject({ code: 0, err: '' });
+    expect(await run('account close operator-1 --yes')).toMatchObject({ code: 0, err: '' });
+    const refused = await run('setting set oidc_client_id=gate oidc_client_secret=gate');
+    expect([refused.code, refused.err]).toEqual([4, expect.stringContaining('could be locked out')]);
+  } finally {
+    await own.stop();
+  }
 });
 
 test('registration is in the same list of changes, and is taken back there', async () => {
