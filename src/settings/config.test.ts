@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { ConfigErrors, loadConfig, staticDigests } from './config.ts';
+import { type ConfigErrors, loadConfig, staticDigests } from './config.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'sekisho-config-'));
 afterAll(() => rmSync(directory, { recursive: true }));

@@ -6,7 +6,7 @@ import { generateKey } from '../../src/domain/api-key.ts';
 import { toBase62 } from '../../src/domain/id.ts';
 import type { Rule } from '../../src/domain/rule.ts';
 import type { Suspension } from '../../src/domain/suspension.ts';
-import { rotateKey } from '../../src/management/keys/keys.ts';
+import { changeKey, rotateKey } from '../../src/management/keys/keys.ts';
 import { changeRule, createRule } from '../../src/management/rules/rules.ts';
 import { answer, appeal, lift, suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -273,6 +273,49 @@ function wrongSecretOf(secret: string): string {
   const body = `sekisho_${secret.split('_')[1]!}_${fresh.split('_')[2]!.slice(0, 43)}`;
   return body + toBase62(crc32(body), 6);
 }
+
+test('an expired key is a failed authentication; a key with a wrong checksum is none', async () => {
+  const once = { measure: 'failedAuthentications', per: 'key', threshold: 2, step: 'warn', durationSeconds: 60 };
+  const { account } = await ruled(once);
+  const { id, secret } = await gate.key({ account: account.name });
+  const mistyped = secret.slice(0, -1) + (secret.endsWith('a') ? 'b' : 'a');
+  for (let i = 0; i < 3; i++) expect((await get(mistyped)).status).toBe(401);
+  await gate.manage((store, by) => changeKey(store, id, { expiresAt: Date.now() + 1 }, by));
+  await eventually(async () => expect(await (await get(secret)).text()).toContain('key_expired'));
+  await get(secret);
+  const { keyId, evidence } = await step(account.id);
+  expect([keyId, evidence]).toMatchObject([id, { measure: 'failedAuthentications', threshold: 2 }]);
+});
+
+test('a rule per key counts a key together with the key that replaces it', async () => {
+  const { account } = await ruled({ per: 'key', step: 'suspend', durationSeconds: 60, threshold: 4 });
+  const { id, secret } = await gate.key({ account: account.name });
+  await spend(secret, 2);
+  const { secret: next } = await gate.manage((store, by) => rotateKey(store, id, 60_000, by));
+  await spend(next!.reveal(), 2);
+  await step(account.id);
+  for (const each of [secret, next!.reveal()])
+    await eventually(async () => expect((await chat(each)).status).toBe(403));
+});
+
+test('a rule that is changed counts from zero', async () => {
+  const { secret, account, rule } = await ruled({ step: 'warn', durationSeconds: 60, threshold: 3 });
+  // Beside it, a rule that stays as it is.
+  const kept = `kept-${rule}`;
+  const plans = account.name;
+  const same = { measure: 'requests', per: 'account', windowSeconds: 60, threshold: 3, plans, step: 'back' };
+  await gate.manage((store, by) => createRule(store, kept, { ...same, durationSeconds: 60 }, by));
+  await eventually(() => expect(rulesInForce(gate)).toContain(kept));
+  await spend(secret, 2);
+  const told = (): number => gate.log().split('"the rules in force"').length;
+  const before = told();
+  await gate.manage((store, by) => changeRule(store, rule, { durationSeconds: 50 }, by));
+  await eventually(() => expect(told()).toBeGreaterThan(before));
+  await spend(secret, 1);
+  expect(await step(account.id)).toMatchObject({ rule: kept });
+  await spend(secret, 2);
+  await eventually(async () => expect((await steps(account.id)).map((each) => each.rule)).toContain(rule));
+});
 
 test('rotating a suspended key does not end its suspension', async () => {
   const { account } = await gate.member({});

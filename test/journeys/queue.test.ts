@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, type FakeRequest, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, type GateProcess, openGate, post, spawnGate, type TestGate } from '../gate.ts';
+import { eventually, type GateProcess, openGate, post, spawnGate, type TestGate, withinASecond } from '../gate.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -96,6 +96,32 @@ test('turns follow the weights', async () => {
   await Promise.all([first, ...calls]);
   const heavies = held.arrived.slice(1, 9).filter((who) => who === 'heavy');
   expect(heavies).toHaveLength(6);
+});
+
+test('an account that is slowed down has a quarter of its weight', async () => {
+  const [light, heavy] = [await gate.member({}), await gate.member({ queueWeight: 4, requestsPerMinute: 400 })];
+  const whom = heavy.account.id;
+  await gate.manage((store, by) => suspend(store, { whom, step: 'slow', reason: 'x', endsAt: null }, by));
+  await withinASecond(async () => {
+    const answer = await chat(heavy.secret, ask('before'));
+    await answer.text();
+    expect(answer.headers.get('ratelimit')).toMatch(/r=\d\d;/);
+  });
+  const held = new Held();
+  held.hold(9);
+  const first = chat(light.secret, ask('first'));
+  await eventually(() => expect(held.arrived).toEqual(['first']));
+  const calls = [
+    ...Array.from({ length: 4 }, () => chat(heavy.secret, ask('heavy'))),
+    ...Array.from({ length: 4 }, () => chat(light.secret, ask('light'))),
+  ];
+  await eventually(() => expect(gate.waiting()).toBe(8));
+  for (let turn = 0; turn < 9; turn++) {
+    await eventually(() => expect(held.arrived).toHaveLength(turn + 1));
+    held.release();
+  }
+  await Promise.all([first, ...calls]);
+  expect(held.arrived.slice(1, 5).filter((who) => who === 'heavy')).toHaveLength(2);
 });
 
 test('a model with more slots runs more calls at once', async () => {
