@@ -108,18 +108,20 @@ test('docs/plans.md lists exactly the terms of a plan, and what the first plans 
     narrows === 'yes',
   ]);
   expect(listed).toEqual(termNames.map((name) => [name, terms[name].unit, terms[name].meaning, terms[name].narrows]));
-  const plans = read('docs/plans.md')
-    .split('\n')
-    .flatMap((line) => {
-      const [name = '', ...values] = line
-        .split('|')
-        .slice(1, -1)
-        .map((cell) => cell.trim());
-      return termNames.some((term) => term === name) ? [[name, ...values]] : [];
-    });
-  expect(plans.length).toBeGreaterThan(15);
-  for (const [name, ...values] of plans)
-    expect(values, name).toEqual(firstPlans.map((plan) => String(plan[name as keyof Terms] ?? 'none')));
+  for (const page of ['docs/plans.md', 'docs/ja/plans.md']) {
+    const plans = read(page)
+      .split('\n')
+      .flatMap((line) => {
+        const [name = '', ...values] = line
+          .split('|')
+          .slice(1, -1)
+          .map((cell) => cell.trim());
+        return termNames.some((term) => term === name) ? [[name, ...values]] : [];
+      });
+    expect(plans.length).toBeGreaterThan(15);
+    for (const [name, ...values] of plans)
+      expect(values, name).toEqual(firstPlans.map((plan) => String(plan[name as keyof Terms] ?? 'none')));
+  }
 });
 
 test('docs/ladder.md lists exactly the steps and the first rules', () => {
