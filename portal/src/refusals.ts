@@ -10,8 +10,8 @@ import { japanese } from './words/refusals.ts';
 /** Codes of the sign-in library; pages translate its other codes by the action. */
 const signInCodes: Readonly<Record<string, Readonly<Record<Language, string>>>> = {
   INVALID_EMAIL_OR_PASSWORD: {
-    en: 'Wrong email or password, or the account was closed.',
-    ja: 'メールアドレスかパスワードが違うか、アカウントが閉鎖されています。',
+    en: 'Wrong email or password.',
+    ja: 'メールアドレスかパスワードが違います。',
   },
   INVALID_PASSWORD: { en: 'That is not your password.', ja: 'パスワードが違います。' },
   INVALID_CODE: { en: 'That code is wrong or has expired.', ja: 'コードが違うか、有効期限が切れています。' },
