@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { outcomes } from '../../src/domain/usage.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { freePort } from '../free-ports.ts';
 import { eventually, openGate, post, RawClient, root, type TestGate } from '../gate.ts';
@@ -137,4 +138,17 @@ test('docs/metrics.md lists exactly the metrics, with their types and labels', a
     const found = [...shown.matchAll(/(\w+)="/g)].map(([, label]) => label).filter((label) => label !== 'le');
     if (shown !== '') expect(labels.replaceAll('`', ''), bare).toBe(found.join(', '));
   }
+});
+
+test('the alert rules of docs/metrics.md ask for metrics that exist, and for outcomes that calls can have', () => {
+  const text = readFileSync(join(root, 'docs/metrics.md'), 'utf8');
+  const rules = text.slice(text.indexOf('## Alert rules'));
+  const names = [...rules.matchAll(/\b(?:sekisho|nodejs|http|gen_ai)_\w+/g)].map(([name]) =>
+    name.replace(/_bucket$/, ''),
+  );
+  expect(names.length).toBeGreaterThan(6);
+  for (const name of names) expect(text, name).toContain(`| \`${name}\` `);
+  const asked = [...rules.matchAll(/outcome=~"([^"]+)"/g)].flatMap(([, list = '']) => list.split('|'));
+  expect(asked.length).toBeGreaterThan(0);
+  for (const outcome of asked) expect(outcomes).toContain(outcome);
 });
