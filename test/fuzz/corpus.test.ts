@@ -1,6 +1,6 @@
 // Runs every kept input and every seed through its target again: each oracle still holds, and together the inputs still
 // reach the same parts of the parsers.
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { corpusDirectory, readCorpus } from './corpus.ts';
@@ -33,6 +33,11 @@ describe.each(targetNames)('%s', (name) => {
     const { reached, all } = report()?.blocks[at] ?? { reached: 0, all: 0 };
     expect(reached / all, `${file}: ${reached} of ${all} blocks`).toBeGreaterThanOrEqual(leastSharesOf(name)[at] ?? 1);
   });
+});
+
+test('docs/fuzzing.md lists exactly the targets', () => {
+  const rows = readFileSync(join(root, 'docs/fuzzing.md'), 'utf8').matchAll(/^\| `(\w+)` /gm);
+  expect(Array.from(rows, ([, name]) => name)).toEqual(targetNames);
 });
 
 test('every corpus has a target', () => {
