@@ -130,7 +130,7 @@ describe('Redis that forgets', () => {
     },
   );
 
-  test('a flush under load lets no call through twice', async () => {
+  test('S5: a flush under load lets no call through twice', async () => {
     await all.openGates(2);
     const who = caller({ requestsPerDay: 30 });
     let through = 0;
@@ -160,7 +160,7 @@ describe('Redis that is away', () => {
   };
 
   test.each(Object.keys(ways))(
-    'while it is %s, long windows are closed and short ones go on; what went on counts afterwards',
+    'S5: while it is %s, long windows are closed and short ones go on; what went on counts afterwards',
     async (how) => {
       const [gate] = (await all.openGates(1)) as [Gate];
       const [away, back] = ways[how]!;

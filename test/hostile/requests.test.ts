@@ -370,6 +370,46 @@ describe('the log', () => {
   });
 });
 
+test('the log says of a call only what is in a closed list of fields, whatever the call sends', async () => {
+  const own = await openGate(fake.url, { LOG_LEVEL: 'debug' });
+  const { secret } = await own.key();
+  const headers = {
+    'x-planted': 'planted',
+    cookie: 'planted=planted',
+    referer: 'http://planted',
+    'user-agent': 'planted',
+  };
+  const body = {
+    model: 'gemma3:270m',
+    prompt: 'planted',
+    system: 'planted',
+    options: { stop: ['planted'] },
+    stream: false,
+  };
+  for (const key of [secret, 'planted'])
+    for (const path of ['/api/generate?planted=1', '/v1/chat/completions?planted', '/v1/planted?planted'])
+      await fetch(own.url + path, {
+        method: 'POST',
+        headers: { ...headers, authorization: `Bearer ${key}` },
+        body: JSON.stringify(body),
+      });
+  const lines = own
+    .log()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const ofCalls = lines.filter((line) => 'outcome' in line);
+  expect(ofCalls).toHaveLength(6);
+  const listed = ['level', 'time', 'msg', 'id', 'address', 'method', 'path', 'status', 'outcome', 'durationMs'];
+  const ofKnown = ['key', 'model', 'askedModel', 'fallbackFor', 'upstream', 'queuedMs', 'queuePosition', 'cause'];
+  for (const line of ofCalls) {
+    expect(Object.keys(line).filter((field) => ![...listed, ...ofKnown].includes(field))).toEqual([]);
+    expect(JSON.stringify({ ...line, path: '' })).not.toContain('planted');
+    expect(line['path']).not.toContain('?');
+  }
+  await own.stop();
+});
+
 describe('unreadable requests to the pages and the management API', () => {
   const json = { 'content-type': 'application/json' };
   test.each<[string, string, RequestInit]>([

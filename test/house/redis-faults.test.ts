@@ -15,10 +15,12 @@ const guesses = 'contracts/guesses';
 const sections: Readonly<Record<string, Held>> = {
   'When Redis cannot be used': {
     'slow, below a quarter of a second': [[limits, 'answers that take a tenth of a second are waited for']],
-    'hung, gone, read-only, out of memory': [[limits, 'while it is %s, long windows are closed and short ones go on']],
+    'hung, gone, read-only, out of memory': [
+      [limits, 'S5: while it is %s, long windows are closed and short ones go on'],
+    ],
     'flushed, or restarted without its data': [
       [limits, 'a Redis that is %s gets back what runs and what was used'],
-      [limits, 'a flush under load lets no call through twice'],
+      [limits, 'S5: a flush under load lets no call through twice'],
     ],
     'failed over, with the last second lost': [[sets, 'behind Sentinels limits are exact after a failover']],
     'a hash slot of a Cluster is on its way': [[sets, 'in a Cluster everything works, also while a hash slot moves']],
@@ -29,7 +31,7 @@ const sections: Readonly<Record<string, Held>> = {
       [limits, 'while it is gone, three gates of which one runs most of an account'],
       [limits, 'while it is gone and not all gates have said what they run'],
     ],
-    'per hour, day, week or month': [[limits, 'while it is %s, long windows are closed and short ones go on']],
+    'per hour, day, week or month': [[limits, 'S5: while it is %s, long windows are closed and short ones go on']],
     none: [
       [limits, 'each of several gates has its share, of calls per minute from the next minute on, and calls without'],
     ],

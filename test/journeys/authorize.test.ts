@@ -56,6 +56,12 @@ async function call(name: string, secret: string): Promise<Response> {
   return fetch(gate.url + path, { method: operation.methods[0]!, headers: { 'x-api-key': secret }, body });
 }
 
+test('without a key, every operation is a 401 and reaches no model server', async () => {
+  const calls = fake.calls.length;
+  for (const { name } of operations) expect([name, (await call(name, '')).status]).toEqual([name, 401]);
+  expect(fake.calls.length).toBe(calls);
+});
+
 describe('each operation needs its own scope and no other', () => {
   test.each(operations.map((operation) => [operation.name, operation.scope] as const))(
     '%s needs %s',

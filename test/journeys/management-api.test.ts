@@ -395,6 +395,28 @@ describe("a key's authority", () => {
     expect((await call('GET', '/me', { secret })).status).toBe(200);
   });
 
+  test('A13: without a key, every row but the public ones gets 401', async () => {
+    const open = [];
+    for (const row of endpoints) {
+      const path = row.path.replaceAll(/\{\w+\}/g, 'default');
+      const { status } = await call(row.method.toUpperCase(), path, { secret: '', body: bodyFor(row.method) });
+      if (status !== 401) open.push(row.name);
+    }
+    expect(open).toEqual([
+      'getSession',
+      'lookAtLink',
+      'setUp',
+      'confirmAddress',
+      'requestReset',
+      'resetPassword',
+      'getStatusPage',
+      'getOpenRegistration',
+      'apply',
+      'claimKey',
+      'reportLeak',
+    ]);
+  });
+
   test('A13: a wrong key gets 401, in the same words whatever is wrong', async () => {
     const wrong = ['', 'nonsense', generateKey().text.reveal(), `${boss.slice(0, -1)}x`];
     const answers = await Promise.all(wrong.map((secret) => call('GET', '/accounts', { secret })));
