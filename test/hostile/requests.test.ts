@@ -372,26 +372,26 @@ describe('the log', () => {
 
 test('the log says of a call only what is in a closed list of fields, whatever the call sends', async () => {
   const own = await openGate(fake.url, { LOG_LEVEL: 'debug' });
-  const { secret } = await own.key();
+  const { secret: known } = await own.key();
   const headers = {
     'x-planted': 'planted',
     cookie: 'planted=planted',
     referer: 'http://planted',
     'user-agent': 'planted',
   };
-  const body = {
+  const sent = {
     model: 'gemma3:270m',
     prompt: 'planted',
     system: 'planted',
     options: { stop: ['planted'] },
     stream: false,
   };
-  for (const key of [secret, 'planted'])
+  for (const key of [known, 'planted'])
     for (const path of ['/api/generate?planted=1', '/v1/chat/completions?planted', '/v1/planted?planted'])
       await fetch(own.url + path, {
         method: 'POST',
         headers: { ...headers, authorization: `Bearer ${key}` },
-        body: JSON.stringify(body),
+        body: JSON.stringify(sent),
       });
   const lines = own
     .log()
