@@ -1,5 +1,6 @@
 // `sekisho journal`: the journal of a gateway that does not come back.
 import type { Command } from 'commander';
+import { formOf } from '../domain/plural.ts';
 import { type Config, loadConfig } from '../settings/config.ts';
 import { type Json, print, printObject } from './command.ts';
 
@@ -26,7 +27,7 @@ export function journalCommand(
       if (json === true) printObject(adopted, json);
       else
         print(
-          `The journal had ${adopted.calls} calls: ${adopted.added} are recorded now, ${adopted.present} were recorded before.`,
+          `The journal had ${adopted.calls} ${formOf(adopted.calls, 'call', 'calls')}. Recorded now: ${adopted.added}. Recorded before: ${adopted.present}.`,
         );
     });
 }

@@ -2,6 +2,7 @@
 // gateway has written next to the database.
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { formOf } from '../domain/plural.ts';
 import { Refusal } from '../domain/refusal.ts';
 import { resealSecrets } from '../management/servers/reseal.ts';
 import { serverRulesOf } from '../management/servers/server-rules.ts';
@@ -203,7 +204,7 @@ export function serverCommand(
         printGone(
           { ...done },
           json,
-          `Encrypted ${done.resealed.length} secrets again; ${done.kept.length} already had the first key.`,
+          `Encrypted ${done.resealed.length} ${formOf(done.resealed.length, 'secret', 'secrets')} again; ${done.kept.length} already had the first key.`,
         );
       }),
     );

@@ -38,6 +38,11 @@ export const causesInJapanese = {
   other_name: '証明書がこのホスト名のものではありません（ERR_TLS_CERT_ALTNAME_INVALID）',
 
   rule: '{window}以内の{measure}が{count}に達しました。ルール「{rule}」のしきい値は{threshold}です。',
+  measure_token: 'トークン数',
+  measure_call: 'リクエスト数',
+  measure_refusal: '拒否の回数',
+  measure_authentication: '認証失敗の回数',
+  measure_suspension: '利用制限の回数',
   measure_tokens: 'トークン数',
   measure_calls: 'リクエスト数',
   measure_refusals: '拒否の回数',

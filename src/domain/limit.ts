@@ -15,18 +15,24 @@ export interface Use {
 
 interface MeasureRow {
   readonly unit: string;
-  /** The measure as it appears in a sentence. */
+  /** The measure as it appears in a sentence, for one and for several. */
+  readonly word: string;
   readonly words: string;
   readonly of: (use: Use) => number;
 }
 
 /** Everything that a limit can count. */
 export const measures = {
-  requests: { unit: 'requests', words: 'calls', of: (use) => use.requests },
-  tokens: { unit: 'tokens', words: 'tokens', of: (use) => use.promptTokens + use.completionTokens },
-  promptTokens: { unit: 'tokens', words: 'prompt tokens', of: (use) => use.promptTokens },
-  completionTokens: { unit: 'tokens', words: 'completion tokens', of: (use) => use.completionTokens },
-  units: { unit: 'units', words: 'units', of: (use) => use.units },
+  requests: { unit: 'requests', word: 'call', words: 'calls', of: (use) => use.requests },
+  tokens: { unit: 'tokens', word: 'token', words: 'tokens', of: (use) => use.promptTokens + use.completionTokens },
+  promptTokens: { unit: 'tokens', word: 'prompt token', words: 'prompt tokens', of: (use) => use.promptTokens },
+  completionTokens: {
+    unit: 'tokens',
+    word: 'completion token',
+    words: 'completion tokens',
+    of: (use) => use.completionTokens,
+  },
+  units: { unit: 'units', word: 'unit', words: 'units', of: (use) => use.units },
 } as const satisfies Record<string, MeasureRow>;
 
 export type Measure = keyof typeof measures;

@@ -1,4 +1,5 @@
 // Finds a sentence of a table again, with what was filled into it, so that a text that was kept can be told in another language.
+import { fillHoles, hole } from './plural.ts';
 
 /** What may stand where something is filled in, as a pattern; anything where none is given. */
 export type Holes = Readonly<Record<string, string>>;
@@ -26,12 +27,17 @@ export function finderOf<Name extends string>(
 const patternOf = (sentence: string, holes: Holes): RegExp =>
   new RegExp(
     `^${sentence
-      .split(/\{(\w+)\}/)
-      .map((part, at) =>
-        at % 2 === 0 ? part.replaceAll(/[.*+?^$()|[\]{}\\]/g, '\\$&') : `(?<${part}>${holes[part] ?? '.+?'})`,
-      )
+      .split(/(\{[^}]+\})/)
+      .map((part) => {
+        const [, name, one, other] = [...part.matchAll(hole)][0] ?? [];
+        if (name === undefined) return literal(part);
+        return one === undefined || other === undefined
+          ? `(?<${name}>${holes[name] ?? '.+?'})`
+          : `(?:${literal(one)}|${literal(other)})`;
+      })
       .join('')}$`,
   );
 
-export const fillIn = (sentence: string, value: (hole: string) => string): string =>
-  sentence.replaceAll(/\{(\w+)\}/g, (_, hole: string) => value(hole));
+const literal = (text: string): string => text.replaceAll(/[.*+?^$()|[\]{}\\]/g, '\\$&');
+
+export const fillIn = fillHoles;

@@ -4,21 +4,23 @@
 import { causeIn } from './causes.ts';
 import { fillIn, finderOf } from './patterns.ts';
 import type { Language } from './person.ts';
+import type { HoleName } from './plural.ts';
 import { detailsInJapanese, wordsInJapanese } from './refusal-details-japanese.ts';
 
 export const details = {
-  window_full: '{who} may use {most} {what} {each}; {used} are used. The next {window} begins in {wait}.',
+  window_full: '{who} may use {most} {what} {each}; {used} {used|is|are} used. The next {window} begins in {wait}.',
   window_short:
-    '{who} may use {most} {what} {each}; {used} are used and this call needs about {need}. The next {window} begins in {wait}.',
-  crowded: '{running} calls of {whose} are running, {most} may run at once, and no more may wait.',
+    '{who} may use {most} {what} {each}; {used} {used|is|are} used and this call needs about {need}. The next {window} begins in {wait}.',
+  crowded:
+    '{running} {running|call|calls} of {whose} {running|is|are} running, {most} may run at once, and no more may wait.',
   no_call: 'The {source} allows no call of this kind: its concurrentRequests is 0.',
   signed_too_many: 'This key has signed too many calls in the last minutes.',
-  too_many_answers: 'The call asks for {count} answers at once; the plan of this key allows {most}.',
+  too_many_answers: 'The call asks for {count} {count|answer|answers} at once; the plan of this key allows {most}.',
   too_many_parts: 'The call has {count} {parts}; the plan of this key allows {most}.',
   grammar_large:
-    '{field} is too large: up to 64 KiB, {items} items and {units} units with all repetitions written out.',
+    '{field} is too large: up to 64 KiB, {items} {items|item|items} and {units} {units|unit|units} with all repetitions written out.',
   template_arguments:
-    '{field} may have up to {most} switches, numbers and short words with the plan of this key, and no argument of the template function.',
+    '{field} may have up to {most} {most|switch, number or short word|switches, numbers and short words} with the plan of this key, and no argument of the template function.',
   service_crowded: 'This account runs as many calls of "{service}" as the service allows it at once: {most}.',
   sockets_full: 'This key has as many WebSockets of "{service}" open as the service allows it: {most}.',
   no_path_key: 'This service does not take a key in its address. Send it as x-api-key.',
@@ -34,7 +36,9 @@ export const details = {
 
 export type DetailName = keyof typeof details;
 const inJapanese: Readonly<Record<DetailName, string>> = detailsInJapanese;
-type HolesOf<Text extends string> = Text extends `${string}{${infer Hole}}${infer Rest}` ? Hole | HolesOf<Rest> : never;
+type HolesOf<Text extends string> = Text extends `${string}{${infer Hole}}${infer Rest}`
+  ? HoleName<Hole> | HolesOf<Rest>
+  : never;
 type Values<Name extends DetailName> = Readonly<Record<HolesOf<(typeof details)[Name]>, string | number>>;
 
 declare const mark: unique symbol;

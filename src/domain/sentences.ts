@@ -2,6 +2,7 @@
 // parameters. The Japanese texts are in portal/src/words/refusals.ts. Sentences are written only here, so that none reaches a
 // page in the wrong language. Parsers in domain/ use clauses, which start in lower case and have no full stop.
 
+import { fillHoles, type HoleName } from './plural.ts';
 import { routeSentences } from './sentences-routes.ts';
 
 export const sentences = {
@@ -69,11 +70,13 @@ export const sentences = {
   key_missing: 'There is no key {id}.',
   key_expired_already: 'The expiry date is in the past.',
   key_beyond_maker: 'A key cannot create a key with more permissions than its own: {beyond}.',
-  keys_of_pages_full: '{count} open pages of {account} already have a key; close one, or wait an hour.',
-  keys_passing_full: '{account} already has {count} one-hour keys; they expire automatically.',
-  keys_full: '{account} has {held} active keys, and the plan {plan} allows {most}. Revoke one first.',
-  keys_full_beside: '{account} has {held} other active keys, and the plan {plan} allows {most}. Revoke one first.',
-  key_lives_too_long: 'The plan {plan} allows keys for at most {days} days.',
+  keys_of_pages_full:
+    '{count} open {count|page|pages} of {account} already {count|has|have} a key; close one, or wait an hour.',
+  keys_passing_full: '{account} already has {count} one-hour {count|key|keys}; they expire automatically.',
+  keys_full: '{account} has {held} active {held|key|keys}, and the plan {plan} allows {most}. Revoke one first.',
+  keys_full_beside:
+    '{account} has {held} other active {held|key|keys}, and the plan {plan} allows {most}. Revoke one first.',
+  key_lives_too_long: 'The plan {plan} allows keys for at most {days} {days|day|days}.',
   role_lacks_scope: '{account} has the role {role}, which does not allow {scope}.',
   plan_lacks_scope: 'The plan {plan} does not allow {scopes}; it allows {allowed}.',
   key_needs_scope: 'a key needs at least one scope',
@@ -219,7 +222,7 @@ export const sentences = {
   model_name_plans_full: 'a name can have models for up to {most} plans',
   model_name_loop: '"{name}" leads to itself',
   fallback_twice: 'a fallback is given twice',
-  text_length: 'must have 1 to {most} characters',
+  text_length: 'must have 1 to {most} {most|character|characters}',
   text_mixes_scripts: 'mixes similar letters of different scripts in one word',
   patterns_full: 'a list can have up to {most} model patterns',
   pattern_long: '"{pattern}…" is not a model pattern: it has more than {most} characters',
@@ -277,12 +280,12 @@ export const sentences = {
   passkey_unverified: 'The browser did not use a passkey that verifies its user.',
   field_missing: '{at}: is missing',
   field_type: '{at}: has the wrong type',
-  field_short: '{at}: must have at least {least} characters',
-  field_long: '{at}: can have at most {most} characters',
+  field_short: '{at}: must have at least {least} {least|character|characters}',
+  field_long: '{at}: can have at most {most} {most|character|characters}',
   field_small: '{at}: must be at least {least}',
   field_big: '{at}: must be at most {most}',
-  field_few: '{at}: must have at least {least} entries',
-  field_many: '{at}: can have at most {most} entries',
+  field_few: '{at}: must have at least {least} {least|entry|entries}',
+  field_many: '{at}: can have at most {most} {most|entry|entries}',
   field_shape: '{at}: has the wrong format',
   field_choice: '{at}: must be one of {words}',
   field_unknown: '{at}: unknown field {names}',
@@ -303,14 +306,16 @@ export interface Said {
 /** Another sentence or clause, where one is part of this one. */
 export type Parameter = string | number | Said;
 
-type NamesIn<Text extends string> = Text extends `${string}{${infer Name}}${infer Rest}` ? Name | NamesIn<Rest> : never;
+type NamesIn<Text extends string> = Text extends `${string}{${infer Name}}${infer Rest}`
+  ? HoleName<Name> | NamesIn<Rest>
+  : never;
 export type ParametersOf<R extends Reason> = { readonly [Name in NamesIn<(typeof sentences)[R]>]: Parameter };
 
 export const say = <R extends Reason>(reason: R, parameters: ParametersOf<R>): Said => ({ reason, parameters });
 
 /** Puts the parameters into a sentence of `texts`. */
 export function fill({ reason, parameters }: Said, texts: Readonly<Record<Reason, string>> = sentences): string {
-  return texts[reason].replaceAll(/\{(\w+)\}/g, (_, name: string) => {
+  return fillHoles(texts[reason], (name) => {
     const value = parameters[name] ?? '';
     return typeof value === 'object' ? fill(value, texts) : String(value);
   });

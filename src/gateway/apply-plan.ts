@@ -4,6 +4,7 @@
 // body stay as they were.
 import { GatewayError } from '../domain/error.ts';
 import type { Terms } from '../domain/plan.ts';
+import { formOf } from '../domain/plural.ts';
 import type { Principal } from '../domain/principal.ts';
 import { detail } from '../domain/refusal-details.ts';
 import { bodyFields } from '../upstream/kinds.ts';
@@ -73,8 +74,8 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
   let { body } = call;
   if (document && body) {
     if (bounds) {
-      refuseBeyond(images, bounds.maxImages, 'images');
-      refuseBeyond(inputs, bounds.maxEmbeddingInputs, 'embedding inputs');
+      refuseBeyond(images, bounds.maxImages, 'image');
+      refuseBeyond(inputs, bounds.maxEmbeddingInputs, 'embedding input');
     }
     const bytes = body;
     const editsAt = (server: ServerFacts): ServerEdits => editsFor(call, read, before, bytes, document, server);
@@ -314,10 +315,10 @@ function goDuration(text: string): number | undefined {
   return text.startsWith('-') ? -seconds : seconds;
 }
 
-function refuseBeyond(count: number, most: number | null, parts: 'images' | 'embedding inputs'): void {
+function refuseBeyond(count: number, most: number | null, part: 'image' | 'embedding input'): void {
   if (most !== null && count > most)
     throw new GatewayError('beyond_plan', {
-      message: detail('too_many_parts', { count, parts, most }),
+      message: detail('too_many_parts', { count, parts: formOf(count, part, `${part}s`), most }),
       figures: { needed: count, most },
     });
 }

@@ -2,6 +2,7 @@
 // call went wrong, and the answers to calls, which cost a healthy server one test. A server that was down or doubtful gets one
 // call first, then twice as many each time (half-open.ts). It ranks servers and never refuses a call: if no server is better,
 // calls try one that is down, since it may have returned after the last probe.
+import { formOf } from '../domain/plural.ts';
 import type { HealthState } from '../domain/server-status.ts';
 import { HalfOpen } from './half-open.ts';
 import { isFlood, waitOf } from './retry-after.ts';
@@ -132,7 +133,7 @@ export class Health {
     if (this.#probed !== 'up') return this.#probed && this.#probedReason;
     if (this.#spell) return this.#spell.reason;
     const { isOpen, most } = this.#halfOpen;
-    return isOpen ? undefined : `it is coming back, with up to ${most} ${most === 1 ? 'call' : 'calls'} at once`;
+    return isOpen ? undefined : `it is coming back, with up to ${most} ${formOf(most, 'call', 'calls')} at once`;
   }
 
   /** A call may be sent to it now, although others could have it. */

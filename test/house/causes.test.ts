@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { causeIn, causes, heard } from '../../src/domain/causes.ts';
 import { causesInJapanese } from '../../src/domain/causes-japanese.ts';
+import { fillHoles } from '../../src/domain/plural.ts';
 
 const root = join(import.meta.dirname, '../..');
 const holesOf = (text: string): string[] => Array.from(text.matchAll(/\{(\w+)\}/g), ([, name = '']) => name).toSorted();
@@ -26,7 +27,7 @@ const samples: Readonly<Record<string, string>> = {
   window: '24 h',
   fault: 'it ended on 2026-11-26T00:00:00.000Z',
 };
-const filled = (text: string): string => text.replaceAll(/\{(\w+)\}/g, (_, hole: string) => samples[hole] ?? '?');
+const filled = (text: string): string => fillHoles(text, (hole) => samples[hole] ?? '?');
 
 test('every cause is told in Japanese with the same figures', () => {
   for (const [cause, english] of Object.entries(causes)) {

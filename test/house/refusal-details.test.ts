@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { windows } from '../../src/domain/calendar.ts';
 import { detailOf, GatewayError } from '../../src/domain/error.ts';
 import { measures, subjects } from '../../src/domain/limit.ts';
+import { fillHoles } from '../../src/domain/plural.ts';
 import { type DetailName, detailIn, details } from '../../src/domain/refusal-details.ts';
 import { detailsInJapanese, wordsInJapanese } from '../../src/domain/refusal-details-japanese.ts';
 
@@ -34,8 +35,7 @@ const samples: Readonly<Record<string, string>> = {
   id: 'sus_0TvcqqlEciUX',
 };
 const moment = (iso: string): string => `<${iso}>`;
-const sent = (name: DetailName): string =>
-  details[name].replaceAll(/\{(\w+)\}/g, (_, hole: string) => samples[hole] ?? '?');
+const sent = (name: DetailName): string => fillHoles(details[name], (hole) => samples[hole] ?? '?');
 
 test('every sentence is found again, with its figures, and told in Japanese', () => {
   for (const name of Object.keys(details) as DetailName[]) {

@@ -148,7 +148,7 @@ describe('a refused call', () => {
   test('names the limit, its usage and the time to retry, in the words of each dialect', async () => {
     const { secret } = await gate.member({ requestsPerDay: 1, tokensPerMonth: 1000 });
     await (await chat(secret)).text();
-    const sentence = /This account may use 1 calls a day; 1 are used. The next day begins in /;
+    const sentence = /This account may use 1 call a day; 1 is used. The next day begins in /;
     const native = await chat(secret);
     const headers = Object.fromEntries(native.headers);
     expect(native.status).toBe(429);
@@ -187,7 +187,7 @@ test('a limit per hour refuses, explains itself and appears in the headers like 
     expect(refused.status).toBe(429);
     expect(await refused.json()).toMatchObject({
       error: expect.stringMatching(
-        /^This account may use 1 calls an hour; 1 are used\. The next hour begins in \d+ (s|min)\./,
+        /^This account may use 1 call an hour; 1 is used\. The next hour begins in \d+ (s|min)\./,
       ),
       code: 'quota_exceeded',
     });

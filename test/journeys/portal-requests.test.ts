@@ -50,7 +50,7 @@ test('a member sees their requests, and which limit refused one', async () => {
   await reader.open('/portal/requests');
   await reader.page.locator(`a[title="${refusedId}"]`).click();
   await reader.sees('Refused by the limit Calls per day of the account.');
-  await reader.sees('This account may use 1 calls a day; 1 are used. The next day begins in');
+  await reader.sees('This account may use 1 call a day; 1 is used. The next day begins in');
   await reader.isSound();
   await reader.open(`/portal/requests/${servedId}`);
   await reader.sees('Waited for the answer to begin');
@@ -66,7 +66,7 @@ test('why a request was refused is said in Japanese, with its figures, and the s
   await reader.open(`/portal/requests/${refusedId}`);
   await reader.sees('このアカウントのリクエスト数の上限は、1日あたり1です。すでに1使われています。');
   const sent = reader.page.locator('pre[lang="en"]');
-  expect(await sent.textContent()).toMatch(/^This account may use 1 calls a day; 1 are used\./);
+  expect(await sent.textContent()).toMatch(/^This account may use 1 call a day; 1 is used\./);
   await reader.sees('クライアントに返したメッセージ（原文）');
   await reader.isSound();
   await reader.close();

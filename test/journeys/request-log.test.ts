@@ -63,7 +63,7 @@ test('a refused call names the limit and its figures; a suspended one the suspen
   await idOf(chat(secret));
   const limited = await recorded(await idOf(chat(secret)));
   expect(limited).toMatchObject({ code: 'quota_exceeded', refusedBy: 'account requestsPerDay', server: null });
-  expect(limited.detail).toMatch(/may use 1 calls a day; 1 are used/);
+  expect(limited.detail).toMatch(/may use 1 call a day; 1 is used/);
   expect(limited.stages).toMatchObject([{ stage: 'check' }]);
   const { secret: operator } = await gate.key({ scopes: ['management'] });
   const step = await post(`${gate.url}/management/v1/suspensions`, operator, {

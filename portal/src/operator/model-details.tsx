@@ -35,7 +35,7 @@ function Facts({ details, server }: { readonly details: ModelDescription; readon
     [t('models.parameters'), parameters],
     [t('models.quantization'), quantization],
     [t('models.format'), format],
-    [t('models.longest'), context === null ? null : t('models.tokens', { figure: figure(context) })],
+    [t('models.longest'), context === null ? null : t('models.tokens', { count: context, figure: figure(context) })],
   ];
   return (
     <Stack>

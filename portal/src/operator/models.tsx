@@ -147,7 +147,7 @@ function Loaded({ model: { loaded } }: { readonly model: Model }): ReactNode {
   const facts = [
     size === null ? '' : bytes(size),
     vram === null ? '' : t('models.vram', { size: bytes(vram) }),
-    context === null ? '' : t('models.context', { figure: figure(context) }),
+    context === null ? '' : t('models.context', { count: context, figure: figure(context) }),
     until === null ? '' : t('models.until', { time: moment(until) }),
   ].filter((part) => part !== '');
   return (

@@ -253,6 +253,7 @@ function Servers({ now }: { readonly now: Now }): ReactNode {
             </Text>
             <Text size="sm" c="dimmed">
               {t(since === null ? 'overview.loadNext' : leftMs === null ? 'overview.load' : 'overview.loadLeft', {
+                count: waiting,
                 waiting,
                 server: nameOf(server),
                 seconds: Math.ceil((leftMs ?? 0) / 1000),
@@ -266,7 +267,7 @@ function Servers({ now }: { readonly now: Now }): ReactNode {
               {model}
             </Text>
             <Text size="sm" c="dimmed">
-              {t('overview.queueText', { running, waiting, accounts })}
+              {t('overview.queueText', { count: accounts, running, waiting, accounts })}
             </Text>
           </Group>
         ))}

@@ -72,7 +72,7 @@ function One({ rule, shadows }: { readonly rule: Rule; readonly shadows: number 
           {t('rules.sentence', {
             per: t(`rules.per.${rule.per}`),
             threshold: figure(rule.threshold),
-            measure: t(`rules.measure.${rule.measure}`),
+            measure: t(`rules.measured.${rule.measure}`, { count: rule.threshold }),
             window: duration(rule.windowSeconds),
             step: t(`rules.steps.${rule.step}`),
             duration:

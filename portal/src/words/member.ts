@@ -133,7 +133,7 @@ export const member = {
       clear: 'New chat',
       you: 'You',
       answer: 'Answer',
-      figures: '{{prompt}} + {{completion}} tokens, {{speed}} tokens/s',
+      figures: 'Tokens: {{prompt}} + {{completion}}, {{speed}} tokens/s',
       waiting: 'Waiting in the queue…',
       cut: 'The answer was interrupted.',
       empty: 'Send a message. The answer streams in.',

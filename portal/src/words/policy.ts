@@ -105,6 +105,18 @@ export const policy = {
         failedAuthentications: 'failed authentications',
         suspensions: 'suspensions',
       },
+      measured: {
+        tokens_one: 'token',
+        tokens_other: 'tokens',
+        requests_one: 'call',
+        requests_other: 'calls',
+        refusals_one: 'refusal',
+        refusals_other: 'refusals',
+        failedAuthentications_one: 'failed authentication',
+        failedAuthentications_other: 'failed authentications',
+        suspensions_one: 'suspension',
+        suspensions_other: 'suspensions',
+      },
       steps: {
         warn: 'it is warned',
         slow: 'it is slowed down',
@@ -343,6 +355,13 @@ export const policy = {
         refusals: '拒否の回数',
         failedAuthentications: '認証失敗の回数',
         suspensions: '利用制限の回数',
+      },
+      measured: {
+        tokens_other: 'トークン数',
+        requests_other: 'リクエスト数',
+        refusals_other: '拒否の回数',
+        failedAuthentications_other: '認証失敗の回数',
+        suspensions_other: '利用制限の回数',
       },
       steps: {
         warn: '警告します',

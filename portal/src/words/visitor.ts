@@ -127,7 +127,7 @@ export const visitor = {
       wrongPassword: 'Wrong password.',
       wrongCode: 'The code is wrong or has expired.',
       again: 'The sign-in has expired. Enter your password again.',
-      tooMany: 'Too many attempts. Wait {{seconds}} seconds.',
+      tooMany: 'Too many attempts. Wait {{seconds}} s.',
       passkeyFailed: 'Signing in with a passkey failed.',
       refused: {
         provider: 'The provider refused the sign-in or could not be reached. Try again.',

@@ -7,6 +7,7 @@ import { auditEvent, leadingTo } from '../../domain/audit.ts';
 import { type KeyId, newSuspensionId } from '../../domain/id.ts';
 import { stepEmail } from '../../domain/outbox.ts';
 import { unlimited } from '../../domain/plan.ts';
+import { formOf } from '../../domain/plural.ts';
 import type { Principal } from '../../domain/principal.ts';
 import type { Rule, RuleMeasure } from '../../domain/rule.ts';
 import { inForce, type Suspension, untouched } from '../../domain/suspension.ts';
@@ -301,11 +302,11 @@ function isStanding(rule: Rule, last: Suspension, now: WallMs): boolean {
 }
 
 const measured: Record<RuleMeasure, string> = {
-  tokens: 'tokens',
-  requests: 'calls',
-  refusals: 'refused calls',
-  failedAuthentications: 'failed authentications',
-  suspensions: 'suspensions',
+  tokens: 'token',
+  requests: 'call',
+  refusals: 'refused call',
+  failedAuthentications: 'failed authentication',
+  suspensions: 'suspension',
 };
 
 function stepOf(rule: Rule, principal: Principal, count: number, now: WallMs): Suspension {
@@ -319,7 +320,7 @@ function stepOf(rule: Rule, principal: Principal, count: number, now: WallMs): S
     keyId: rule.per === 'key' ? principal.lineage : null,
     step,
     rule: rule.name,
-    reason: `${figure(count)} ${measured[measure]} within ${window}; the threshold of the rule ${rule.name} is ${figure(threshold)}.`,
+    reason: `${figure(count)} ${formOf(count, measured[measure], `${measured[measure]}s`)} within ${window}; the threshold of the rule ${rule.name} is ${figure(threshold)}.`,
     evidence: {
       measure,
       count,

@@ -16,6 +16,7 @@ import {
   subjects,
   type Use,
 } from '../../domain/limit.ts';
+import { formOf } from '../../domain/plural.ts';
 import type { Principal } from '../../domain/principal.ts';
 import { detail } from '../../domain/refusal-details.ts';
 import type { SteadyMs } from '../../domain/time.ts';
@@ -62,7 +63,7 @@ export function fullError(limit: Limit, standing: Standing, use: Use, now: Stead
   const values = {
     who: subjects[on].this,
     most,
-    what: measures[measure].words,
+    what: formOf(mostOf(limit, standing), measures[measure].word, measures[measure].words),
     each: windows[window].each,
     used,
     window,
