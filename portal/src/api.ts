@@ -10,6 +10,7 @@ import {
   useQuery,
   useQueryClient,
 } from '@tanstack/react-query';
+import { useEffect } from 'react';
 import type { PageOf } from './api-types.ts';
 import { signInAgain, whyAgain } from './shell/again.ts';
 import { noteAnew } from './shell/anew.ts';
@@ -27,6 +28,8 @@ export class Problem extends Error {
   readonly code: string;
   /** All invalid fields, if there are several. */
   readonly errors: readonly string[];
+  /** What is wrong with fields of the body, by their names. */
+  readonly fields: Readonly<Record<string, string>>;
   readonly requestId: string | undefined;
   readonly retryAfterSeconds: number | undefined;
 
@@ -34,12 +37,13 @@ export class Problem extends Error {
     status: number,
     code: string,
     message: string,
-    more: Partial<Pick<Problem, 'errors' | 'requestId' | 'retryAfterSeconds'>> = {},
+    more: Partial<Pick<Problem, 'errors' | 'fields' | 'requestId' | 'retryAfterSeconds'>> = {},
   ) {
     super(message);
     this.status = status;
     this.code = code;
     this.errors = more.errors ?? [];
+    this.fields = more.fields ?? {};
     this.requestId = more.requestId;
     this.retryAfterSeconds = more.retryAfterSeconds;
   }
@@ -52,13 +56,25 @@ export class Problem extends Error {
     if (code === 'sign_in_again') noteAnew();
     const retryAfter = headers.get('retry-after');
     const several = Array.isArray(said['errors']) ? (said['errors'] as Record<string, unknown>[]) : [];
+    const errors = await Promise.all(several.map((each) => wordsFor('invalid', each, status)));
     return new Problem(status, code, await wordsFor(code, said, status), {
-      errors: several.length < 2 ? [] : await Promise.all(several.map((each) => wordsFor('invalid', each, status))),
+      errors: errors.length < 2 ? [] : errors,
+      fields: Object.fromEntries(several.map(({ at }, index) => [fieldIn(at), errors[index] ?? '']).toReversed()),
       requestId: textOf(said['request_id']) ?? headers.get('x-request-id') ?? undefined,
       retryAfterSeconds: retryAfter === null ? undefined : Number(retryAfter),
     });
   }
 }
+
+/** `body.values.mail_from`, `body.slots.gemma3:4b`: the field of a form. */
+const fieldIn = (at: unknown): string =>
+  String(at)
+    .replace(/^body\.(?:values\.)?/, '')
+    .split('.', 1)[0] ?? '';
+
+/** What is wrong with a field of a form, after it was sent. */
+export const faultOf = (error: Error | null, field: string): string | undefined =>
+  error instanceof Problem ? error.fields[field] : undefined;
 
 /** The sentence for the reason or, without one, for the code. */
 async function wordsFor(
@@ -220,15 +236,21 @@ export interface Acting {
   readonly done?: string;
   /** Paths whose answers this changes. */
   readonly refresh?: readonly string[];
+  /** Whether the form shows at this field what is wrong with it. */
+  readonly shows?: (field: string) => boolean;
 }
 
 /** A mutation: shows its result, and refetches the data that it changed. */
 export function useAct<A, T>(
   act: (input: A) => Promise<T>,
-  { done, refresh = [] }: Acting = {},
+  { done, refresh = [], shows }: Acting = {},
 ): UseMutationResult<T, Error, A> {
   const client = useQueryClient();
-  return useMutation<T, Error, A>({
+  const isShown = (error: Error | null): boolean => {
+    const fields = error instanceof Problem ? Object.keys(error.fields) : [];
+    return shows !== undefined && fields.length > 0 && fields.every(shows);
+  };
+  const mutation = useMutation<T, Error, A>({
     mutationFn: act,
     onSuccess: () => {
       if (done !== undefined) notifications.show({ message: done, color: 'teal' });
@@ -237,6 +259,15 @@ export function useAct<A, T>(
       for (const path of [...refresh, '/waiting'])
         void client.invalidateQueries({ predicate: ({ queryKey }) => String(queryKey[0]).startsWith(path) });
     },
-    onError: (error) => notifications.show({ message: wordsOf(error), color: 'red', autoClose: 8000 }),
+    onError: (error) => {
+      if (!isShown(error)) notifications.show({ message: wordsOf(error), color: 'red', autoClose: 8000 });
+    },
   });
+  const { error } = mutation;
+  const atField = isShown(error);
+  // The field may be beyond the screen.
+  useEffect(() => {
+    if (error !== null && atField) document.querySelector<HTMLElement>('form [aria-invalid="true"]')?.focus();
+  }, [error, atField]);
+  return mutation;
 }

@@ -1,14 +1,15 @@
 // Creating a key: its purpose, its restrictions, and its secret, which is shown only once with settings that use it.
-import { Alert, Button, Collapse, Group, NumberInput, Stack, Text, TextInput } from '@mantine/core';
+import { Alert, Button, Collapse, Group, Stack, Text, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { api, useAct } from '../api.ts';
+import { api, faultOf, useAct } from '../api.ts';
 import type { KeyWithSecret } from '../api-types.ts';
 import { IconAlertTriangle, IconPlus } from '../icons.ts';
 import { useSession } from '../session.tsx';
 import { Copy } from '../shell/copy.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
+import { type Entered, NumberField } from '../shell/number-field.tsx';
 import { OnceDialog } from '../shell/once-dialog.tsx';
 import { instantOf, useZone } from '../shell/zone.ts';
 import { Setups } from './setups.tsx';
@@ -32,7 +33,7 @@ export function NewKey({
   const [models, setModels] = useState('');
   const [cidr, setCidr] = useState('');
   const [expires, setExpires] = useState('');
-  const [tokens, setTokens] = useState<number | string>('');
+  const [tokens, setTokens] = useState<Entered>(null);
   const create = useAct(
     () =>
       api.post<KeyWithSecret>(
@@ -42,11 +43,11 @@ export function NewKey({
           ...(list(models).length > 0 ? { models: list(models) } : {}),
           ...(list(cidr).length > 0 ? { cidr: list(cidr) } : {}),
           ...(expires === '' ? {} : { expiresAt: new Date(instantOf(`${expires}T23:59:59`, zone)).toISOString() }),
-          ...(typeof tokens === 'number' ? { limits: { tokensPerDay: tokens } } : {}),
+          ...(tokens === null ? {} : { limits: { tokensPerDay: tokens } }),
         },
         { once: true },
       ),
-    { refresh: ['/me/keys'] },
+    { refresh: ['/me/keys'], shows: (field) => field === 'limits' && narrow },
   );
   if (session.view) return null;
   return (
@@ -103,7 +104,13 @@ export function NewKey({
               value={expires}
               onChange={(event) => setExpires(event.currentTarget.value)}
             />
-            <NumberInput label={t('keys.tokensPerDay')} value={tokens} onChange={setTokens} min={1} thousandSeparator />
+            <NumberField
+              label={t('keys.tokensPerDay')}
+              value={tokens}
+              onChange={setTokens}
+              min={1}
+              error={faultOf(create.error, 'limits')}
+            />
           </Stack>
         </Collapse>
       </FormDialog>

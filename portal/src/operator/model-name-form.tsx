@@ -2,7 +2,7 @@
 import { ActionIcon, Autocomplete, Button, Group, TagsInput, TextInput } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { api, useAct } from '../api.ts';
+import { api, faultOf, useAct } from '../api.ts';
 import type { ModelName } from '../api-types.ts';
 import { IconPlus, IconTrash } from '../icons.ts';
 import { FormDialog } from '../shell/form-dialog.tsx';
@@ -23,6 +23,7 @@ interface Fields {
 
 const blank: Fields = { name: '', target: '', plans: [], fallbacks: [] };
 const refresh = ['/model-names', '/audit'];
+const shows = (field: string): boolean => ['name', 'target', 'fallbacks'].includes(field);
 
 interface FormProps {
   /** Models of the servers, to choose from. */
@@ -36,6 +37,7 @@ export function AddName({ models, close }: FormProps): ReactNode {
   const create = useAct(() => api.post('/model-names', { name: fields.name, ...bodyOf(fields) }, { once: true }), {
     done: t('names.added'),
     refresh,
+    shows,
   });
   return (
     <FormDialog
@@ -48,7 +50,12 @@ export function AddName({ models, close }: FormProps): ReactNode {
         create.mutate(undefined, { onSuccess: close });
       }}
     >
-      <Inputs fields={fields} models={models} set={(change) => setFields((before) => ({ ...before, ...change }))} />
+      <Inputs
+        fields={fields}
+        models={models}
+        error={create.error}
+        set={(change) => setFields((before) => ({ ...before, ...change }))}
+      />
     </FormDialog>
   );
 }
@@ -79,7 +86,7 @@ function Change({
       const renamed = fields.name === stored.name ? {} : { name: fields.name };
       return api.patch(`/model-names/${stored.id}`, { ...renamed, ...body }, etag === undefined ? {} : { etag });
     },
-    { done: t('names.saved'), refresh },
+    { done: t('names.saved'), refresh, shows },
   );
   return (
     <FormDialog
@@ -92,7 +99,12 @@ function Change({
         save.mutate(undefined, { onSuccess: close });
       }}
     >
-      <Inputs fields={fields} models={models} set={(change) => setFields((before) => ({ ...before, ...change }))} />
+      <Inputs
+        fields={fields}
+        models={models}
+        error={save.error}
+        set={(change) => setFields((before) => ({ ...before, ...change }))}
+      />
     </FormDialog>
   );
 }
@@ -111,9 +123,11 @@ function bodyOf({ target, plans, fallbacks }: Fields): {
 function Inputs({
   fields,
   models,
+  error,
   set,
 }: {
   readonly fields: Fields;
+  readonly error: Error | null;
   readonly models: readonly string[];
   readonly set: (change: Partial<Fields>) => void;
 }): ReactNode {
@@ -124,6 +138,7 @@ function Inputs({
     <>
       <TextInput
         label={t('names.name')}
+        error={faultOf(error, 'name')}
         description={t('names.nameHint')}
         value={fields.name}
         onChange={(event) => set({ name: event.currentTarget.value })}
@@ -133,6 +148,7 @@ function Inputs({
       />
       <Autocomplete
         label={t('names.target')}
+        error={faultOf(error, 'target')}
         description={t('names.targetHint')}
         data={[...models]}
         value={fields.target}
@@ -174,6 +190,7 @@ function Inputs({
       </Button>
       <TagsInput
         label={t('names.fallbacks')}
+        error={faultOf(error, 'fallbacks')}
         description={t('names.fallbacksHint')}
         data={[...models]}
         value={[...fields.fallbacks]}

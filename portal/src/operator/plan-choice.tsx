@@ -27,12 +27,15 @@ export interface PlansChoiceProps {
   readonly label: string;
   readonly value: readonly string[];
   readonly onChange: (plans: string[]) => void;
+  readonly error?: string | undefined;
 }
 
-export function PlansChoice({ label, value, onChange }: PlansChoiceProps): ReactNode {
+export function PlansChoice({ label, value, onChange, error }: PlansChoiceProps): ReactNode {
   const plans = useGet<PageOf<Plan>>('/plans');
   const known = plans.data?.items.map(({ name }) => name) ?? [];
   // A plan that is gone can still be taken out.
   const data = [...new Set([...known, ...value])];
-  return <MultiSelect label={label} data={data} value={[...value]} onChange={onChange} searchable clearable />;
+  return (
+    <MultiSelect label={label} error={error} data={data} value={[...value]} onChange={onChange} searchable clearable />
+  );
 }

@@ -1,13 +1,14 @@
 // Edits the terms of a plan, only if no one else has changed it; and previews whether a call would be allowed.
-import { Alert, Button, NumberInput, Paper, Select, SimpleGrid, Skeleton, Stack, Textarea, Title } from '@mantine/core';
+import { Alert, Button, Paper, Select, SimpleGrid, Skeleton, Stack, Textarea, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useParams } from 'wouter';
-import { api, Problem, useAct } from '../api.ts';
+import { api, faultOf, Problem, useAct } from '../api.ts';
 import type { Plan } from '../api-types.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
+import { type Entered, NumberField } from '../shell/number-field.tsx';
 import { Page } from '../shell/page.tsx';
 import { Trouble } from '../shell/trouble.tsx';
 import { useUnsaved } from '../shell/unsaved.ts';
@@ -63,7 +64,7 @@ function Editor(props: {
   const set = (term: string, value: unknown): void => setChanged((before) => ({ ...before, [term]: value }));
   const save = useAct(
     () => api.patch(`/plans/${props.name}`, changed, props.etag === undefined ? {} : { etag: props.etag }),
-    { done: t('plan.saved'), refresh: ['/plans', '/audit'] },
+    { done: t('plan.saved'), refresh: ['/plans', '/audit'], shows: (field) => field in terms },
   );
   const ask = useAsk();
   const isChanged = Object.entries(changed).some(
@@ -76,6 +77,7 @@ function Editor(props: {
   const field = (term: string): ReactNode => {
     const first = terms[term];
     const value = valueOf(term);
+    const error = faultOf(save.error, term);
     if (Array.isArray(first))
       return (
         <Textarea
@@ -89,6 +91,7 @@ function Editor(props: {
               event.currentTarget.value.split(/[,\s]+/).filter((word) => word !== ''),
             )
           }
+          error={error}
           readOnly={!operates}
           autosize
         />
@@ -106,20 +109,21 @@ function Editor(props: {
           value={String(value)}
           onChange={(next) => set(term, next)}
           allowDeselect={false}
+          error={error}
           readOnly={!operates}
         />
       );
     return (
-      <NumberInput
+      <NumberField
         key={term}
         label={t(`terms.${term}`)}
         description={term}
         placeholder={t('plan.empty')}
-        value={typeof value === 'number' ? value : ''}
-        onChange={(next) => set(term, typeof next === 'number' ? next : null)}
+        value={value as Entered}
+        onChange={(next) => set(term, next)}
         min={0}
         allowDecimal={term === 'queueWeight'}
-        thousandSeparator
+        error={error}
         readOnly={!operates}
       />
     );

@@ -4,7 +4,7 @@ import { useDisclosure } from '@mantine/hooks';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useLocation } from 'wouter';
-import { api, useAct, useGet } from '../api.ts';
+import { api, faultOf, useAct, useGet } from '../api.ts';
 import type { PageOf, Plan } from '../api-types.ts';
 import { IconPlus } from '../icons.ts';
 import { useSession } from '../session.tsx';
@@ -104,6 +104,7 @@ function NewPlan(): ReactNode {
   const [like, setLike] = useState<string | null>('default');
   const create = useAct(() => api.post<Plan>('/plans', { name, ...(like === null ? {} : { like }) }, { once: true }), {
     refresh: ['/plans'],
+    shows: (field) => field === 'name',
   });
   return (
     <>
@@ -125,6 +126,7 @@ function NewPlan(): ReactNode {
           description={t('plans.nameHint')}
           value={name}
           onChange={(event) => setName(event.currentTarget.value)}
+          error={faultOf(create.error, 'name')}
           pattern="[a-z0-9][a-z0-9\-]{0,39}"
           required
           data-autofocus

@@ -1,13 +1,14 @@
 // The preview of a call: whether the gateway would allow it, with the reason, the changes and every limit.
-import { Alert, Autocomplete, Button, Group, NumberInput, Paper, SimpleGrid, Stack, Text, Title } from '@mantine/core';
+import { Alert, Autocomplete, Button, Group, Paper, SimpleGrid, Stack, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { api, useAct } from '../api.ts';
+import { api, faultOf, useAct } from '../api.ts';
 import type { Preview } from '../api-types.ts';
 import { IconCircleCheck, IconCircleX } from '../icons.ts';
 import { Limits } from '../member/limits.tsx';
 import { ModelField } from '../shell/model-field.tsx';
+import { type Entered, NumberField } from '../shell/number-field.tsx';
 import { AccountPicker } from '../shell/picker.tsx';
 import { useWriting } from '../shell/when.ts';
 import { Against, sending } from '../visitor/form.tsx';
@@ -30,15 +31,15 @@ export function PlanPreview({ plan }: { readonly plan: string }): ReactNode {
   const [who, setWho] = useState('');
   const [path, setPath] = useState('/api/chat');
   const [model, setModel] = useState('gemma3:4b');
-  const [prompt, setPrompt] = useState<number | string>(500);
-  const [most, setMost] = useState<number | string>('');
+  const [prompt, setPrompt] = useState<Entered>(500);
+  const [most, setMost] = useState<Entered>(null);
   const ask = useAct(() =>
     api.post<Preview>('/preview', {
       ...(who === '' ? { plan } : { account: who }),
       path,
       ...(model === '' ? {} : { model }),
-      ...(typeof prompt === 'number' ? { promptTokens: prompt } : {}),
-      ...(typeof most === 'number' ? { maxTokens: most } : {}),
+      ...(prompt === null ? {} : { promptTokens: prompt }),
+      ...(most === null ? {} : { maxTokens: most }),
     }),
   );
   const answer = ask.data;
@@ -65,8 +66,20 @@ export function PlanPreview({ plan }: { readonly plan: string }): ReactNode {
             onChange={setModel}
             required={/^\/(?:api|v1)\//.test(path)}
           />
-          <NumberInput label={t('plan.preview.prompt')} value={prompt} onChange={setPrompt} min={0} thousandSeparator />
-          <NumberInput label={t('plan.preview.most')} value={most} onChange={setMost} min={1} thousandSeparator />
+          <NumberField
+            label={t('plan.preview.prompt')}
+            value={prompt}
+            onChange={setPrompt}
+            min={0}
+            error={faultOf(ask.error, 'promptTokens')}
+          />
+          <NumberField
+            label={t('plan.preview.most')}
+            value={most}
+            onChange={setMost}
+            min={1}
+            error={faultOf(ask.error, 'maxTokens')}
+          />
           <Group align="flex-end">
             <Button type="submit" loading={ask.isPending}>
               {t('plan.preview.ask')}

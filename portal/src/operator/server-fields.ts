@@ -1,12 +1,13 @@
 // The form fields of a model server, and their conversion to the request.
 import type { Server } from '../api-types.ts';
+import type { Entered } from '../shell/number-field.tsx';
 
 export interface Fields {
   readonly name: string;
   readonly address: string;
   /** Empty: detected automatically. */
   readonly kind: string;
-  readonly weight: number;
+  readonly weight: Entered;
   /** A line for each model. */
   readonly slots: string;
   /** Empty: the stored secret stays. */

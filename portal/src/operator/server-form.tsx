@@ -1,25 +1,18 @@
 // The form for a model server. Only changed fields are sent, and a secret only if one was entered.
-import {
-  Accordion,
-  Checkbox,
-  MultiSelect,
-  NumberInput,
-  PasswordInput,
-  Stack,
-  Text,
-  Textarea,
-  TextInput,
-} from '@mantine/core';
+import { Accordion, Checkbox, MultiSelect, PasswordInput, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { api, useAct, useGet } from '../api.ts';
+import { api, faultOf, useAct, useGet } from '../api.ts';
 import type { PageOf, Plan, Server } from '../api-types.ts';
 import { FormDialog } from '../shell/form-dialog.tsx';
+import { NumberField } from '../shell/number-field.tsx';
 import { AccountsPicker } from '../shell/picker.tsx';
 import { type Seen, useSeen } from '../shell/seen.ts';
 import { type Fields, fieldsOf, newServer, readSlots } from './server-fields.ts';
 
 const refresh = ['/servers', '/audit'];
+/** The fields of the files are folded away. */
+const shows = (field: string): boolean => field in newServer && !field.endsWith('File');
 
 export function AddServer({ close }: { readonly close: () => void }): ReactNode {
   const { t } = useTranslation('serving');
@@ -27,6 +20,7 @@ export function AddServer({ close }: { readonly close: () => void }): ReactNode 
   const create = useAct(() => api.post('/servers', bodyOf(fields), { once: true }), {
     done: t('servers.added'),
     refresh,
+    shows,
   });
   return (
     <FormDialog
@@ -39,7 +33,11 @@ export function AddServer({ close }: { readonly close: () => void }): ReactNode 
         create.mutate(undefined, { onSuccess: close });
       }}
     >
-      <Inputs fields={fields} set={(change) => setFields((before) => ({ ...before, ...change }))} />
+      <Inputs
+        fields={fields}
+        error={create.error}
+        set={(change) => setFields((before) => ({ ...before, ...change }))}
+      />
     </FormDialog>
   );
 }
@@ -64,6 +62,7 @@ function Change({
   const save = useAct(() => api.patch(`/servers/${id}`, bodyOf(fields, before), etag === undefined ? {} : { etag }), {
     done: t('servers.saved'),
     refresh,
+    shows,
   });
   return (
     <FormDialog
@@ -78,6 +77,7 @@ function Change({
     >
       <Inputs
         fields={fields}
+        error={save.error}
         stored={server.secret?.from === 'stored'}
         set={(change) => setFields((now) => ({ ...now, ...change }))}
       />
@@ -102,17 +102,19 @@ function bodyOf(fields: Fields, before: Fields = newServer): Record<string, unkn
 interface InputsProps {
   readonly fields: Fields;
   readonly set: (change: Partial<Fields>) => void;
+  readonly error: Error | null;
   /** A secret is stored. */
   readonly stored?: boolean;
 }
 
-function Inputs({ fields, set, stored = false }: InputsProps): ReactNode {
+function Inputs({ fields, set, error, stored = false }: InputsProps): ReactNode {
   const { t } = useTranslation('serving');
   const plans = useGet<PageOf<Plan>>('/plans');
   return (
     <>
       <TextInput
         label={t('servers.name')}
+        error={faultOf(error, 'name')}
         description={t('servers.nameHint')}
         value={fields.name}
         onChange={(event) => set({ name: event.currentTarget.value })}
@@ -122,6 +124,7 @@ function Inputs({ fields, set, stored = false }: InputsProps): ReactNode {
       />
       <TextInput
         label={t('servers.address')}
+        error={faultOf(error, 'address')}
         description={t('servers.addressHint')}
         value={fields.address}
         onChange={(event) => set({ address: event.currentTarget.value })}
@@ -130,16 +133,18 @@ function Inputs({ fields, set, stored = false }: InputsProps): ReactNode {
       />
       <TextInput
         label={t('servers.kind')}
+        error={faultOf(error, 'kind')}
         description={t('servers.kindHint')}
         value={fields.kind}
         onChange={(event) => set({ kind: event.currentTarget.value.trim() })}
       />
-      <SecretInput fields={fields} set={set} stored={stored} />
-      <NumberInput
+      <SecretInput fields={fields} set={set} error={error} stored={stored} />
+      <NumberField
         label={t('servers.weight')}
+        error={faultOf(error, 'weight')}
         description={t('servers.weightHint')}
         value={fields.weight}
-        onChange={(value) => set({ weight: Number(value) })}
+        onChange={(weight) => set({ weight })}
         min={0.01}
         max={100}
         decimalScale={2}
@@ -147,6 +152,7 @@ function Inputs({ fields, set, stored = false }: InputsProps): ReactNode {
       />
       <Textarea
         label={t('servers.slots')}
+        error={faultOf(error, 'slots')}
         description={t('servers.slotsHint')}
         value={fields.slots}
         onChange={(event) => set({ slots: event.currentTarget.value })}
@@ -156,6 +162,7 @@ function Inputs({ fields, set, stored = false }: InputsProps): ReactNode {
       />
       <MultiSelect
         label={t('servers.plans')}
+        error={faultOf(error, 'plans')}
         description={t('servers.plansHint')}
         data={plans.data?.items.map(({ name }) => name) ?? []}
         value={[...fields.plans]}
@@ -164,6 +171,7 @@ function Inputs({ fields, set, stored = false }: InputsProps): ReactNode {
       />
       <AccountsPicker
         label={t('servers.accounts')}
+        error={faultOf(error, 'accounts')}
         description={t('servers.accountsHint')}
         value={fields.accounts}
         onChange={(value) => set({ accounts: value })}
@@ -173,12 +181,13 @@ function Inputs({ fields, set, stored = false }: InputsProps): ReactNode {
   );
 }
 
-function SecretInput({ fields, set, stored = false }: InputsProps): ReactNode {
+function SecretInput({ fields, set, error, stored = false }: InputsProps): ReactNode {
   const { t } = useTranslation('serving');
   return (
     <>
       <PasswordInput
         label={t('servers.secret')}
+        error={faultOf(error, 'secret')}
         description={t('servers.secretHint')}
         placeholder={stored ? t('servers.secretKept') : ''}
         value={fields.secret}
@@ -197,7 +206,7 @@ function SecretInput({ fields, set, stored = false }: InputsProps): ReactNode {
   );
 }
 
-function Files({ fields, set }: InputsProps): ReactNode {
+function Files({ fields, set }: Pick<InputsProps, 'fields' | 'set'>): ReactNode {
   const { t } = useTranslation('serving');
   return (
     <Accordion variant="contained">

@@ -3,7 +3,7 @@
 import { Badge, Button, Code, Group, Paper, Skeleton, Stack, Text, Textarea, TextInput, Title } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { api, useAct, useGet } from '../api.ts';
+import { api, faultOf, Problem, useAct, useGet } from '../api.ts';
 import type { PageOf, Route } from '../api-types.ts';
 import { IconPlugConnected, IconPlus } from '../icons.ts';
 import { reasonIn } from '../refusals.ts';
@@ -131,8 +131,10 @@ function ServiceForm({ route, close }: { readonly route?: Route; readonly close?
       route
         ? api.patch(`/routes/${route.name}`, { ...options, name })
         : api.post('/routes', { ...options, name }, { once: true }),
-    { done: t(route ? 'services.saved' : 'services.made'), refresh: ['/routes', '/audit'] },
+    { done: t(route ? 'services.saved' : 'services.made'), refresh: ['/routes', '/audit'], shows: () => true },
   );
+  const inOptions =
+    save.error instanceof Problem ? Object.entries(save.error.fields).filter(([field]) => field !== 'name') : [];
   return (
     <>
       {!route && (
@@ -156,6 +158,7 @@ function ServiceForm({ route, close }: { readonly route?: Route; readonly close?
           value={name}
           onChange={(event) => setName(event.currentTarget.value)}
           maxLength={40}
+          error={faultOf(save.error, 'name')}
           required
           data-autofocus
         />
@@ -164,7 +167,7 @@ function ServiceForm({ route, close }: { readonly route?: Route; readonly close?
           description={t('services.optionsHint')}
           value={text}
           onChange={(event) => setText(event.currentTarget.value)}
-          error={options ? undefined : t('services.notJson')}
+          error={options ? inOptions.map(([, fault]) => fault).join(' ') : t('services.notJson')}
           autosize
           minRows={8}
           maxRows={20}

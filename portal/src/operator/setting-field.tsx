@@ -1,19 +1,9 @@
 // One setting as a field, by its kind. What the file or the environment sets is shown and cannot be changed.
-import {
-  Button,
-  FileInput,
-  Group,
-  NumberInput,
-  PasswordInput,
-  Select,
-  Stack,
-  Text,
-  Textarea,
-  TextInput,
-} from '@mantine/core';
+import { Button, FileInput, Group, PasswordInput, Select, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Setting } from '../api-types.ts';
+import { type Entered, NumberField } from '../shell/number-field.tsx';
 
 export interface SettingFieldProps {
   readonly setting: Setting;
@@ -21,9 +11,11 @@ export interface SettingFieldProps {
   readonly typed: unknown;
   readonly onChange: (value: unknown) => void;
   readonly readOnly: boolean;
+  /** What the gateway says against what was typed. */
+  readonly fault: string | undefined;
 }
 
-export function SettingField({ setting, typed, onChange, readOnly }: SettingFieldProps): ReactNode {
+export function SettingField({ setting, typed, onChange, readOnly, fault }: SettingFieldProps): ReactNode {
   const { t } = useTranslation('settings');
   const { name, source, fixedBy, problem } = setting;
   const isFixed = source === 'fixed';
@@ -38,7 +30,7 @@ export function SettingField({ setting, typed, onChange, readOnly }: SettingFiel
     label: unit === '' ? label : t('withUnit', { label, unit }),
     description: notes.filter((note) => note !== '').join(' '),
     readOnly: readOnly || isFixed,
-    error: problem === null || typed !== undefined ? undefined : t('unusable'),
+    error: fault ?? (problem === null || typed !== undefined ? undefined : t('unusable')),
   };
   const canReset = source === 'stored' && typed !== null && !readOnly;
   return (
@@ -69,7 +61,7 @@ interface Common {
   readonly error: string | undefined;
 }
 
-function Input(props: Omit<SettingFieldProps, 'readOnly'> & { readonly common: Common }): ReactNode {
+function Input(props: Omit<SettingFieldProps, 'readOnly' | 'fault'> & { readonly common: Common }): ReactNode {
   const { t } = useTranslation('settings');
   const { setting, typed, onChange, common } = props;
   const value = typed === undefined ? setting.value : typed === null ? setting.default : typed;
@@ -96,13 +88,7 @@ function Input(props: Omit<SettingFieldProps, 'readOnly'> & { readonly common: C
       );
     case 'number':
       return (
-        <NumberInput
-          {...common}
-          value={typeof value === 'number' ? value : ''}
-          onChange={(next) => onChange(typeof next === 'number' ? next : undefined)}
-          min={0}
-          thousandSeparator
-        />
+        <NumberField {...common} value={value as Entered} onChange={(next) => onChange(next ?? undefined)} min={0} />
       );
     case 'list':
       return (
@@ -145,7 +131,7 @@ function Picture({
   typed,
   onChange,
   common,
-}: Omit<SettingFieldProps, 'readOnly'> & { readonly common: Common }): ReactNode {
+}: Omit<SettingFieldProps, 'readOnly' | 'fault'> & { readonly common: Common }): ReactNode {
   const { t } = useTranslation('settings');
   const read = async (file: File | null): Promise<void> => {
     if (file) onChange(await dataUrlOf(file));

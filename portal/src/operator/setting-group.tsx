@@ -2,7 +2,7 @@
 import { Alert, Button, Group, Paper, SimpleGrid, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { api, Problem, useAct } from '../api.ts';
+import { api, faultOf, Problem, useAct } from '../api.ts';
 import type { SettingGroup as Shown } from '../api-types.ts';
 import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
@@ -54,7 +54,11 @@ function Form(props: { readonly group: Name; readonly seen: Seen<Shown>; readonl
       props.again();
       await refresh();
     },
-    { done: t('saved'), refresh: ['/setting-changes', '/audit', '/connections'] },
+    {
+      done: t('saved'),
+      refresh: ['/setting-changes', '/audit', '/connections'],
+      shows: (field) => seen.body.settings.some(({ name }) => name === field),
+    },
   );
   const send = (): void =>
     save.mutate(undefined, {
@@ -79,6 +83,7 @@ function Form(props: { readonly group: Name; readonly seen: Seen<Shown>; readonl
               typed={typed[setting.name]}
               onChange={(value) => setTyped((before) => ({ ...before, [setting.name]: value }))}
               readOnly={!operates}
+              fault={faultOf(save.error, setting.name)}
             />
           ))}
         </SimpleGrid>

@@ -1,23 +1,12 @@
 // What can be changed while the gate runs, what encrypts it, and what it runs with.
-import {
-  Alert,
-  Anchor,
-  Button,
-  NumberInput,
-  Paper,
-  Radio,
-  Skeleton,
-  Stack,
-  Text,
-  TextInput,
-  Title,
-} from '@mantine/core';
+import { Alert, Anchor, Button, Paper, Radio, Skeleton, Stack, Text, TextInput, Title } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
-import { api, useAct, useGet } from '../api.ts';
+import { api, faultOf, useAct, useGet } from '../api.ts';
 import type { Connections, Registration } from '../api-types.ts';
 import { useSession } from '../session.tsx';
+import { type Entered, NumberField } from '../shell/number-field.tsx';
 import { Page } from '../shell/page.tsx';
 import { useSeen } from '../shell/seen.ts';
 import { Quoted } from '../shell/told.tsx';
@@ -58,7 +47,7 @@ function Applying(props: { readonly registration: Registration; readonly etag: s
   const [mode, setMode] = useState<string>(registration.mode);
   const [plan, setPlan] = useState<string | null>(registration.plan);
   const [domains, setDomains] = useState(registration.domains.join(', '));
-  const [maxPending, setMaxPending] = useState<number | string>(registration.maxPending);
+  const [maxPending, setMaxPending] = useState<Entered>(registration.maxPending);
   const save = useAct(
     async () => {
       await api.patch(
@@ -67,13 +56,17 @@ function Applying(props: { readonly registration: Registration; readonly etag: s
           mode,
           ...(plan === null ? {} : { plan }),
           domains: domains.split(/[,、\s]+/).filter((word) => word !== ''),
-          maxPending: Number(maxPending),
+          maxPending,
         },
         etag === undefined ? {} : { etag },
       );
       await refresh();
     },
-    { done: t('settings.saved'), refresh: ['/registration', '/setting-changes', '/audit'] },
+    {
+      done: t('settings.saved'),
+      refresh: ['/registration', '/setting-changes', '/audit'],
+      shows: (field) => (field === 'domains' && mode === 'domain') || (field === 'maxPending' && mode !== 'closed'),
+    },
   );
   const { mail } = session.signIn;
   return (
@@ -99,6 +92,7 @@ function Applying(props: { readonly registration: Registration; readonly etag: s
                 value={domains}
                 onChange={(event) => setDomains(event.currentTarget.value)}
                 readOnly={!operates}
+                error={faultOf(save.error, 'domains')}
                 required
               />
               {!mail && <Text size="sm">{t('settings.domainsNoMail')}</Text>}
@@ -107,12 +101,12 @@ function Applying(props: { readonly registration: Registration; readonly etag: s
           {mode !== 'closed' && (
             <>
               <PlanChoice label={t('settings.plan')} value={plan} onChange={setPlan} />
-              <NumberInput
+              <NumberField
                 label={t('settings.maxPending')}
                 value={maxPending}
                 onChange={setMaxPending}
                 min={0}
-                max={1_000_000}
+                error={faultOf(save.error, 'maxPending')}
                 readOnly={!operates}
               />
             </>

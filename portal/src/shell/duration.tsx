@@ -1,7 +1,8 @@
 // A field for a duration in minutes, hours or days, or in seconds if no larger unit fits.
-import { Group, NumberInput, Select } from '@mantine/core';
+import { Group, Select } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { type Entered, NumberField } from './number-field.tsx';
 
 const units = { second: 1, minute: 60, hour: 3_600, day: 86_400 } as const;
 type Unit = keyof typeof units;
@@ -14,10 +15,11 @@ export interface DurationProps {
   readonly label: string;
   readonly description?: string;
   /** In seconds; null: none. */
-  readonly value: number | null;
-  readonly onChange: (seconds: number | null) => void;
+  readonly value: Entered;
+  readonly onChange: (seconds: Entered) => void;
   readonly leastSeconds: number;
   readonly required?: boolean;
+  readonly error?: string | undefined;
 }
 
 export function Duration({
@@ -27,21 +29,22 @@ export function Duration({
   onChange,
   leastSeconds,
   required = false,
+  error,
 }: DurationProps): ReactNode {
   const { t } = useTranslation('shell');
-  const [unit, setUnit] = useState<Unit>(value === null ? 'hour' : unitOf(value));
+  const [unit, setUnit] = useState<Unit>(typeof value === 'number' ? unitOf(value) : 'hour');
   const size = units[unit];
   const offered = (['minute', 'hour', 'day'] as const).map((each): Unit => each);
   return (
-    <Group align="flex-end" gap="xs" wrap="nowrap">
-      <NumberInput
+    <Group align={error === undefined ? 'flex-end' : 'center'} gap="xs" wrap="nowrap">
+      <NumberField
         label={label}
         {...(description === undefined ? {} : { description })}
-        value={value === null ? '' : value / size}
-        onChange={(next) => onChange(typeof next === 'number' ? Math.round(next * size) : null)}
+        value={typeof value === 'number' ? value / size : value}
+        onChange={(next) => onChange(typeof next === 'number' ? Math.round(next * size) : next)}
         min={leastSeconds / size}
-        thousandSeparator
         required={required}
+        error={error}
         flex={1}
       />
       <Select
@@ -54,7 +57,7 @@ export function Duration({
         onChange={(next) => {
           if (next === null) return;
           // The typed figure stays, and applies to the new unit.
-          if (value !== null) onChange(Math.round((value / size) * units[next]));
+          if (typeof value === 'number') onChange(Math.round((value / size) * units[next]));
           setUnit(next);
         }}
         allowDeselect={false}

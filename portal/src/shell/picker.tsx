@@ -79,6 +79,7 @@ interface LabelProps {
   readonly description?: string;
   readonly placeholder?: string;
   readonly required?: boolean;
+  readonly error?: string | undefined;
 }
 
 export interface PickerProps extends LabelProps {

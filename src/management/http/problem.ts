@@ -6,6 +6,7 @@ import { type Language, languages } from '../../domain/person.ts';
 import { Refusal } from '../../domain/refusal.ts';
 import { fill, type Said } from '../../domain/sentences.ts';
 import { TooManyPasswordChecks } from '../sign-in/passwords.ts';
+import { fieldOf } from './field-of.ts';
 import { type ProblemCode, problems, titleOf } from './problem-codes.ts';
 import { saidShape } from './said-shape.ts';
 
@@ -21,7 +22,7 @@ export const problemSchema = z
     errors: z
       .array(z.strictObject({ at: z.string().describe('JSON path or parameter'), detail: z.string(), ...saidShape }))
       .optional()
-      .describe('all errors of the request, if there are several'),
+      .describe('the faults of fields of the request, all of them'),
   })
   .meta({ id: 'Problem' });
 
@@ -54,8 +55,15 @@ export class Problem extends Error {
 /** Converts anything thrown to a problem. The text of an unexpected error is not sent. */
 export function toProblem(thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown;
-  if (thrown instanceof Refusal)
-    return new Problem(thrown.kind, { detail: thrown.message, ...(thrown.said && { said: thrown.said }) });
+  if (thrown instanceof Refusal) {
+    const { kind, message: detail, said } = thrown;
+    const at = said && fieldOf(said);
+    return new Problem(kind, {
+      detail,
+      ...(said && { said }),
+      ...(said && at !== undefined && { errors: [{ at, said }] }),
+    });
+  }
   if (thrown instanceof TooManyPasswordChecks) return new Problem('busy', { retryAfterSeconds: 2 });
   // Express cannot decode a part of the path; no object has such a name.
   if (thrown instanceof URIError) return new Problem('not_found');

@@ -28,10 +28,13 @@ export function readValue(key: LiveKey, value: unknown, keyFile: string): Stored
   const { name, schema, fallback, secret } = settingOf(key);
   // Coercing would make a number of nothing at all.
   const isNumber = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '');
-  if (typeof fallback === 'number' && !isNumber) throw new Fault('field_type', { at: name });
+  if (typeof fallback === 'number' && !isNumber) {
+    const said = say('field_type', { at: name });
+    throw new Problem('invalid', { said, errors: [{ at: `body.values.${name}`, said }] });
+  }
   const result = schema.safeParse(value, { reportInput: true });
   if (!result.success) {
-    const errors = result.error.issues.map((issue) => ({ at: name, said: saidOf(issue, name) }));
+    const errors = result.error.issues.map((issue) => ({ at: `body.values.${name}`, said: saidOf(issue, name) }));
     throw new Problem('invalid', { said: errors[0]?.said ?? say('field_refused', { at: name }), errors });
   }
   const read = result.data as StoredValue;

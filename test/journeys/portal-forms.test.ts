@@ -1,0 +1,126 @@
+// What the gateway refuses in a form, in a real browser: said at the field that it is about, with the focus on it, and gone once it is right.
+import type { Browser, Locator } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openBrowser, Reader } from '../browser.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { eventually, openGate, type TestGate } from '../gate.ts';
+import { layoutFaults } from '../layout.ts';
+import { operatorOf, type Visitor } from '../visitor.ts';
+
+let fake: FakeOllama;
+let gate: TestGate;
+let browser: Browser;
+let operator: Visitor;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+  gate = await openGate(fake.url);
+  operator = await operatorOf(gate);
+  browser = await openBrowser();
+});
+afterAll(async () => {
+  await browser.close();
+  await gate.stop();
+  await fake.close();
+});
+
+test.each([
+  [1440, 'en'],
+  [390, 'ja'],
+] as const)('what is wrong with a field stands at that field (%i px, %s)', async (width, language) => {
+  const words = (en: string, ja: string): string => (language === 'ja' ? ja : en);
+  const reader = await Reader.at(browser, gate.url, { width, language });
+  await reader.signInAs(operator);
+  const { page } = reader;
+  const dialog = page.getByRole('dialog');
+  /** The field is the only one that is invalid, says why, has the focus, and nothing else says it. */
+  const isAt = async (field: Locator, why: RegExp): Promise<void> => {
+    await eventually(async () => expect(await field.getAttribute('aria-invalid')).toBe('true'));
+    const told = await field.getAttribute('aria-describedby');
+    const texts = (told ?? '')
+      .split(' ')
+      .filter((id) => id !== '')
+      .map((id) => page.locator(`[id="${id}"]`).innerText({ timeout: 5_000 }));
+    expect((await Promise.all(texts)).join(' ')).toMatch(why);
+    await eventually(async () => expect(await page.locator('form [aria-invalid="true"]').count()).toBe(1));
+    await eventually(async () => expect(await page.locator(':focus').getAttribute('aria-invalid')).toBe('true'));
+    expect(await page.locator('.mantine-Notification-root').count()).toBe(0);
+    await eventually(async () => expect(await layoutFaults(page)).toEqual([]), 3_000);
+    expect(reader.wrong).toEqual([]);
+  };
+  const field = (en: string, ja: string, within: Locator = page.getByRole('main')) =>
+    within.getByLabel(words(en, ja)).first();
+
+  await reader.open('/portal/operate/plans/trial');
+  const most = page.getByRole('main').getByLabel(words('Maximum answer, in tokens', '応答の最大トークン数')).last();
+  await most.fill('2000000000000000');
+  await page
+    .getByRole('main')
+    .getByRole('button', { name: words('Save', '保存'), exact: true })
+    .click();
+  await isAt(most, /1,?000,?000,?000,?000,?000/);
+  await most.fill(String(4096 + width));
+  await page
+    .getByRole('main')
+    .getByRole('button', { name: words('Save', '保存'), exact: true })
+    .click();
+  await eventually(async () => expect(await most.getAttribute('aria-invalid')).not.toBe('true'));
+  const { version } = (await operator.get('/plans/trial')).body;
+  expect((await operator.get('/plans/trial')).body, `version ${version}`).toMatchObject({
+    maxOutputTokens: 4096 + width,
+  });
+
+  await reader.open('/portal/operate/plans');
+  await reader.press(words('New plan', '新しいプラン'));
+  await dialog.getByRole('textbox').first().fill('trial');
+  await dialog.getByRole('button', { name: words('New plan', '新しいプラン') }).click();
+  await isAt(dialog.getByRole('textbox').first(), /trial/);
+
+  await reader.open('/portal/operate/rules');
+  await reader.press(words('New rule', '新しいルール'));
+  await field('Name', '名前', dialog).fill('busy-hour');
+  await dialog.getByRole('button', { name: words('Save', '保存') }).click();
+  await isAt(field('Name', '名前', dialog), /busy-hour/);
+  await field('Name', '名前', dialog).fill(`long-${width}`);
+  await field('Window', '期間', dialog).fill('900');
+  await dialog.getByRole('button', { name: words('Save', '保存') }).click();
+  await isAt(field('Window', '期間', dialog), /2,?678,?400/);
+
+  await reader.open('/portal/operate/servers');
+  await page
+    .getByRole('main')
+    .getByRole('button', { name: words('Add a server', 'サーバーを追加') })
+    .first()
+    .click();
+  await field('Name', '名前', dialog).fill('all');
+  await dialog.locator('input[type=url]').fill('http://127.0.0.1:9999');
+  await dialog.getByRole('button', { name: words('Add a server', 'サーバーを追加') }).click();
+  await isAt(field('Name', '名前', dialog), /all/);
+
+  await reader.open('/portal/operate/services');
+  await reader.press(words('Publish a service', 'サービスを公開'));
+  await field('Name', '名前', dialog).fill('search');
+  await dialog
+    .getByRole('textbox')
+    .last()
+    .fill('{"path": "/search", "upstreams": ["http://127.0.0.1:9"], "methods": ["FLY"]}');
+  await dialog.getByRole('button', { name: words('Save', '保存') }).click();
+  await isAt(dialog.getByRole('textbox').last(), /methods/);
+
+  await reader.open('/portal/operate/model-names');
+  await page
+    .getByRole('main')
+    .getByRole('button', { name: words('Add a name', '名前を追加') })
+    .first()
+    .click();
+  await field('Name', '名前', dialog).fill('lonely');
+  await dialog.getByRole('button', { name: words('Add a name', '名前を追加') }).click();
+  await isAt(field('Stands for', '対応するモデル', dialog), /lonely/);
+
+  await reader.open('/portal/operate/settings');
+  const form = page.getByRole('region', { name: words('Access', 'アクセス') });
+  const origins = field('Origins of web pages', 'リクエストを許可するWebページ', form);
+  await origins.fill('nonsense');
+  await form.getByRole('button', { name: words('Save', '保存'), exact: true }).click();
+  await isAt(origins, /https:\/\/example\.org/);
+  await reader.close();
+});
