@@ -43,6 +43,10 @@ const measure = `((within) => {
       if (raw.test(text.nodeValue) && !text.parentElement.closest('code, pre, textarea, .mantine-Code-root'))
         faults.add(\`"\${text.nodeValue.slice(0, 80)}" is not written for people\`);
   }
+  for (const label of document.querySelectorAll('main svg text')) {
+    const [area, room] = [label.getBoundingClientRect(), label.closest('svg').getBoundingClientRect()];
+    if (area.left < room.left - 1 || area.right > room.right + 1) faults.add(\`the label "\${label.textContent}" of a chart is cut off\`);
+  }
   for (const list of document.querySelectorAll('[role=tablist], .mantine-SegmentedControl-root')) {
     const tops = new Set([...list.querySelectorAll('[role=tab], label')].map((one) => Math.round(one.getBoundingClientRect().top)));
     if (tops.size > 1) faults.add(\`tabs "\${list.textContent.slice(0, 50)}" take \${tops.size} rows\`);

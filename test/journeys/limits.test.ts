@@ -209,7 +209,7 @@ test('a limit per week refuses until Monday, explains itself and appears in the 
   expect(refused.status).toBe(429);
   expect(await refused.json()).toMatchObject({
     error: expect.stringMatching(
-      /^This account may use 1 tokens a week; .* The next week begins in \d+ (s|min|h|days)\./,
+      /^This account may use 1 token a week; .* The next week begins in \d+ (s|min|h|days)\./,
     ),
     code: 'quota_exceeded',
   });

@@ -104,7 +104,7 @@ test.each([
     .last()
     .fill('{"path": "/search", "upstreams": ["http://127.0.0.1:9"], "methods": ["FLY"]}');
   await dialog.getByRole('button', { name: words('Save', '保存') }).click();
-  await isAt(dialog.getByRole('textbox').last(), /methods/);
+  await isAt(dialog.getByRole('textbox').last(), /methods/i);
 
   await reader.open('/portal/operate/model-names');
   await page

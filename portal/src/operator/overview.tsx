@@ -236,7 +236,7 @@ function Servers({ now }: { readonly now: Now }): ReactNode {
               )}
               <Text size="sm">{t('overview.inFlight', { count: inFlight })}</Text>
               <Badge variant="light" color={stateColors[state]} title={reason === null ? undefined : inWords(reason)}>
-                {t(`overview.server.${state}`)}
+                {t(`overview.server.${state === 'draining' && inFlight === 0 ? 'out' : state}`)}
               </Badge>
             </Group>
             {reason !== null && (

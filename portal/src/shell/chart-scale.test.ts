@@ -18,6 +18,8 @@ test('labels that would touch are left out evenly, with wide signs counted as wi
   expect(strideOf(Array<string>(24).fill('14:00'), 1100)).toBe(1);
   expect(strideOf(Array<string>(24).fill('14:00'), 300)).toBe(4);
   expect(widthOf('日本')).toBeGreaterThan(widthOf('ab'));
+  // As DejaVu Sans has it, which is wider than other fonts.
+  expect(widthOf('400 ms')).toBeGreaterThan(44.6);
 });
 
 test('a line is interrupted where a value is missing, and a lone value is a dot', () => {

@@ -13,10 +13,11 @@ export function ticksOf(most: number, whole: boolean): readonly number[] {
 }
 
 const thin = /[ .,:;'|il]/;
+const wide = /[mwMW@%]/;
 
 /** About how wide a text of 12 px is; rather too much, because fonts differ. */
 export const widthOf = (text: string): number =>
-  Array.from(text, (sign) => (sign.charCodeAt(0) > 0x2e7f ? 12 : thin.test(sign) ? 4 : 7.6)).reduce(
+  Array.from(text, (sign) => (sign.charCodeAt(0) > 0x2e7f || wide.test(sign) ? 12 : thin.test(sign) ? 4 : 7.7)).reduce(
     (sum, width) => sum + width,
     0,
   );
