@@ -3,6 +3,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RequestId } from '../../src/domain/id.ts';
 import type { Reserved } from '../../src/store/ports/limit-store.ts';
+import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts';
 import { eventually } from '../gate.ts';
 import { accountId, ask, caller, type LimitGate as Gate, isUp, LimitGates, leasesOf } from '../limit-gates.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
@@ -146,6 +147,43 @@ describe('Redis that forgets', () => {
     });
     await Promise.all(load);
     expect(through).toBe(30);
+  });
+});
+
+describe('an answer of Redis that is lost', () => {
+  const who = caller({ requestsPerDay: 10, concurrentRequests: 100 });
+  const losses: Record<string, (proxy: FaultProxy) => Promise<() => unknown>> = {
+    'with its connection': async (proxy) => {
+      proxy.faults = { reset: 1 };
+      return () => (proxy.faults = {});
+    },
+    'because it comes late': async () => {
+      redis.signal('SIGSTOP');
+      return () => setTimeout(() => redis.signal('SIGCONT'), 300);
+    },
+  };
+
+  test.each(Object.keys(losses))('%s refuses no call at several gates, and each counts once', async (how) => {
+    const proxy = await startFaultProxy(`http://127.0.0.1:${redis.port}`);
+    const url = new URL(redis.database());
+    url.port = new URL(proxy.url).port;
+    const alive = [all.nextName(1), all.nextName(2)];
+    const others = new LimitGates(url.href);
+    const [gate] = (await others.openGates(1, 0, alive)) as [Gate];
+    try {
+      expect((await others.reserve(gate, who)).kind).toBe('lease');
+      const over = await losses[how]!(proxy);
+      const asked = Promise.all([others.reserve(gate, who), others.reserve(gate, who)]);
+      void asked.catch(() => undefined);
+      if (how === 'with its connection') await eventually(() => expect(gate.client.state).toBe('degraded'));
+      over();
+      expect(leasesOf(await asked)).toHaveLength(2);
+      expect(await others.usedBy(gate, who)).toEqual([3, 3]);
+      expect(leasesOf(await others.storm(20, who))).toHaveLength(7);
+    } finally {
+      await others.close();
+      await proxy.close();
+    }
   });
 });
 

@@ -28,6 +28,8 @@ const probesBeforeReconnect = 10;
 const failuresToDegrade = 3;
 const failuresWithinMs = 1_000;
 const clockMs = 10_000;
+/** A connection that was lost is there again well before. */
+const recoveryMs = 1_000;
 const prefix = 'sk1:';
 
 export class RedisClient {
@@ -38,6 +40,8 @@ export class RedisClient {
   readonly #stateListeners: ((state: RedisState, reason: string) => void)[] = [];
   readonly #failedAt: number[] = [];
   #state: RedisState = 'up';
+  #degradedAt = -Infinity;
+  readonly #recovering = new Set<() => void>();
   #unanswered = 0;
   #offsetMs = 0;
   #probe: NodeJS.Timeout | undefined;
@@ -100,6 +104,20 @@ export class RedisClient {
   /** Called at each change of state, with the reason in words. */
   onState(listener: (state: RedisState, reason: string) => void): void {
     this.#stateListeners.push(listener);
+  }
+
+  /**
+   * Does work again whose answer was lost, as soon as Redis can be asked, for which it waits until it has been away for a second.
+   * `work` changes nothing that it has changed already; `onLost` is called in between.
+   */
+  async twice<T>(work: () => Promise<T>, onLost: () => void): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof RedisAway) || !(await this.#recovers())) throw error;
+      onLost();
+      return work();
+    }
   }
 
   /**
@@ -202,6 +220,19 @@ export class RedisClient {
     }
   }
 
+  async #recovers(): Promise<boolean> {
+    const leftMs = this.#degradedAt + recoveryMs - performance.now();
+    if (this.#state === 'degraded' && leftMs > 0) {
+      const over = Promise.withResolvers<void>();
+      this.#recovering.add(over.resolve);
+      const timer = setTimeout(over.resolve, leftMs);
+      await over.promise;
+      clearTimeout(timer);
+      this.#recovering.delete(over.resolve);
+    }
+    return this.#state === 'up';
+  }
+
   #note(error: unknown): void {
     if (!isAway(error) || isAboutSlot(error)) return;
     if (refusesWrites(error)) {
@@ -219,6 +250,7 @@ export class RedisClient {
   #degrade(reason: string): void {
     if (this.#state === 'degraded') return;
     this.#state = 'degraded';
+    this.#degradedAt = performance.now();
     this.#failedAt.length = 0;
     this.#unanswered = 0;
     this.#probe = setInterval(() => void this.#look(), probeMs).unref();
@@ -241,6 +273,7 @@ export class RedisClient {
     clearInterval(this.#probe);
     this.#state = 'up';
     for (const listener of this.#stateListeners) listener('up', '');
+    for (const resolve of this.#recovering) resolve();
   }
 
   #reconnect(): void {

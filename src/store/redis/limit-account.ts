@@ -238,10 +238,10 @@ class RedisCaller implements CallerLimits {
   async look(bounds: CallerBounds, at: SteadyMs, slowed: boolean): Promise<Standing> {
     try {
       const ask = this.#asking(scripts.look, this.#places.slice(0, 3));
-      const { standing } = await this.#answer(ask, bounds, at, slowed, []);
+      const { standing } = await this.#twice(() => this.#answer(ask, bounds, at, slowed, []));
       return standing;
     } catch (error) {
-      if (!isUnavailable(error)) throw error;
+      if (!(error instanceof RedisAway)) throw error;
       return this.#share.look(this.#key, bounds, this.#now(at), slowed);
     }
   }
@@ -275,7 +275,7 @@ class RedisCaller implements CallerLimits {
         joint instanceof RedisEntry && joint.client === client
           ? (args: readonly (string | number)[]) => joint.ask(this.#places, args)
           : this.#asking(scripts.reserve, this.#places);
-      const { answer, standing, aheadMs } = await this.#answer(asking, bounds, at, slowed, rest);
+      const { answer, standing, aheadMs } = await this.#twice(() => this.#answer(asking, bounds, at, slowed, rest));
       if (standing.isStale) this.#account.reconcile(() => this.#now(at));
       const [kind, which] = answer;
       if (kind === 'full') return { kind, standing, limit: bounds.limits[which] as Limit };
@@ -285,7 +285,7 @@ class RedisCaller implements CallerLimits {
     } catch (error) {
       // It may have been taken, or may be taken yet: entering the leases again ends it.
       this.#account.doubt();
-      if (!isUnavailable(error)) throw error;
+      if (!(error instanceof RedisAway)) throw error;
       this.#tools.onAway(at);
       return await this.#alone(id, ask, bounds, at, slowed);
     } finally {
@@ -358,6 +358,10 @@ class RedisCaller implements CallerLimits {
     return (args) => this.#tools.client.run(script, places, args);
   }
 
+  #twice<T>(work: () => Promise<T>): Promise<T> {
+    return this.#tools.client.twice(work, () => this.#account.doubt());
+  }
+
   async #answer(
     ask: Asking,
     bounds: CallerBounds,
@@ -393,5 +397,3 @@ class RedisCaller implements CallerLimits {
     return at + this.#aheadMs();
   }
 }
-
-const isUnavailable = (error: unknown): boolean => error instanceof RedisAway;
