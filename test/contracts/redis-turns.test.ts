@@ -121,6 +121,39 @@ test('a gate is told which gates are alive only when that has changed', async ()
   expect(known()).toEqual(new Set([all.slice(0, -1).toSorted().join()]));
 });
 
+test('the queues of a gate say together that it is there, and each sees the lanes of its own kind', async () => {
+  const settings = { serversFor: () => ['a'], slotsFor: () => 1, maxWaiting: 10, maxWaitMs: 1e9, nameOf: String };
+  const gateOf = (): { readonly presence: Presence; readonly both: readonly RedisTurnQueue<string>[] } => {
+    const presence = new Presence(client, 'together', () => performance.now(), fail);
+    const tools = { client, presence, onError: fail };
+    return {
+      presence,
+      both: ['models', 'services'].map((lanes) => new RedisTurnQueue(settings, { ...tools, lanes })),
+    };
+  };
+  const [one, other] = [gateOf(), gateOf()];
+  const sweep = async ({ both }: typeof one): Promise<void> => {
+    for (const queue of both) queue.sweep(0);
+    await Promise.all(both.map((queue) => queue.settled()));
+  };
+  const asked = async (): Promise<number> =>
+    Number(/cmdstat_evalsha:calls=(\d+)/.exec(await redis.ask('INFO', 'commandstats'))?.[1]);
+  await sweep(one);
+  const before = await asked();
+  for (let i = 0; i < 8; i++) await sweep(one);
+  expect((await asked()) - before).toBe(8);
+
+  const turn = { accountId: 'a', cost: 1, most: 1, weight: 1, behind: false, start: () => undefined, refuse: fail };
+  await other.both[1]!.enter('lane', turn, 0);
+  for (let i = 0; i < 4; i++) await sweep(other);
+  for (let i = 0; i < 4; i++) await sweep(one);
+  expect(one.both.map((queue) => queue.snapshot().map(({ model }) => model))).toEqual([[], ['lane']]);
+  for (const { presence, both } of [one, other]) {
+    for (const queue of both) await queue.close();
+    await presence.close();
+  }
+});
+
 function fail(error: unknown): never {
   throw error;
 }

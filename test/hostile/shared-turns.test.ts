@@ -427,7 +427,7 @@ test('two gates send a model one call at a time, and while Redis hangs one of th
     // Both gates have seen since then that nobody holds a slot: a sweep ends before the next one says that its gate is there.
     const laterMs = Date.now() + 600;
     await eventually(async () =>
-      expect(await own.ask('ZCOUNT', 'sk1:{models}:gates', String(laterMs), '+inf')).toBe(':2\r\n'),
+      expect(await own.ask('ZCOUNT', 'sk1:{turns}:gates', String(laterMs), '+inf')).toBe(':2\r\n'),
     );
     own.signal('SIGSTOP');
     const both = [ask(0), ask(1)];

@@ -1,5 +1,5 @@
-// Says to Redis that this gate is there, and knows what the gate needs for its commands: the run, the time of Redis, which gates
-// are alive, and whether Redis is away.
+// Says to Redis that this gate is there, once for all of its queues, and knows what they need for their commands: the run, the time of
+// Redis, which gates are alive, and whether Redis is away.
 import { randomBytes } from 'node:crypto';
 import type { RedisClient } from './client.ts';
 import { RedisAway } from './failures.ts';
@@ -7,6 +7,22 @@ import { channelPrefix, hail, keysOfGates } from './turn-scripts.ts';
 
 /** How late a command may arrive. One that stood in a queue for longer decides on what held then, so it decides nothing. */
 const latestMs = 1_500;
+/** Every fourth sweep asks for the lanes of other gates. */
+const sweepsALook = 4;
+
+/** A queue of this gate, as it is told and asked. */
+export interface PresentQueue {
+  /** What its lanes are for. */
+  readonly names: string;
+  /** The lanes that it uses. */
+  readonly used: () => readonly string[];
+  /** Redis may have lost what this gate told it, or answers again. */
+  readonly onRun: () => void;
+  /** Redis does not answer any more. */
+  readonly onAway: () => void;
+  /** Another gate's decision concerns a call of this one. */
+  readonly onMessage: (message: string) => void;
+}
 
 export class Presence {
   /** Names this gate to the others; another one for each start. */
@@ -14,12 +30,6 @@ export class Presence {
   run = '';
   /** The gates that were alive when Redis was last heard of, this one among them. */
   alive: readonly string[] = [];
-  /** The lanes that any gate uses, as of the last look at them. */
-  lanes: readonly string[] = [];
-  /** Called when Redis may have lost what this gate told it, or answers again. */
-  onRun: () => void = () => undefined;
-  /** Called when Redis does not answer any more. */
-  onAway: () => void = () => undefined;
   /** Since when it is away, on this gate's clock; undefined: it answers. */
   awaySinceMs: number | undefined;
   readonly #client: RedisClient;
@@ -34,11 +44,17 @@ export class Presence {
   #server: string | undefined;
   /** The look at Redis that is under way. */
   hailing: Promise<void> | undefined;
+  readonly #queues: PresentQueue[] = [];
+  /** The lanes that any gate uses, as of the last look at them. */
+  #lanes: readonly string[] = [];
+  #sweeping: Promise<boolean> | undefined;
+  #sweeps = 0;
 
-  constructor(client: RedisClient, lanes: string, nowMs: () => number, onError: (error: unknown) => void) {
+  /** `names`: the same at every gate. */
+  constructor(client: RedisClient, names: string, nowMs: () => number, onError: (error: unknown) => void) {
     this.#client = client;
     this.#onError = onError;
-    this.#keys = keysOfGates(lanes);
+    this.#keys = keysOfGates(names);
     this.#nowMs = nowMs;
     this.gate = randomBytes(8).toString('hex');
     this.awaySinceMs = nowMs();
@@ -48,6 +64,14 @@ export class Presence {
       if (state === 'degraded') this.fail();
       else void this.hail();
     });
+    client.subscribe(channelPrefix + this.gate, (message) => {
+      for (const { onMessage } of this.#queues) onMessage(message);
+    });
+  }
+
+  add(queue: PresentQueue): void {
+    this.#queues.push(queue);
+    if (!this.isAway) queue.onRun();
   }
 
   get isAway(): boolean {
@@ -59,7 +83,7 @@ export class Presence {
     if (error !== undefined && !(error instanceof RedisAway)) this.#onError(error);
     if (this.isAway) return;
     this.awaySinceMs = this.#nowMs();
-    this.onAway();
+    for (const { onAway } of this.#queues) onAway();
   }
 
   get channelPrefix(): string {
@@ -71,33 +95,53 @@ export class Presence {
     return String(Math.ceil(this.#nowMs() + this.#offsetMs + latestMs));
   }
 
-  /** Resolves when Redis has answered, or does not. `used`: the lanes that this gate uses; given to learn which the others use. */
-  hail(used?: readonly string[]): Promise<void> {
-    this.hailing ??= this.#hail(used).finally(() => (this.hailing = undefined));
+  /** Resolves when Redis has answered, or does not. `isLook`: also says which lanes this gate uses, and learns which the others use. */
+  hail(isLook = false): Promise<void> {
+    this.hailing ??= this.#hail(isLook).finally(() => (this.hailing = undefined));
     return this.hailing;
+  }
+
+  /** Hails, once for all queues that sweep at the same time. True if that was a look at the lanes of the others. */
+  sweep(): Promise<boolean> {
+    this.#sweeping ??= this.#sweep().finally(() => (this.#sweeping = undefined));
+    return this.#sweeping;
+  }
+
+  /** The lanes of a queue that any gate uses, as of the last look at them. */
+  lanesOf(names: string): readonly string[] {
+    return this.#lanes.flatMap((lane) => (lane.startsWith(`${names}:`) ? lane.slice(names.length + 1) : []));
   }
 
   async close(): Promise<void> {
     if (!this.isAway) await this.#client.command('ZREM', this.#keys[1] as string, this.gate).catch(() => undefined);
   }
 
-  async #hail(used: readonly string[] | undefined): Promise<void> {
+  async #sweep(): Promise<boolean> {
+    const isLook = this.#sweeps++ % sweepsALook === 0;
+    await this.hail(isLook);
+    return isLook;
+  }
+
+  async #hail(isLook: boolean): Promise<void> {
     const before = this.#nowMs();
     try {
       this.#server ??= await this.#client.readServers();
-      const about = [this.gate, this.#server, randomBytes(4).toString('hex'), used ? '1' : '0', this.#digest];
-      const reply = await this.#client.run(hail, this.#keys, [...about, ...(used ?? [])]);
+      const used = isLook
+        ? this.#queues.flatMap(({ names, used: lanes }) => lanes().map((lane) => `${names}:${lane}`))
+        : [];
+      const about = [this.gate, this.#server, randomBytes(4).toString('hex'), isLook ? '1' : '0', this.#digest];
+      const reply = await this.#client.run(hail, this.#keys, [...about, ...used]);
       const [now, run, lanes, digest, alive] = reply as [number, string, string[], string, string[]];
       this.#offsetMs = now - (before + this.#nowMs()) / 2;
       if (digest !== this.#digest) {
         this.#digest = digest;
         this.alive = alive;
       }
-      if (used) this.lanes = lanes;
+      if (isLook) this.#lanes = lanes;
       if (run === this.run && !this.isAway) return;
       this.run = run;
       this.awaySinceMs = undefined;
-      this.onRun();
+      for (const { onRun } of this.#queues) onRun();
     } catch (error) {
       this.fail(error);
     }

@@ -17,6 +17,8 @@ export interface RedisQueueTools {
   readonly client: RedisClient;
   /** What the lanes are for: the same at every gate, and another one for each queue. */
   readonly lanes: string;
+  /** What the queues of a gate share; its own if it is not given. */
+  readonly presence?: Presence;
   /** Called with what is no outage but a fault. */
   readonly onError: (error: unknown) => void;
   /** Milliseconds of a monotonic clock. */
@@ -26,14 +28,13 @@ export interface RedisQueueTools {
 /** How many waiting calls a sweep compares with what Redis knows of them; each sweep the next ones. */
 const lookedAt = 64;
 const ticketsAtOnce = 200;
-/** Every fourth sweep asks for the lanes of other gates. */
-const sweepsALook = 4;
 
 export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<Server> {
   readonly #settings: SharedQueueSettings<Server>;
   readonly #client: RedisClient;
   readonly #asker: LaneAsker<Server>;
   readonly #presence: Presence;
+  readonly #isPresenceOwn: boolean;
   readonly #names: string;
   readonly #nowMs: () => number;
   readonly #lanes = new Map<string, Lane<Server>>();
@@ -42,7 +43,6 @@ export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<S
   #own: OwnTurns<Server>;
   readonly #pending = new Set<Promise<unknown>>();
   #isSweeping = false;
-  #sweeps = 0;
   #sweptMs: MonotonicMs = 0;
 
   constructor(settings: SharedQueueSettings<Server>, tools: RedisQueueTools) {
@@ -50,12 +50,17 @@ export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<S
     this.#client = tools.client;
     this.#names = tools.lanes;
     this.#nowMs = tools.nowMs ?? (() => performance.now());
-    this.#presence = new Presence(tools.client, tools.lanes, this.#nowMs, tools.onError);
+    this.#presence = tools.presence ?? new Presence(tools.client, tools.lanes, this.#nowMs, tools.onError);
+    this.#isPresenceOwn = tools.presence === undefined;
     this.#asker = new LaneAsker(tools.client, this.#presence, (lane) => this.#rejoin(lane));
-    this.#presence.onRun = () => this.#return();
-    this.#presence.onAway = () => this.#stay();
     this.#own = this.#openOwn();
-    tools.client.subscribe(scripts.channelPrefix + this.#presence.gate, (message) => this.#hear(message));
+    this.#presence.add({
+      names: tools.lanes,
+      used: () => [...this.#lanes.values()].filter(({ tickets }) => tickets.size > 0).map(({ model }) => model),
+      onRun: () => this.#return(),
+      onAway: () => this.#stay(),
+      onMessage: (message) => this.#hear(message),
+    });
     void this.#tracked(this.#presence.hail());
   }
 
@@ -126,10 +131,10 @@ export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<S
     void this.#tracked(this.#asker.giveBack(lane, [id, ...figures]).then((reply) => this.#taken(lane, reply)));
   }
 
-  /** Takes this gate off the list of those that are alive. */
+  /** Takes this gate off the list of those that are alive, if no other queue needs it there. */
   async close(): Promise<void> {
     await this.settled();
-    await this.#presence.close();
+    if (this.#isPresenceOwn) await this.#presence.close();
   }
 
   async #enter(ticket: Ticket<Server>): Promise<Slot<Server> | Place | undefined> {
@@ -254,9 +259,7 @@ export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<S
   }
 
   async #sweep(): Promise<void> {
-    const isLook = this.#sweeps++ % sweepsALook === 0;
-    const used = [...this.#lanes.values()].filter(({ tickets }) => tickets.size > 0).map(({ model }) => model);
-    await this.#presence.hail(isLook ? used : undefined);
+    const isLook = await this.#presence.sweep();
     if (this.#presence.isAway) return;
     await Promise.all([...this.#lanes.values()].map((lane) => this.#sweepLane(lane)));
     if (isLook) await this.#lookElsewhere();
@@ -292,7 +295,7 @@ export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<S
   }
 
   async #lookElsewhere(): Promise<void> {
-    const models = this.#presence.lanes.filter((model) => !this.#lanes.has(model));
+    const models = this.#presence.lanesOf(this.#names).filter((model) => !this.#lanes.has(model));
     try {
       const found = await Promise.all(
         models.map((model) => this.#client.run(scripts.look, scripts.keysOfLane(this.#names, model), [])),
