@@ -72,6 +72,8 @@ export interface DataPlane {
   readonly storedServers: StoredServers;
   /** The models on the servers, for operators. */
   readonly models: OpenModels['management'];
+  /** See `OpenModels`. */
+  readonly shownPulls: OpenModels['shown'];
   /** The published services of the routes file and of the store. */
   readonly storedRoutes: StoredRoutes;
 }
@@ -137,6 +139,7 @@ export async function openDataPlane(
   return {
     gate,
     models: models.management,
+    shownPulls: models.shown,
     liveStats,
     accountUsages,
     requestMetrics,

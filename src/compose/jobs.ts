@@ -63,7 +63,9 @@ export function startJobs(
     },
   );
   start.closes(() => upkeep.stop());
-  start.closes(showGates(gates, () => showNow(data.gate, data.liveStats, adapters.shown?.())));
+  start.closes(
+    showGates(gates, () => showNow(data.gate, data.liveStats, { ...adapters.shown?.(), ...data.shownPulls() })),
+  );
   start.closes(watchClock(clock, logger));
   start.closes(
     every(closeUsageMs, () => {

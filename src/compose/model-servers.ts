@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type ModelServer, readServerAddress } from '../domain/model-server.ts';
 import { unseal } from '../domain/sealed-secret.ts';
 import type { Secret } from '../domain/secret.ts';
-import type { ModelManagement } from '../domain/server-models.ts';
+import type { ModelManagement, PullProgress } from '../domain/server-models.ts';
 import type { HealthState } from '../domain/server-status.ts';
 import type { Gate } from '../gateway/pipeline.ts';
 import { manageModels } from '../jobs/managed-models.ts';
@@ -149,9 +149,13 @@ export const serverControl = (
 
 export interface OpenModels {
   readonly management: ModelManagement;
+  /** What other gates have to know of the pulls that run here; undefined if there are none. */
+  readonly shown: () => { readonly pulls: Readonly<Record<string, PullProgress>> } | undefined;
   /** Interrupts the pulls. */
   stop(): Promise<void>;
 }
+
+type Shown = Partial<NonNullable<ReturnType<OpenModels['shown']>>>;
 
 /** The models on the servers, with the pulls that the gateway runs. */
 export async function openModelPulls(
@@ -172,5 +176,14 @@ export async function openModelPulls(
     run: () => pulls.look(),
   });
   const mayPullFrom = (host: string): boolean => modelRules.registryHosts.has(host);
-  return { management: manageModels({ registry, pulls, mayPullFrom, wallNow }), stop: () => pulls.stop() };
+  const elsewhere = async (): Promise<ReadonlyMap<string, PullProgress>> =>
+    new Map((await gates.shown()).flatMap(({ now }) => Object.entries((JSON.parse(now) as Shown).pulls ?? {})));
+  return {
+    management: manageModels({ registry, pulls, mayPullFrom, wallNow, elsewhere }),
+    shown: () => {
+      const running = pulls.progress();
+      return running.size === 0 ? undefined : { pulls: Object.fromEntries(running) };
+    },
+    stop: () => pulls.stop(),
+  };
 }

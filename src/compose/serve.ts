@@ -108,7 +108,9 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
   );
 
   const over = Promise.withResolvers<string>();
-  await start.step('jobs', () => startJobs(config, log, { clocks, storage, data, adapters }, start, over.resolve));
+  await start.step('jobs', () =>
+    startJobs(config, log, { clocks, storage, data, adapters: chosen }, start, over.resolve),
+  );
   await start.step('renewal', () => certificates?.start(hasPlain ? bothWays : oneWay));
   start.closes(() => {
     deadline.begin(config.drainSeconds * 1000);
@@ -128,7 +130,7 @@ async function sharedAdapters(
 ): Promise<Adapters> {
   if (config.redisUrl === '') return alone;
   const { throughRedis } = await import('./redis.ts');
-  return throughRedis(config, log, clocks, storage, (close) => start.closes(close));
+  return { ...alone, ...(await throughRedis(config, log, clocks, storage, (close) => start.closes(close))) };
 }
 
 interface Parts {

@@ -98,6 +98,6 @@ export interface ModelManagement {
   ) => Promise<readonly Pull[]>;
   /** Resolves when it has ended. @throws Refusal if it does not run. */
   readonly cancelPull: (id: string, author: Author) => Promise<void>;
-  /** The progress of those that run, by id. */
-  readonly progress: () => ReadonlyMap<string, PullProgress>;
+  /** The progress of those that run, by id, at this gate or another. */
+  readonly progress: () => Promise<ReadonlyMap<string, PullProgress>>;
 }

@@ -9,6 +9,7 @@ import type {
   ModelDescription,
   ModelManagement,
   Pull,
+  PullProgress,
   ServerModel,
   ServerModels,
   StoredPull,
@@ -29,9 +30,17 @@ export interface ManagedModelsTools {
   /** Whether models may come from this registry; it can change at run time. */
   readonly mayPullFrom: (host: string) => boolean;
   readonly wallNow: () => number;
+  /** The progress of pulls at other gates, by id. */
+  readonly elsewhere: () => Promise<ReadonlyMap<string, PullProgress>>;
 }
 
-export function manageModels({ registry, pulls, mayPullFrom, wallNow }: ManagedModelsTools): ModelManagement {
+export function manageModels({
+  registry,
+  pulls,
+  mayPullFrom,
+  wallNow,
+  elsewhere,
+}: ManagedModelsTools): ModelManagement {
   const managed = (name: string): PullTarget => {
     const server = registry.all.find((each) => nameOf(each) === name);
     if (!server) throw refusal('server_missing', { name }, 'not_found');
@@ -65,7 +74,7 @@ export function manageModels({ registry, pulls, mayPullFrom, wallNow }: ManagedM
       return pulls.start(made, targets, () => store(made));
     },
     cancelPull: (id, author) => pulls.cancel(id, author),
-    progress: () => pulls.progress(),
+    progress: async () => new Map([...(await elsewhere()), ...pulls.progress()]),
   };
 }
 

@@ -157,6 +157,28 @@ test('the overview of each gate shows the calls of all, and where they run, unti
   release();
 });
 
+test('a pull that runs at one gate is shown with its progress at the other, and can be canceled there', async () => {
+  const operator = await operatorOf(here);
+  fake.next(async (_, answer) => {
+    answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+    await answer.chunk('{"status":"pulling abc","digest":"sha256:abc","total":100,"completed":40}\n');
+  });
+  const [pull] = (await operator.post('/pulls', { model: 'qwen3:1b' })).body.items;
+  const elsewhere = new Visitor(there.url);
+  for (const [name, value] of operator.cookies) elsewhere.cookies.set(name, value);
+  await eventually(async () =>
+    expect((await elsewhere.get('/pulls')).body.items[0]).toMatchObject({
+      id: pull.id,
+      state: 'running',
+      progress: { status: 'pulling abc', completed: 40, total: 100 },
+    }),
+  );
+  expect((await elsewhere.post(`/pulls/${pull.id}/cancel`)).body).toMatchObject({ state: 'canceled' });
+  await eventually(async () =>
+    expect((await operator.get('/pulls')).body.items[0]).toMatchObject({ state: 'canceled', progress: null }),
+  );
+});
+
 test('what an operator changes at one gate holds at the other without a restart', async () => {
   const operator = await operatorOf(here);
   const member = await here.member({});
@@ -335,6 +357,20 @@ test('gates with one Redis admit together what one would, share the turns, and l
   expect(new Set(await calls())).toEqual(all);
   await balancer.stop();
   await Promise.all([gates[0], gates[1], gates[3]].map((gate) => gate.stop()));
+  await redis.stop();
+});
+
+test('while Redis is gone, gates tell each other what they run, and each takes its share of concurrent calls', async () => {
+  const redis = await startRedis();
+  const environment = { DATABASE_URL: await server.database(), REDIS_URL: redis.database() };
+  const open = (): Promise<TestGate> =>
+    openGate(fake.url, { ...environment, ...sharingSecret() }, { ...inMemory, beats: quickBeats });
+  const gates = [await open(), await open()] as const;
+  const member = await gates[0].member({ concurrentRequests: 4 });
+  for (const gate of gates) expect((await send(gate, member.secret)).status).toBe(200);
+  await redis.kill();
+  for (const gate of gates) await eventually(async () => expect((await send(gate, member.secret)).status).toBe(200));
+  await Promise.all(gates.map((gate) => gate.stop()));
   await redis.stop();
 });
 

@@ -73,7 +73,7 @@ export const modelEndpoints: readonly Endpoint[] = [
     fresh: 'never',
     pace: 'look',
     answer: pageOf(pullSchema),
-    run: async ({ store, models }) => ({ items: await listPulls(store, models.progress()), next: null }),
+    run: async ({ store, models }) => ({ items: await listPulls(store, await models.progress()), next: null }),
   }),
   endpoint('startPulls', 'post /pulls', {
     summary: 'Pull a model to servers; the gateway goes on with it until it ends or is canceled',
