@@ -14,6 +14,7 @@ import type { Slot } from '../src/store/ports/turn-queue.ts';
 import { readAddress } from '../src/store/redis/address.ts';
 import { RedisClient } from '../src/store/redis/client.ts';
 import { RedisLimits } from '../src/store/redis/limit-store.ts';
+import { Presence } from '../src/store/redis/turn-presence.ts';
 import { RedisTurnQueue } from '../src/store/redis/turn-queue.ts';
 import { startRedis } from '../test/redis.ts';
 import { cpuUs, loadCore, moveTo, pinSelf, subjectCore, treeOf } from './processes.ts';
@@ -60,6 +61,7 @@ interface Gate {
   readonly client: RedisClient;
   readonly limits: RedisLimits;
   readonly queue: RedisTurnQueue<string>;
+  readonly presence: Presence;
   readonly timer: NodeJS.Timeout;
 }
 
@@ -110,9 +112,10 @@ async function measure(size: number): Promise<string[]> {
   const before = await count();
   const calls = await load(gates, seconds);
   const after = await count();
-  for (const { client, limits, queue, timer } of gates) {
+  for (const { client, limits, queue, presence, timer } of gates) {
     clearInterval(timer);
     await queue.close();
+    await presence.close();
     await limits.close();
     await client.close();
   }
@@ -156,15 +159,17 @@ async function openGate(url: string, gate: string, names: readonly string[]): Pr
     maxWaitMs: 60_000,
     nameOf: (server: string) => server,
   };
-  const queue = new RedisTurnQueue<string>(settings, {
-    client,
-    lanes: 'models',
-    onError: (error) => {
-      throw error;
-    },
-  });
-  const timer = setInterval(() => queue.sweep(performance.now()), sweepMs);
-  return { client, limits, queue, timer };
+  const onError = (error: unknown): never => {
+    throw error;
+  };
+  const presence = new Presence(client, 'turns', () => performance.now(), onError);
+  const queues = ['models', 'services'].map(
+    (lanes) => new RedisTurnQueue<string>(settings, { client, lanes, presence, onError }),
+  );
+  const timer = setInterval(() => {
+    for (const queue of queues) queue.sweep(performance.now());
+  }, sweepMs);
+  return { client, limits, queue: queues[0] as RedisTurnQueue<string>, presence, timer };
 }
 
 /** At a steady rate. @returns how many calls ended. */
@@ -187,8 +192,6 @@ async function load(gates: readonly Gate[], forS: number): Promise<number> {
 async function call({ limits, queue }: Gate, caller: Principal, model: string): Promise<void> {
   const id = `req_${++asked}` as RequestId;
   const account = await limits.open(caller.accountId, [], Date.now());
-  const lease = await account.of(caller.lineage).reserve(id, ask, caller, Date.now(), false);
-  if (lease.kind !== 'lease') throw new Error(`a call was refused: ${lease.kind}`);
   const { promise, resolve, reject } = Promise.withResolvers<Slot<string>>();
   const turn = {
     accountId: caller.accountId,
@@ -199,7 +202,10 @@ async function call({ limits, queue }: Gate, caller: Principal, model: string): 
     start: resolve,
     refuse: reject,
   };
-  const entered = await queue.enter(model, turn, performance.now());
+  const joint = queue.prepare(model, turn, performance.now());
+  const lease = await account.of(caller.lineage).reserve(id, ask, caller, Date.now(), false, joint);
+  if (lease.kind !== 'lease') throw new Error(`a call was refused: ${lease.kind}`);
+  const entered = joint?.answer ? joint.answer.entered : await queue.enter(model, turn, performance.now());
   const slot = entered?.kind === 'slot' ? entered : await promise;
   await sleep(heldMs);
   slot.release(220, { ms: heldMs, isReported: true });
