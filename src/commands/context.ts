@@ -24,7 +24,7 @@ export const contextFrom =
       await use({
         store,
         config,
-        author: commandAuthor(Date.now()),
+        author: commandAuthor(await store.now()),
         serverStates: () => readServerStates(config.dataDir),
       });
     } finally {

@@ -13,10 +13,12 @@ import type { LaneNow } from '../store/ports/turn-queue.ts';
 import type { GateCertificates } from '../tls/certificate-manager.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import { version } from '../version.ts';
+import type { GateClocks } from './clocks.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { Storage } from './storage.ts';
 
 export interface MetricsParts {
+  readonly clocks: Pick<GateClocks, 'followed'>;
   readonly storage: Storage;
   readonly data: DataPlane;
   readonly certificates: GateCertificates | undefined;
@@ -58,7 +60,7 @@ export async function openMetrics(config: Config, parts: MetricsParts): Promise<
 /** The gauges of the parts of the gateway. */
 function gateMetrics(
   config: Config,
-  { storage, data: { gate }, certificates }: MetricsParts,
+  { clocks, storage, data: { gate }, certificates }: MetricsParts,
   models: LabelNames,
 ): readonly Metric[] {
   return [
@@ -76,6 +78,11 @@ function gateMetrics(
       () => storage.ledger.pendingRows,
     ),
     gauge('sekisho_accepting', '1 while the gateway takes calls, 0 while it drains.', () => (gate.draining ? 0 : 1)),
+    gauge(
+      'sekisho_clock_ahead_seconds',
+      "How far the clock of the database is ahead of this machine's; 0 below a second.",
+      () => clocks.followed.aheadMs / 1000,
+    ),
     gauge('sekisho_data_free_bytes', 'Free space where the gateway keeps its data.', () => freeBytes(config.dataDir)),
     new Gauge(
       {

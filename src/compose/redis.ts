@@ -36,7 +36,7 @@ export async function throughRedis(
   if (Math.abs(client.offsetMs) > noticeableMs)
     logger.warn(
       { milliseconds: client.offsetMs },
-      'the clock of this machine differs from that of Redis, which limits follow',
+      'the clock of Redis differs from the one that dates follow; limits follow that of Redis',
     );
   const gate = `${gates.id}#${gates.epoch}.${randomUUID()}`;
   shareChanges(client, changes, gate);

@@ -103,7 +103,7 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
 
   await start.step(
     'metrics',
-    () => openMetrics(config, { storage, data, certificates }),
+    () => openMetrics(config, { clocks, storage, data, certificates }),
     (opened) => opened?.stop(),
   );
 

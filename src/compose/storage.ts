@@ -2,6 +2,7 @@
 import { hkdfSync } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type Account, operatorName } from '../domain/account.ts';
+import type { FollowedClock } from '../domain/followed-clock.ts';
 import { unlimited } from '../domain/plan.ts';
 import { namesOf } from '../domain/sealed-secret.ts';
 import { Refusals } from '../gateway/refusal-rollup.ts';
@@ -17,6 +18,7 @@ import type { ChangeFeed } from '../store/ports/change-feed.ts';
 import { type Gates, onlyGate } from '../store/ports/gates.ts';
 import type { LedgerWriter } from '../store/ports/ledger-writer.ts';
 import type { Store } from '../store/ports/store.ts';
+import type { ReadClock } from '../store/postgres/heartbeat.ts';
 import { addressIn, placeOf } from '../store/redis/address.ts';
 import { type DirectoryLock, lockDirectory } from '../store/sqlite/directory-lock.ts';
 import { whenFree } from '../store/unusable.ts';
@@ -51,7 +53,7 @@ export interface Storage {
 export async function openStorage(
   config: Config,
   { logger }: Log,
-  { clock }: GateClocks,
+  { clock, followed }: GateClocks,
   start: Start,
   { beats, shares = false }: Adapters,
 ): Promise<Storage> {
@@ -69,10 +71,12 @@ export async function openStorage(
       const counts = shares ? 'elsewhere' : config.redisUrl && placeOf(addressIn(config.redisUrl));
       const sealing = (): readonly string[] => sealingNamesIn(config.serverSecretKey);
       const gate = { id: gateIdIn(dataDir), version, host: hostname(), secret, counts, sealing };
-      return patiently(() => openStore({ ...config, dataDir }, { patienceMs: storePatienceMs, gate, beats }));
+      const host = { patienceMs: storePatienceMs, gate, beats, readClock: readingOf(followed, logger) };
+      return patiently(() => openStore({ ...config, dataDir }, host));
     },
     (opened) => opened.close(),
   );
+  clock.align();
   const onError = (error: unknown): void =>
     logger.error({ cause: describeCause(error) }, 'the ledger could not be written');
   const storing = tellingOf(store);
@@ -93,6 +97,20 @@ export async function openStorage(
   const gates = store.gates ?? onlyGate;
   return { dataDir, lock, store, ledger, refusals, changes, operator, gates, patiently, onStored: storing.onStored };
 }
+
+/** Says when the two clocks begin or cease to differ. */
+const readingOf =
+  (followed: FollowedClock, logger: Log['logger']): ReadClock =>
+  (...reading) => {
+    if (!followed.read(...reading)) return;
+    const { aheadMs } = followed;
+    if (aheadMs === 0) logger.info('over: the clocks of this machine and of the database differed');
+    else
+      logger.warn(
+        { aheadSeconds: aheadMs / 1000 },
+        'the clock of this machine differs from that of the database, which dates follow',
+      );
+  };
 
 /** The ledger's writer, which tells at most one listener what the store has taken. */
 function tellingOf(store: Store): { readonly writer: LedgerWriter } & Pick<Storage, 'onStored'> {

@@ -30,6 +30,13 @@ export class SteadyClock implements Clocks {
     this.#awakeToUptimeMs = sources.uptimeMs() - monotonic;
   }
 
+  /** Begins again at the wall clock. Only before anything has counted by this clock. */
+  align(): void {
+    const monotonic = this.#sources.monotonicMs();
+    this.#offsetMs = this.#sources.wallMs() - monotonic;
+    this.#awakeToUptimeMs = this.#sources.uptimeMs() - monotonic;
+  }
+
   readonly wall = (): WallMs => this.#sources.wallMs();
 
   /** Whole milliseconds. */

@@ -8,7 +8,7 @@ import { type Adopted, adoptJournal } from './ledger/adopt-journal.ts';
 import { type MovedTable, moveRows } from './move.ts';
 import type { RawRows } from './ports/raw-rows.ts';
 import type { Store } from './ports/store.ts';
-import type { Beats } from './postgres/heartbeat.ts';
+import type { Beats, ReadClock } from './postgres/heartbeat.ts';
 import type { GateFacts } from './postgres/registry.ts';
 import { isHeld, lockDirectory } from './sqlite/directory-lock.ts';
 import { databaseIn, openSqlite } from './sqlite/open.ts';
@@ -29,6 +29,8 @@ export interface Host {
   readonly gate: GateFacts;
   /** The usual ones if they are not given. */
   readonly beats?: Beats | undefined;
+  /** Told the time of PostgreSQL with each heartbeat, the first one before this is open. */
+  readonly readClock?: ReadClock;
 }
 
 /** Adding up the rows of a large ledger takes minutes. */
@@ -39,7 +41,7 @@ export async function openStore(place: StorePlace, host?: Host): Promise<Store> 
   const { dataDir, databaseUrl, databaseConnections } = place;
   if (databaseUrl === '') return openSqlite(dataDir, host?.patienceMs, host !== undefined);
   const { openPostgres } = await import('./postgres/open.ts');
-  return openPostgres({ url: databaseUrl, connections: databaseConnections }, host?.gate, host?.beats);
+  return openPostgres({ url: databaseUrl, connections: databaseConnections }, host?.gate, host?.beats, host?.readClock);
 }
 
 /**

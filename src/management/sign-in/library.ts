@@ -5,10 +5,13 @@ import { type BetterAuthOptions, betterAuth } from 'better-auth';
 import { createAuthEndpoint } from 'better-auth/api';
 import { setSessionCookie } from 'better-auth/cookies';
 import { symmetricEncrypt } from 'better-auth/crypto';
+import { getAdapter } from 'better-auth/db/adapter';
 import { twoFactor } from 'better-auth/plugins/two-factor';
 import { z } from 'zod';
 import { newPersonId, randomBase62 } from '../../domain/id.ts';
+import type { WallMs } from '../../domain/time.ts';
 import type { Store } from '../../store/ports/store.ts';
+import { aheadBy, onClock } from './library-clock.ts';
 import { noteCause } from './library-errors.ts';
 import { type CookieNames, signInPath } from './own-route.ts';
 import { hashPassword, isPassword, passwordBounds } from './passwords.ts';
@@ -25,6 +28,8 @@ export interface LibrarySettings {
   readonly publicUrl: URL;
   readonly secret: string;
   readonly cookies: CookieNames;
+  /** The clock that stored dates are by. */
+  readonly now: () => WallMs;
   readonly onError: (message: string, cause: unknown) => void;
 }
 
@@ -142,13 +147,21 @@ const fixedOptions = {
   ],
 } satisfies BetterAuthOptions;
 
-export function openLibrary(store: Pick<Store, 'signIn'>, { publicUrl, secret, cookies, onError }: LibrarySettings) {
+const ids: NonNullable<NonNullable<BetterAuthOptions['advanced']>['database']> = {
+  generateId: ({ model }) => (model === 'user' ? newPersonId() : randomBase62(24)),
+};
+
+export async function openLibrary(
+  store: Pick<Store, 'signIn'>,
+  { publicUrl, secret, cookies, now, onError }: LibrarySettings,
+) {
+  const adapter = await getAdapter({ ...fixedOptions, database: store.signIn, advanced: { database: ids } });
   return betterAuth({
     ...fixedOptions,
     baseURL: publicUrl.origin,
     secret,
     trustedOrigins: [publicUrl.origin],
-    database: store.signIn,
+    database: () => onClock(adapter, () => aheadBy(now)),
     // The library's error page is not routed; the gateway's own page tells what to do.
     onAPIError: { errorURL: `${publicUrl.origin}/portal/sign-in` },
     logger: {
@@ -172,11 +185,11 @@ export function openLibrary(store: Pick<Store, 'signIn'>, { publicUrl, secret, c
         path: '/',
       },
       ipAddress: { ipAddressHeaders: ['x-sekisho-address'] },
-      database: { generateId: ({ model }) => (model === 'user' ? newPersonId() : randomBase62(24)) },
+      database: ids,
       disableCSRFCheck: false,
       disableOriginCheck: false,
     },
   });
 }
 
-export type Library = ReturnType<typeof openLibrary>;
+export type Library = Awaited<ReturnType<typeof openLibrary>>;

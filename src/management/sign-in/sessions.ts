@@ -3,6 +3,7 @@ import type { PersonId } from '../../domain/id.ts';
 import { ageOf, type WallMs } from '../../domain/time.ts';
 import { Problem } from '../http/problem.ts';
 import type { Library } from './library.ts';
+import { aheadBy } from './library-clock.ts';
 import { withCause } from './library-errors.ts';
 import type { CookieNames, OpenSession, Session } from './own-route.ts';
 
@@ -29,18 +30,19 @@ export class Sessions {
     this.#now = now;
   }
 
-  /** The session of these cookies; undefined if there is none, or if it is a week old. */
+  /** The session of these cookies; undefined if there is none, or if it is a week old. The library's dates are by this machine's clock. */
   async of(header: string): Promise<Session | undefined> {
     const found = await this.find(header);
     if (!found) return undefined;
     const { user, session } = found;
-    if (ageOf(session.createdAt.getTime(), this.#now()) > longestMs) {
+    const now = Date.now();
+    if (ageOf(session.createdAt.getTime(), now) > longestMs) {
       await this.end(session.token);
       return undefined;
     }
     const { provenAt } = session as { readonly provenAt?: Date | null };
     const proven = (provenAt ?? session.createdAt).getTime();
-    return { id: session.id, personId: user.id as PersonId, fresh: ageOf(proven, this.#now()) < freshMs };
+    return { id: session.id, personId: user.id as PersonId, fresh: ageOf(proven, now) < freshMs };
   }
 
   /** As stored by the library, whatever its age. */
@@ -58,7 +60,8 @@ export class Sessions {
   }
 
   readonly open: OpenSession = async (id, from, still, provenAt) => {
-    const body = { personId: id, ...from, ...(provenAt === undefined ? {} : { provenAt }) };
+    const proven = provenAt === undefined ? {} : { provenAt: provenAt - aheadBy(this.#now) };
+    const body = { personId: id, ...from, ...proven };
     const { headers } = await (await this.#library()).api.openSession({ body, returnHeaders: true });
     const lines = headers.getSetCookie().map((line) => this.#cookies.lasting(line, longestMs / 1000));
     if (still === undefined || (await still())) return lines;

@@ -55,7 +55,7 @@ export function openSignIn(store: Store, settings: SignInSettings): SignIn {
   // Loaded with the first sign-in or session: it takes 20 MB, and calls with keys never need it.
   const library = onceItWorks(async (): Promise<Library> => {
     const { openLibrary } = await import('./library.ts');
-    return openLibrary(store, { publicUrl, secret, cookies, onError });
+    return openLibrary(store, { publicUrl, secret, cookies, now, onError });
   });
   const sessions = new Sessions(library, cookies, now);
   const guarded = new GuardedLibrary(library, sessions, cookies, store, publicUrl, now);

@@ -2,6 +2,7 @@
 // beside it. test/contracts has the suites that every adapter passes. All times are Unix milliseconds. A change of
 // access takes its audit event and is written with it in one transaction.
 import type { Kysely } from 'kysely';
+import type { WallMs } from '../../domain/time.ts';
 import type { AccountStore } from './accounts.ts';
 import type { AdmissionStore } from './admission.ts';
 import type { AnnouncementStore } from './announcements.ts';
@@ -92,6 +93,8 @@ export interface Store
   changeFeed(report: FeedReport): ChangeFeed;
   /** A sentence if the open database is no longer the store of this gateway, and refuses writes. */
   loss(): string | undefined;
+  /** The time that dates are by: of the database's machine. */
+  now(): Promise<WallMs>;
   /** @throws if the store cannot answer. */
   ping(): Promise<void>;
   close(): Promise<void>;

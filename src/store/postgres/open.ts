@@ -5,7 +5,7 @@ import { relationalStore } from '../relational/store.ts';
 import type { Tables } from '../relational/tables.ts';
 import { DecidingDialect } from './dialect.ts';
 import { postgresEngine } from './engine.ts';
-import { type Beats, usualBeats } from './heartbeat.ts';
+import { type Beats, type ReadClock, usualBeats } from './heartbeat.ts';
 import { migrate } from './migrate.ts';
 import { Pool, type PoolSettings } from './pool.ts';
 import { type GateFacts, Registry } from './registry.ts';
@@ -19,6 +19,7 @@ export async function openPostgres(
   settings: PoolSettings,
   gate?: GateFacts,
   beats: Beats = usualBeats,
+  readClock: ReadClock = () => undefined,
 ): Promise<Store> {
   // Calls with known keys depend on these questions, so they do not wait behind others that wait for a lock.
   const vital = gate && new Pool({ ...settings, connections: 1 });
@@ -33,7 +34,7 @@ export async function openPostgres(
     await migrate(pool, Date.now(), { gateId: gate?.id });
     const sole =
       gate && vital && (await SoleGate.open(vital, gate.counts === '' ? gate.id : together + gate.counts, beats));
-    const gates = gate && vital && sole && (await Registry.open(vital, gate, sole, beats));
+    const gates = gate && vital && sole && (await Registry.open(vital, gate, sole, beats, readClock));
     const engine = postgresEngine(pool, vital ?? pool, () => gates?.loss());
     const store = relationalStore(new Kysely<Tables>({ dialect: new DecidingDialect(pool) }), engine);
     return {

@@ -4,7 +4,7 @@ import type { MonotonicMs } from '../../domain/time.ts';
 import type { Gates, ShownGate } from '../ports/gates.ts';
 import { StoreUnusable } from '../unusable.ts';
 import { begin } from './dialect.ts';
-import { type Beats, now } from './heartbeat.ts';
+import { type Beats, now, type ReadClock } from './heartbeat.ts';
 import { lockMigrations, refuseNewer } from './migrate.ts';
 import { Pool, type PoolSettings, type Taken } from './pool.ts';
 import type { SoleGate } from './sole-gate.ts';
@@ -31,6 +31,7 @@ export class Registry implements Gates {
   readonly #facts: GateFacts;
   readonly #sole: SoleGate;
   readonly #beats: Beats;
+  readonly #readClock: ReadClock;
   readonly #nowMs = (): MonotonicMs => performance.now();
   #epoch = 0;
   #alive: readonly string[] = [];
@@ -39,15 +40,22 @@ export class Registry implements Gates {
   #timer: NodeJS.Timeout | undefined;
   #loss: string | undefined;
 
-  private constructor(pool: Pool, facts: GateFacts, sole: SoleGate, beats: Beats) {
+  private constructor(pool: Pool, facts: GateFacts, sole: SoleGate, beats: Beats, readClock: ReadClock) {
     this.#pool = pool;
     this.#facts = facts;
     this.#sole = sole;
     this.#beats = beats;
+    this.#readClock = readClock;
   }
 
-  static async open(pool: Pool, facts: GateFacts, sole: SoleGate, beats: Beats): Promise<Registry> {
-    const registry = new Registry(pool, facts, sole, beats);
+  static async open(
+    pool: Pool,
+    facts: GateFacts,
+    sole: SoleGate,
+    beats: Beats,
+    readClock: ReadClock = () => undefined,
+  ): Promise<Registry> {
+    const registry = new Registry(pool, facts, sole, beats, readClock);
     // Of two gates that start at once, the second sees the first; and one that a contracting migration has overtaken does not start.
     await pool.transact(begin, async (connection) => {
       await lockMigrations(connection);
@@ -117,11 +125,14 @@ export class Registry implements Gates {
     let sentMs = this.#nowMs();
     await this.#sole.renew();
     if (this.loss() !== undefined) return;
-    const renewed = await this.#pool.ask(
-      `update gates set until = ${now} + $3, sealing = $4 where id = $1 and epoch = $2 and until > ${now} returning 1`,
+    const askedAt = Date.now();
+    const renewed = await this.#pool.ask<{ at: number }>(
+      `update gates set until = ${now} + $3, sealing = $4 where id = $1 and epoch = $2 and until > ${now} returning ${now} as at`,
       [this.id, this.#epoch, this.#beats.lifeMs, this.#facts.sealing()[0] ?? ''],
     );
-    if (renewed.rows.length === 0) {
+    const at = renewed.rows[0]?.at;
+    if (at !== undefined) this.#readClock(at, askedAt, Date.now());
+    else {
       // This heartbeat may have been held up for longer than the lease lasts.
       sentMs = this.#nowMs();
       await this.#sole.renew();

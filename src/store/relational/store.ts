@@ -78,6 +78,10 @@ export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
     signIn: { db, type: engine.type },
     changeFeed: (report) => new PolledChanges(() => engine.version(), report),
     loss: () => engine.loss(),
+    now: async () => {
+      const { now } = await db.selectNoFrom(engine.now.as('now')).executeTakeFirstOrThrow();
+      return Number(now);
+    },
     ping: async () => {
       await sql`select 1`.execute(db);
     },
