@@ -8,7 +8,7 @@ import { errorCodes, registry } from '../../src/domain/error.ts';
 import { japanese } from '../../src/domain/error-japanese.ts';
 import { firstPlans, type Terms, termNames, terms } from '../../src/domain/plan.ts';
 import { firstRules, stepMeanings, steps } from '../../src/domain/rule.ts';
-import { scopes } from '../../src/domain/scope.ts';
+import { defaultScopes, parseScopes, type Scope, scopes } from '../../src/domain/scope.ts';
 import { operations } from '../../src/gateway/operation.ts';
 import { endpoints } from '../../src/management/endpoints.ts';
 import { paces } from '../../src/management/http/pace.ts';
@@ -144,6 +144,22 @@ test('docs/routes.md lists exactly the operations, with their methods and scopes
     .filter(([path = '']) => path.startsWith('`/'))
     .map(([path = '', methods, scope = '']) => [code(path), methods, code(scope)]);
   expect(listed).toEqual(operations.map((operation) => [operation.path, operation.methods.join(' '), operation.scope]));
+});
+
+test('docs/keys.md lists every scope once, its short form, and whether a new key has it', () => {
+  for (const page of ['docs/keys.md', 'docs/ja/keys.md']) {
+    const table = rows(page).filter(([cell = '']) => scopes.some((scope) => cell.includes(`\`${scope}\``)));
+    const listed = table.map(([cell = '', allows = '', isNew = '']) => {
+      const [names = '', short = /（|\(/.exec(allows) ? allows : ''] = cell.split(/ ?[（(]/);
+      const quoted = (text: string): string[] => Array.from(text.matchAll(/`([^`]+)`/g), ([, name = '']) => name);
+      return { names: quoted(names), short: quoted(short)[0], isNew: isNew !== '' };
+    });
+    expect(listed.flatMap(({ names }) => names).toSorted()).toEqual(scopes.toSorted());
+    for (const { names, short, isNew } of listed) {
+      if (short !== undefined) expect(parseScopes([short])).toEqual(names);
+      for (const name of names) expect([name, isNew]).toEqual([name, defaultScopes.includes(name as Scope)]);
+    }
+  }
 });
 
 test('docs/keys.md names every scope, and the tree of CONTRIBUTING.md names only existing paths', () => {
