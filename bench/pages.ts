@@ -2,15 +2,14 @@
 //
 //   node bench/pages.ts
 //
-// Prints the median and the slowest of the calls behind each page, the longest time that one of them blocked the gate, and
-// the time until a first visit is usable.
+// Prints the median and the slowest of the calls behind each page, and the longest time that one of them blocked the gateway.
+// first-visits.ts has the pages in a browser.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
 import { newRequestId } from '../src/domain/id.ts';
 import type { UsageRecord } from '../src/domain/usage.ts';
 import { createAccount } from '../src/management/accounts/accounts.ts';
 import { createKey } from '../src/management/keys/keys.ts';
-import { openBrowser, Reader } from '../test/browser.ts';
 import { startFakeOllama } from '../test/fake-ollama/fake-ollama.ts';
 import { openGate } from '../test/gate.ts';
 import { operatorOf } from '../test/visitor.ts';
@@ -104,32 +103,5 @@ for (const path of [
   );
 }
 
-const browser = await openBrowser();
-const visits: number[] = [];
-let bytes = 0;
-for (let i = 0; i < 5; i++) {
-  const reader = await Reader.at(browser, gate.url);
-  const devtools = await reader.context.newCDPSession(reader.page);
-  await devtools.send('Network.enable');
-  bytes = 0;
-  devtools.on(
-    'Network.loadingFinished',
-    ({ encodedDataLength }: { encodedDataLength: number }) => (bytes += encodedDataLength),
-  );
-  const before = performance.now();
-  await reader.page.goto(`${gate.url}/portal/`, { waitUntil: 'commit' });
-  await reader.page.getByRole('link', { name: 'Sign in' }).first().click();
-  await reader.page
-    .getByLabel(/Password/)
-    .first()
-    .waitFor();
-  visits.push(performance.now() - before);
-  await reader.close();
-}
-visits.sort((a, b) => a - b);
-say(
-  `\nfirst visit, until its button was pressed and the next page stood there: ${visits[2]?.toFixed(0)} ms; ${(bytes / 1024).toFixed(0)} kB`,
-);
-await browser.close();
 await gate.stop();
 await fake.close();
