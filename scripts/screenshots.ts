@@ -2,9 +2,10 @@
 //
 //   node scripts/screenshots.ts
 //
-// Or those of every page, at phone and desktop width, or of the named pages, into another directory, to look at:
+// Or those of every page in every look (width, language, light or dark), or of the named pages and looks, into another directory:
 //
-//   node scripts/screenshots.ts <directory> [page …]
+//   node scripts/screenshots.ts <directory> [page | look …]
+//   node scripts/screenshots.ts /tmp/pictures 390-ja-light 390-ja-dark home keys
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +19,9 @@ import { startFakeOllama } from '../test/fake-ollama/fake-ollama.ts';
 import { openGate, post, temporaryDirectory } from '../test/gate.ts';
 import { goodPassword, memberOf, operatorOf, Visitor } from '../test/visitor.ts';
 
-const [elsewhere, ...only] = process.argv.slice(2);
+const [elsewhere, ...named] = process.argv.slice(2);
+const only = named.filter((name) => !/^\d/.test(name));
+const looks = named.filter((name) => /^\d/.test(name));
 const out = elsewhere ?? join(import.meta.dirname, '../docs/screenshots');
 mkdirSync(out, { recursive: true });
 
@@ -158,6 +161,15 @@ const pages: readonly [name: string, path: string, who: 'visitor' | 'member' | '
   ['servers', '/operate/servers', 'operator'],
   ['model-names', '/operate/model-names', 'operator'],
   ['models', '/operate/models', 'operator'],
+  ['pull', '/operate/models', 'operator'],
+  ['gateway-down', '/home', 'member'],
+  ['part-missing', '/keys', 'member'],
+  ['form-refused', '/operate/rules', 'operator'],
+  ['services', '/operate/services', 'operator'],
+  ['notices', '/operate/notices', 'operator'],
+  ['requests', '/requests', 'member'],
+  ['reference', '/reference', 'member'],
+  ['help', '/help/plans', 'member'],
   ['audit', '/operate/audit', 'operator'],
   ['settings', '/operate/settings', 'operator'],
 ];
@@ -165,19 +177,31 @@ const visits = { visitor: undefined, member: hanako.visitor, operator };
 interface Shot {
   readonly width: number;
   readonly language: 'en' | 'ja';
+  readonly scheme: 'light' | 'dark';
   readonly suffix: string;
   /** All of them if they are not named. */
   readonly pages?: readonly string[];
 }
 const documented: readonly Shot[] = [
-  { width: 1440, language: 'en', suffix: '1440', pages: ['overview', 'all-requests', 'servers', 'settings'] },
-  { width: 1440, language: 'ja', suffix: '1440-ja', pages: ['overview', 'all-requests'] },
+  {
+    width: 1440,
+    language: 'en',
+    scheme: 'light',
+    suffix: '1440',
+    pages: ['overview', 'all-requests', 'servers', 'settings'],
+  },
+  { width: 1440, language: 'ja', scheme: 'light', suffix: '1440-ja', pages: ['overview', 'all-requests'] },
 ];
-// Phone pages are Japanese and desktop pages English.
-const every: readonly Shot[] = [
-  { width: 390, language: 'ja', suffix: '390' },
-  { width: 1440, language: 'en', suffix: '1440' },
-];
+const every: readonly Shot[] = ([1440, 390] as const).flatMap((width) =>
+  (['en', 'ja'] as const).flatMap((language) =>
+    (['light', 'dark'] as const).map((scheme) => ({
+      width,
+      language,
+      scheme,
+      suffix: `${width}-${language}-${scheme}`,
+    })),
+  ),
+);
 /** Pages of which the part that a screen shows is enough. */
 const long: ReadonlySet<string> = new Set(['audit', 'all-usage', 'all-requests']);
 const shots = elsewhere === undefined ? documented : every;
@@ -185,18 +209,18 @@ for (const shot of shots) {
   for (const [name, path, who] of pages) {
     if (only.length > 0 && !only.includes(name)) continue;
     if (shot.pages && !shot.pages.includes(name)) continue;
-    const { width, language, suffix } = shot;
-    // Every other page is dark in one of the two.
-    const look = { width, language, scheme: name.length % 2 === 0 && width === 390 ? 'dark' : 'light' } as const;
-    const reader = await Reader.at(browser, gate.url, look);
+    const { language, suffix } = shot;
+    if (looks.length > 0 && !looks.includes(suffix)) continue;
+    const reader = await Reader.at(browser, gate.url, shot);
     const visitor = visits[who];
     if (visitor) await reader.signInAs(visitor);
     const shown = { is: false };
     const calls = name === 'overview' ? members.map(({ key }) => busy(key, shown)) : [];
     await reader.open(`/portal${path}`);
     await reader.page.locator('.mantine-Skeleton-root').first().waitFor({ state: 'detached' });
-    await show(name, look.language, reader);
-    await reader.page.waitForTimeout(name === 'overview' ? 20_000 : 400);
+    await show(name, language, reader);
+    // The picture in the documents has a line of speeds.
+    await reader.page.waitForTimeout(name === 'overview' ? (elsewhere === undefined ? 20_000 : 3_000) : 400);
     await reader.page.screenshot({
       path: join(out, `${name}-${suffix}.png`),
       fullPage: !long.has(name),
@@ -216,6 +240,45 @@ async function show(name: string, language: 'en' | 'ja', reader: Reader): Promis
   if (name === 'plan') {
     await reader.press(language === 'ja' ? '確認' : 'Check');
     await reader.sees(language === 'ja' ? '許可されます' : 'Allowed');
+  }
+  const { page } = reader;
+  if (name === 'pull') {
+    fake.next(
+      async (_, answer) => {
+        answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+        await answer.chunk(
+          '{"status":"pulling 3b1b2d5c","digest":"sha256:3b1b2d5c","total":3300000000,"completed":1400000000}\n',
+        );
+        await new Promise((resolve) => setTimeout(resolve, 6_000));
+        await answer.chunk('{"status":"success"}\n');
+        answer.end();
+      },
+      ({ url }) => url === '/api/pull',
+    );
+    await reader.fill(/^(?:Name|名前|モデル)/, 'gemma3:4b');
+    await reader.press(language === 'ja' ? '取得' : 'Pull');
+    await reader.sees(language === 'ja' ? 'ダウンロード中' : 'Downloading');
+  }
+  // The home page asks every few seconds.
+  if (name === 'gateway-down') {
+    await page.route('**/management/**', (route) => route.abort());
+    await page.getByRole('alert').first().waitFor();
+  }
+  if (name === 'part-missing') {
+    await page.route(/\/(?:management|assets)\//, (route) => route.abort());
+    if (page.viewportSize()?.width === 390) await page.getByRole('banner').getByRole('button').first().click();
+    await page
+      .getByRole('navigation')
+      .getByRole('link', { name: language === 'ja' ? 'APIリファレンス' : 'API reference' })
+      .click();
+    await page.getByRole('alert').first().waitFor();
+  }
+  if (name === 'form-refused') {
+    await reader.press(language === 'ja' ? '新しいルール' : 'New rule');
+    const form = page.getByRole('dialog');
+    await form.getByRole('textbox').first().fill('busy-hour');
+    await form.getByRole('button', { name: language === 'ja' ? '保存' : 'Save' }).click();
+    await form.locator('[aria-invalid="true"]').waitFor();
   }
   if (name === 'playground') {
     await reader.fill(language === 'ja' ? 'メッセージ' : 'Message', 'なぜ空は青いのですか？');

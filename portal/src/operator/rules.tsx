@@ -99,7 +99,7 @@ function One({ rule, shadows }: { readonly rule: Rule; readonly shadows: number 
             onChange={(event) => change.mutate({ shadow: event.currentTarget.checked })}
           />
           {operates && (
-            <>
+            <Group gap="xs" wrap="nowrap">
               <Button size="compact-sm" variant="default" onClick={() => setEditing(true)}>
                 {t('rules.edit')}
               </Button>
@@ -119,7 +119,7 @@ function One({ rule, shadows }: { readonly rule: Rule; readonly shadows: number 
               >
                 {t('rules.remove')}
               </Button>
-            </>
+            </Group>
           )}
         </Group>
       </Stack>

@@ -224,7 +224,9 @@ function OverTime({
             <g className="chart-times">
               {points.map(
                 ({ id, label }, at) =>
-                  at % stride === 0 && (
+                  at % stride === 0 &&
+                  // The last one may have no room; its bar says it when it is pointed at.
+                  (at === 0 || x(at) + widthOf(label) / 2 <= width) && (
                     <text key={id} x={x(at)} y={height - 6} textAnchor="middle" {...ink}>
                       {label}
                     </text>
