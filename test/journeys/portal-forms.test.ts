@@ -124,3 +124,45 @@ test.each([
   await isAt(origins, /https:\/\/example\.org/);
   await reader.close();
 });
+
+test('two tabs that edit one plan: the second is told, keeps what was typed, and loses nothing of the first', async () => {
+  const reader = await Reader.at(browser, gate.url);
+  await reader.signInAs(operator);
+  const { page } = reader;
+  await reader.open('/portal/operate/plans/trusted');
+  const main = page.getByRole('main');
+  const most = main.getByLabel('Maximum answer, in tokens').last();
+  await most.fill('5151');
+  const scopes = main.getByLabel('Scopes', { exact: false }).last();
+  await scopes.fill('inference:chat, metadata');
+  const { body: before } = await operator.get('/plans/trusted');
+  expect((await operator.patch('/plans/trusted', { maxKeys: before.maxKeys + 1 })).status).toBe(200);
+  // Coming back to the tab asks for everything again.
+  await page.evaluate(
+    "document.dispatchEvent(new Event('visibilitychange')); window.dispatchEvent(new Event('focus'))",
+  );
+  await main.getByRole('button', { name: 'Save', exact: true }).click();
+  await main
+    .getByRole('alert')
+    .filter({ hasText: /changed/i })
+    .first()
+    .waitFor();
+  expect(await most.inputValue()).toBe('5,151');
+  expect(await scopes.inputValue()).toBe('inference:chat, metadata');
+  await eventually(async () =>
+    expect(await main.getByLabel('Keys', { exact: true }).last().inputValue()).toBe(String(before.maxKeys + 1)),
+  );
+  await main.getByRole('button', { name: 'Save', exact: true }).click();
+  await reader.sees('Plan saved.');
+  expect((await operator.get('/plans/trusted')).body).toMatchObject({
+    maxOutputTokens: 5151,
+    maxKeys: before.maxKeys + 1,
+    scopes: ['inference:chat', 'metadata'],
+  });
+  // Saved: leaving asks nothing; changed again, it asks.
+  await most.fill('5252');
+  await page.getByRole('navigation').getByRole('link', { name: 'Rules' }).click();
+  await page.getByRole('dialog', { name: 'Leave without saving?' }).getByRole('button', { name: 'Cancel' }).click();
+  expect(await most.inputValue()).toBe('5,252');
+  await reader.close();
+});

@@ -6,7 +6,7 @@ import { api, faultOf, useAct } from '../api.ts';
 import type { ModelName } from '../api-types.ts';
 import { IconPlus, IconTrash } from '../icons.ts';
 import { FormDialog } from '../shell/form-dialog.tsx';
-import { type Seen, useSeen } from '../shell/seen.ts';
+import { type Seen, seeAgain, useSeen } from '../shell/seen.ts';
 import { PlanChoice } from './plan-choice.tsx';
 
 interface ForPlan {
@@ -62,14 +62,15 @@ export function AddName({ models, close }: FormProps): ReactNode {
 
 export function ChangeName({ id, models, close }: FormProps & { readonly id: string }): ReactNode {
   const seen = useSeen<ModelName>(`/model-names/${id}`);
-  return seen.data ? <Change seen={seen.data} models={models} close={close} /> : null;
+  return seen.data ? <Change seen={seen.data} again={seen.refetch} models={models} close={close} /> : null;
 }
 
 function Change({
   seen: { body: stored, etag },
+  again,
   models,
   close,
-}: FormProps & { readonly seen: Seen<ModelName> }): ReactNode {
+}: FormProps & { readonly seen: Seen<ModelName>; readonly again: () => Promise<unknown> }): ReactNode {
   const { t } = useTranslation('serving');
   const [fields, setFields] = useState<Fields>(() => ({
     name: stored.name,
@@ -96,7 +97,7 @@ function Change({
       act={t('names.save')}
       busy={save.isPending}
       send={() => {
-        save.mutate(undefined, { onSuccess: close });
+        save.mutate(undefined, { onSuccess: close, onError: seeAgain(again) });
       }}
     >
       <Inputs

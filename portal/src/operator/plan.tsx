@@ -1,6 +1,5 @@
 // Edits the terms of a plan, only if no one else has changed it; and previews whether a call would be allowed.
 import { Alert, Button, Paper, Select, SimpleGrid, Skeleton, Stack, Textarea, Title } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useParams } from 'wouter';
@@ -10,6 +9,7 @@ import { useSession } from '../session.tsx';
 import { useAsk } from '../shell/ask.tsx';
 import { type Entered, NumberField } from '../shell/number-field.tsx';
 import { Page } from '../shell/page.tsx';
+import { useSeen } from '../shell/seen.ts';
 import { Trouble } from '../shell/trouble.tsx';
 import { useUnsaved } from '../shell/unsaved.ts';
 import { isWindowed } from './plan-terms.ts';
@@ -25,10 +25,7 @@ const groupOf = (name: string): 'rate' | 'call' | 'access' => {
 export default function OnePlan(): ReactNode {
   const { name = '' } = useParams();
   const { t } = useTranslation('policy');
-  const seen = useQuery<{ body: Plan; etag: string | undefined }, Problem>({
-    queryKey: [`/plans/${name}`],
-    queryFn: () => api.see<Plan>(`/plans/${name}`),
-  });
+  const seen = useSeen<Plan>(`/plans/${name}`);
   return (
     <Page title={name} {...(seen.data ? { lead: t('plans.version', { version: seen.data.body.version }) } : {})}>
       {seen.error && <Trouble problem={seen.error} retry={() => void seen.refetch()} />}
@@ -36,13 +33,7 @@ export default function OnePlan(): ReactNode {
       {seen.data && (
         <>
           <PlanPreview plan={name} />
-          <Editor
-            key={seen.data.etag}
-            name={name}
-            plan={seen.data.body}
-            etag={seen.data.etag}
-            again={() => void seen.refetch()}
-          />
+          <Editor key={name} name={name} plan={seen.data.body} etag={seen.data.etag} again={seen.refetch} />
         </>
       )}
     </Page>
@@ -53,26 +44,32 @@ function Editor(props: {
   readonly name: string;
   readonly plan: Plan;
   readonly etag: string | undefined;
-  readonly again: () => void;
+  readonly again: () => Promise<unknown>;
 }): ReactNode {
   const { t } = useTranslation('policy');
   const { operates } = useSession();
   const { name: _name, version: _version, ...given } = props.plan as unknown as Terms;
   const terms = given as Terms;
   const [changed, setChanged] = useState<Terms>({});
+  /** Lists as they were typed. */
+  const [texts, setTexts] = useState<Readonly<Record<string, string>>>({});
   const [stale, setStale] = useState(false);
   const set = (term: string, value: unknown): void => setChanged((before) => ({ ...before, [term]: value }));
   const save = useAct(
-    () => api.patch(`/plans/${props.name}`, changed, props.etag === undefined ? {} : { etag: props.etag }),
+    async (sent: Terms) => {
+      await api.patch(`/plans/${props.name}`, sent, props.etag === undefined ? {} : { etag: props.etag });
+      await props.again();
+      // What was typed meanwhile is still to be saved.
+      setChanged((now) => Object.fromEntries(Object.entries(now).filter(([term, value]) => value !== sent[term])));
+      setTexts({});
+    },
     { done: t('plan.saved'), refresh: ['/plans', '/audit'], shows: (field) => field in terms },
   );
   const ask = useAsk();
   const isChanged = Object.entries(changed).some(
     ([term, value]) => JSON.stringify(value) !== JSON.stringify(terms[term]),
   );
-  useUnsaved(isChanged && !save.isSuccess, () =>
-    ask({ title: t('plan.leaveTitle'), text: t('plan.leaveText'), act: t('plan.leave') }),
-  );
+  useUnsaved(isChanged, () => ask({ title: t('plan.leaveTitle'), text: t('plan.leaveText'), act: t('plan.leave') }));
   const valueOf = (term: string): unknown => (term in changed ? changed[term] : terms[term]);
   const field = (term: string): ReactNode => {
     const first = terms[term];
@@ -84,13 +81,15 @@ function Editor(props: {
           key={term}
           label={t(`terms.${term}`)}
           description={`${term} · ${t('plan.list')}`}
-          defaultValue={first.join(', ')}
-          onChange={(event) =>
+          value={texts[term] ?? first.join(', ')}
+          onChange={(event) => {
+            const text = event.currentTarget.value;
+            setTexts((before) => ({ ...before, [term]: text }));
             set(
               term,
-              event.currentTarget.value.split(/[,\s]+/).filter((word) => word !== ''),
-            )
-          }
+              text.split(/[,\s]+/).filter((word) => word !== ''),
+            );
+          }}
           error={error}
           readOnly={!operates}
           autosize
@@ -132,12 +131,12 @@ function Editor(props: {
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        save.mutate(undefined, {
+        save.mutate(changed, {
           onSuccess: () => setStale(false),
           onError: (error) => {
             if (!(error instanceof Problem) || error.status !== 412) return;
             setStale(true);
-            props.again();
+            void props.again();
           },
         });
       }}

@@ -7,7 +7,7 @@ import type { PageOf, Plan, Server } from '../api-types.ts';
 import { FormDialog } from '../shell/form-dialog.tsx';
 import { NumberField } from '../shell/number-field.tsx';
 import { AccountsPicker } from '../shell/picker.tsx';
-import { type Seen, useSeen } from '../shell/seen.ts';
+import { type Seen, seeAgain, useSeen } from '../shell/seen.ts';
 import { type Fields, fieldsOf, newServer, readSlots } from './server-fields.ts';
 
 const refresh = ['/servers', '/audit'];
@@ -44,15 +44,17 @@ export function AddServer({ close }: { readonly close: () => void }): ReactNode 
 
 export function ChangeServer({ id, close }: { readonly id: string; readonly close: () => void }): ReactNode {
   const seen = useSeen<Server>(`/servers/${id}`);
-  return seen.data ? <Change id={id} seen={seen.data} close={close} /> : null;
+  return seen.data ? <Change id={id} seen={seen.data} again={seen.refetch} close={close} /> : null;
 }
 
 function Change({
   id,
   seen: { body: server, etag },
+  again,
   close,
 }: {
   readonly id: string;
+  readonly again: () => Promise<unknown>;
   readonly seen: Seen<Server>;
   readonly close: () => void;
 }): ReactNode {
@@ -72,7 +74,7 @@ function Change({
       act={t('servers.save')}
       busy={save.isPending}
       send={() => {
-        save.mutate(undefined, { onSuccess: close });
+        save.mutate(undefined, { onSuccess: close, onError: seeAgain(again) });
       }}
     >
       <Inputs
