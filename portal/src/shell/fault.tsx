@@ -50,9 +50,13 @@ export class Fault extends Component<{ readonly children: ReactNode }, { readonl
     const { failed } = this.state;
     if (failed === undefined) return this.props.children;
     return (
-      <Alert color={failed === 'part' ? 'orange' : 'red'} title={i18n.t('trouble.title')} role="alert">
+      <Alert
+        color={failed === 'part' ? 'orange' : 'red'}
+        title={i18n.t(failed === 'part' ? 'trouble.partTitle' : 'trouble.title')}
+        role="alert"
+      >
         <p>{i18n.t(failed === 'part' ? 'trouble.part' : 'trouble.page')}</p>
-        <Button size="compact-sm" variant="light" color="red" onClick={() => window.location.reload()}>
+        <Button size="compact-sm" variant="default" onClick={() => window.location.reload()}>
           {i18n.t('trouble.reload')}
         </Button>
       </Alert>
