@@ -10,7 +10,9 @@ const read = (name: string): string => readFileSync(join(root, name), 'utf8').re
 type Figure = readonly [said: string, file: string, set: string];
 
 const figures: Readonly<Record<string, readonly Figure[]>> = {
+  'README.ja.md': [['sekisho-0.1.0.tgz', 'package.json', '"version": "0.1.0"']],
   'README.md': [
+    ['sekisho-0.1.0.tgz', 'package.json', '"version": "0.1.0"'],
     ['open this one-time link within a day', 'src/domain/person.ts', 'setup: 24 * hourMs'],
     ['for up to a year', 'src/domain/latency.ts', "year: { ms: 365 * dayMs, step: 'fourDays' }"],
   ],
