@@ -91,6 +91,11 @@ test('an account never gets a name that people would confuse with another accoun
   ];
   const names = [(await one.get('/session')).body.account.name, (await two.get('/session')).body.account.name];
   expect(names).toEqual(['look-alike-1', 'look-alike-l (look-alike-l@example.org)']);
+  // Nor does an account stand under the address of somebody else.
+  const [email, purpose] = ['honest@example.org', 'p'];
+  const posing = new Visitor(gate.url);
+  await posing.post('/applications', { name: 'boss@example.org', email, purpose, password: goodPassword });
+  expect((await posing.get('/session')).body.account.name).toBe(email);
 });
 
 test('older names are read as they are, and their keys can be changed', async () => {

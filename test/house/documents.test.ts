@@ -321,3 +321,13 @@ test('docs/management-api.md lists exactly the rate limits', () => {
     ]),
   );
 });
+
+test('docs/management-api.md names exactly what any working key may read', () => {
+  const [, sentence = ''] =
+    /^- Any working key may call ([^]*?) and may\s+appeal/m.exec(read('docs/management-api.md')) ?? [];
+  const named = Array.from(sentence.matchAll(/`([^`]+)`/g), ([, path = '']) => path);
+  const open = endpoints.filter(({ needs, method }) => needs === 'self' && method === 'get');
+  // A path stands for those below it.
+  const paths = new Set(open.map(({ path }) => path.split('/', 3).join('/')));
+  expect(named.toSorted()).toEqual([...paths].toSorted());
+});

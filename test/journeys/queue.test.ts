@@ -120,7 +120,9 @@ test('an account that is slowed down has a quarter of its weight', async () => {
     await eventually(() => expect(held.arrived).toHaveLength(turn + 1));
     held.release();
   }
-  await Promise.all([first, ...calls]);
+  const [, waited] = await Promise.all([first, ...calls]);
+  // The call before them has shown how long one takes.
+  expect(waited?.headers.get('x-sekisho-queue-estimate-ms')).toMatch(/^\d+$/);
   expect(held.arrived.slice(1, 5).filter((who) => who === 'heavy')).toHaveLength(2);
 });
 
