@@ -249,6 +249,12 @@ test.each([500, 503, 429])('P7: its %i is passed on with its Retry-After, as its
   expect(answer.headers.get('x-sekisho-error-owner')).toBe('upstream');
 });
 
+test('a 503 that does not say when to try again gets five seconds', async () => {
+  fake.next((_, answer) => answer.whole(503, json, '{"error":"busy"}'));
+  const answer = await generate();
+  expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5']);
+});
+
 describe('P9: lines that are not JSON', () => {
   test.each([
     'not json\n',
