@@ -32,6 +32,12 @@ test('the environment wins over the file', () => {
   expect(loadConfig({ SEKISHO_CONFIG, DRAIN_SECONDS: '20' })).toMatchObject({ drainSeconds: 20, port: 4000 });
 });
 
+test('OLLAMA_NUM_PARALLEL sets slots where they are not set', () => {
+  expect(loadConfig({}).live.now.slots).toBe(1);
+  expect(loadConfig({ OLLAMA_NUM_PARALLEL: '4' }).live.now.slots).toBe(4);
+  expect(loadConfig({ OLLAMA_NUM_PARALLEL: '4', SLOTS: '2' }).live.now.slots).toBe(2);
+});
+
 test('a list is one of YAML, or words with commas between them', () => {
   const servers = ['http://one.example:11434', 'http://two.example:11434'];
   const lists = [`[${servers.join(', ')}]`, servers.join(','), `\n  - ${servers.join('\n  - ')}`];
