@@ -5,6 +5,7 @@ import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/cli
 import { Client as EarlierClient } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as EarlierTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { rotateKey } from '../../src/management/keys/keys.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
 import { documentedRoute } from '../services/documented-route.ts';
@@ -17,6 +18,7 @@ let everything: RunningEverything;
 let other: RunningEverything;
 let gate: TestGate;
 
+let routes: string;
 beforeAll(async () => {
   [fake, server, everything, other] = await Promise.all([
     startFakeOllama(),
@@ -24,7 +26,7 @@ beforeAll(async () => {
     startEverything(),
     startEverything(),
   ]);
-  const routes = join(temporaryDirectory(), 'routes.json');
+  routes = join(temporaryDirectory(), 'routes.json');
   writeFileSync(
     routes,
     JSON.stringify([
@@ -168,6 +170,40 @@ test('a session is of no use to another key, nor with another id, and none of it
   expect(asked().length).toBe(before);
   expect((await client.listTools()).tools.length).toBe(3);
   await client.close();
+});
+
+test('a session is kept when its key is rotated and when the gateway starts again', async () => {
+  const settings = { ROUTES: routes, DATA_DIR: temporaryDirectory() };
+  const before = await openGate(fake.url, settings);
+  const { secret, id } = await before.key({ scopes: ['route:everything'] });
+  const send = async (url: string, key: string, message: object, session?: string): Promise<Response> =>
+    fetch(`${url}/everything`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${key}`,
+        accept: 'application/json, text/event-stream',
+        'content-type': 'application/json',
+        ...(session === undefined ? {} : { 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25' }),
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', ...message }),
+    });
+  const clientInfo = { name: 'journey', version: '1.0.0' };
+  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo };
+  const opened = await send(before.url, secret, { id: 1, method: 'initialize', params });
+  const session = opened.headers.get('mcp-session-id') ?? '';
+  await opened.text();
+  expect((await send(before.url, secret, { method: 'notifications/initialized' }, session)).status).toBe(202);
+  const fresh = await before.manage((store, by) => rotateKey(store, id, 60_000, by));
+  const renewed = fresh.secret!.reveal();
+  const listOf = async (url: string, key: string): Promise<[number, boolean]> => {
+    const answer = await send(url, key, { id: 2, method: 'tools/list' }, session);
+    return [answer.status, (await answer.text()).includes('"echo"')];
+  };
+  for (const key of [secret, renewed]) expect(await listOf(before.url, key)).toEqual([200, true]);
+  await before.stop();
+  const after = await openGate(fake.url, settings);
+  expect(await listOf(after.url, renewed)).toEqual([200, true]);
+  await after.stop();
 });
 
 test('a stream that is resumed repeats a list of tools as far as its caller may use them', async () => {

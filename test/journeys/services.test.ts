@@ -82,6 +82,23 @@ test('a vector store is used with the gate’s keys, and sees its own', async ()
   expect(removed.status).toBe(200);
 });
 
+test('of several servers the one with the fewest calls gets the next', async () => {
+  const secret = await keyFor('route:qdrant');
+  const held: (() => void)[] = [];
+  for (const service of [store, second])
+    service.answer = (request, response) => {
+      if (request.url === '/healthz') response.end();
+      else held.push(() => response.end());
+    };
+  const calls = Array.from({ length: 6 }, async () =>
+    (await fetch(`${gate.url}/qdrant/x`, { headers: { 'x-api-key': secret } })).text(),
+  );
+  const called = (): number[] => [store, second].map(({ seen }) => seen.filter(({ url }) => url === '/x').length);
+  await eventually(() => expect(called()).toEqual([3, 3]));
+  for (const release of held) release();
+  await Promise.all(calls);
+});
+
 test('a server that its health path shows as down gets no calls while another is up', async () => {
   const secret = await keyFor('route:qdrant');
   store.answer = (request, response) => void response.writeHead(request.url === '/healthz' ? 503 : 200).end('first');
