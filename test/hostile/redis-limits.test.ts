@@ -99,6 +99,18 @@ describe('several gates', () => {
   });
 });
 
+test('a call that a gate had let in and not begun when it was killed counts no more once that gate has started again', async () => {
+  const [killed, other] = (await all.openGates(2)) as [Gate, Gate];
+  const who = caller({ requestsPerDay: 10, tokensPerDay: 1_000, concurrentRequests: 5 });
+  const [lease] = leasesOf([await all.reserve(killed, who)]);
+  await killed.limits.close();
+  expect(await all.usedBy(other, who)).toEqual([1, 20, 1]);
+  await all.openGates(1, 0, [], killed.name.replace('#1', '#2'));
+  // Thirty seconds later.
+  await other.client.command('ZADD', `{${accountId}}:l`, 1, lease!.id);
+  await eventually(async () => expect(await all.usedBy(other, who)).toEqual([0, 0, 0]));
+});
+
 describe('Redis that forgets', () => {
   test.each(['flushed', 'restarted empty', 'restarted with the data of a moment ago'])(
     'a Redis that is %s gets back what runs and what was used, and no limit is exceeded meanwhile',

@@ -23,9 +23,13 @@ redis.call('PUBLISH', ARGV[2], text)
 return {text, 1}
 `);
 
-/** Enters a gate, unless another generation has begun. */
+/** Enters a gate in the place of what it was before its last start, unless another generation has begun. */
 const enter = script(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local id = string.match(ARGV[2], '^[^#]*')
+for _, other in ipairs(redis.call('HKEYS', KEYS[2])) do
+  if string.match(other, '^[^#]*') == id then redis.call('HDEL', KEYS[2], other) end
+end
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[1])
 return 1
 `);
@@ -84,15 +88,31 @@ export class Generation {
     if (this.#readyName === this.#name) return true;
     const { client, gate, gates } = this.#settings;
     const name = this.#name;
-    const found = (await client.command('HGETALL', keys[1])) as string[] | Record<string, string>;
-    const pairs = Array.isArray(found) ? found : Object.entries(found).flat();
-    const entered = new Set(pairs.filter((_, at) => at % 2 === 0 && pairs[at + 1] === name));
+    const entered = await this.#readEntered(name);
     const ids = new Set([...entered].map(idOf));
     const isEntered = entered.has(gate) && gates().every((each) => ids.has(idOf(each)));
     if (!isEntered && client.now() - Number.parseInt(name, 10) < enterWithinMs) return false;
     this.#readyName = name;
     this.#entered = entered;
     return true;
+  }
+
+  /**
+   * Those of these gates that have started again since: what their journals had is in the ledger, so of anything else nothing came.
+   * @throws RedisAway.
+   */
+  async over(gates: readonly string[]): Promise<ReadonlySet<string>> {
+    const others = gates.filter((each) => each !== this.#settings.gate);
+    if (others.length === 0) return new Set();
+    const entered = await this.#readEntered(this.#name);
+    const ids = new Set([...entered].map(idOf));
+    return new Set(others.filter((each) => !entered.has(each) && ids.has(idOf(each))));
+  }
+
+  async #readEntered(name: string): Promise<ReadonlySet<string>> {
+    const found = (await this.#settings.client.command('HGETALL', keys[1])) as string[] | Record<string, string>;
+    const pairs = Array.isArray(found) ? found : Object.entries(found).flat();
+    return new Set(pairs.filter((_, at) => at % 2 === 0 && pairs[at + 1] === name));
   }
 
   async #check(): Promise<string> {

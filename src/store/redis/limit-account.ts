@@ -22,7 +22,7 @@ import type { BookSource } from './book-source.ts';
 import type { RedisClient } from './client.ts';
 import { RedisAway } from './failures.ts';
 import type { Generation } from './generation.ts';
-import { figuresOf, type HeldLease, HeldLeases } from './limit-leases.ts';
+import { figuresOf, type HeldLease, HeldLeases, type ListedLease, listLeases } from './limit-leases.ts';
 import * as scripts from './limit-scripts.ts';
 import { type LocalShare, subjectOf } from './limit-share.ts';
 import { type Answer, argumentsOf, RedisStanding, startsOf } from './limit-standing.ts';
@@ -156,7 +156,7 @@ export class RedisAccount implements AccountLimits {
     return this.#making;
   }
 
-  /** Looks whether the ledger has leases of gates that have ended, at most once a minute. */
+  /** Looks for leases of gates that have ended, in the ledger or never begun, at most once a minute. */
   reconcile(at: () => number): void {
     const now = performance.now();
     if (now < this.#reconciledAt + reconcileMs) return;
@@ -165,10 +165,11 @@ export class RedisAccount implements AccountLimits {
   }
 
   async #reconcile(at: () => number): Promise<void> {
-    const { client, books } = this.#tools;
-    const listed = await this.#list();
+    const { client, books, generation } = this.#tools;
+    const listed = await listLeases(client, this.key('ld'));
+    const over = await generation.over(listed.map(({ gate }) => gate));
     const known = await books.known(listed.map(({ id }) => id));
-    if (![...known].some((id) => !this.leases.has(id as RequestId))) return;
+    if (over.size === 0 && ![...known].some((id) => !this.leases.has(id as RequestId))) return;
     await client.command('HDEL', this.key('b'), 'seed');
     await this.make(at);
   }
@@ -192,28 +193,23 @@ export class RedisAccount implements AccountLimits {
     const name = await generation.check();
     if (!(await generation.ready())) return false;
     if (this.isUnsure) await this.adopt(name);
-    const listed = await this.#list();
+    const listed = await listLeases(client, this.key('ld'));
     const ids = listed.map(({ id }) => id);
+    const over = await generation.over(listed.map(({ gate }) => gate));
     const now = at();
     const before = await books.known(ids);
     const sums = await books.sums(this.id, now);
     const known = await books.known(ids);
     if (known.size !== before.size) return false;
+    const isGone = ({ id, gate }: ListedLease): boolean => known.has(id) || over.has(gate);
+    const gone = listed.filter(isGone).map(({ id }) => id);
     // Gates that entered this generation entered everything again; what they did not is lost.
     const lost = listed
-      .filter((each) => each.generation !== name && generation.entered.has(each.gate) && !known.has(each.id))
+      .filter((each) => each.generation !== name && generation.entered.has(each.gate) && !isGone(each))
       .map(({ id }) => id);
-    const args = [name, ids.length, known.size, lost.length, ...ids, ...known, ...lost];
+    const args = [name, ids.length, gone.length, lost.length, ...ids, ...gone, ...lost];
     const keys = [this.key('b'), this.key('l'), this.key('ld')];
     return (await client.run(scripts.seed, keys, [...args, ...bookArguments(sums, calendar, now)])) === 'seeded';
-  }
-
-  async #list(): Promise<{ readonly id: string; readonly gate: string; readonly generation: string }[]> {
-    const said = (await this.#tools.client.run(scripts.list, [this.key('ld')], [])) as string[];
-    return Array.from({ length: said.length / 3 }, (_, i) => {
-      const [id, gate, generation] = said.slice(3 * i, 3 * i + 3) as [string, string, string];
-      return { id, gate, generation };
-    });
   }
 }
 
@@ -276,7 +272,6 @@ class RedisCaller implements CallerLimits {
           ? (args: readonly (string | number)[]) => joint.ask(this.#places, args)
           : this.#asking(scripts.reserve, this.#places);
       const { answer, standing, aheadMs } = await this.#twice(() => this.#answer(asking, bounds, at, slowed, rest));
-      if (standing.isStale) this.#account.reconcile(() => this.#now(at));
       const [kind, which] = answer;
       if (kind === 'full') return { kind, standing, limit: bounds.limits[which] as Limit };
       if (kind === 'crowded') return { kind, standing, on: subjectNames[which] as SubjectName };
@@ -381,6 +376,7 @@ class RedisCaller implements CallerLimits {
       else if (answer[0] !== 'skew') {
         const standing = new RedisStanding(answer, bounds.limits, calendar, { at: at + aheadMs, aheadMs, slowed });
         this.#last = { at, limits: bounds.limits, standing };
+        if (standing.isStale) this.#account.reconcile(() => this.#now(at));
         return { answer, aheadMs, standing };
       } else if (++skews > 1) throw new RedisAway('The clock of this machine and that of Redis differ.');
       else await client.readClock();

@@ -1,7 +1,10 @@
 // The leases of one account that this gate holds, or has settled and not seen in the ledger yet: what it enters again when Redis has
 // forgotten them. One whose call ended is kept until the ledger has its row, because the book is the ledger's sums and these.
+
 import type { KeyId, RequestId } from '../../domain/id.ts';
 import type { Use } from '../../domain/limit.ts';
+import type { RedisClient } from './client.ts';
+import { list } from './limit-scripts.ts';
 
 export interface HeldLease {
   readonly id: RequestId;
@@ -61,3 +64,19 @@ export const figuresOf = ({ requests, promptTokens, completionTokens, units }: U
   completionTokens,
   units,
 ];
+
+/** A lease in Redis, of any gate. */
+export interface ListedLease {
+  readonly id: string;
+  readonly gate: string;
+  readonly generation: string;
+}
+
+/** The leases of an account that are not in the ledger, as far as Redis knows. @throws RedisAway. */
+export async function listLeases(client: RedisClient, key: string): Promise<ListedLease[]> {
+  const said = (await client.run(list, [key], [])) as string[];
+  return Array.from({ length: said.length / 3 }, (_, i) => {
+    const [id, gate, generation] = said.slice(3 * i, 3 * i + 3) as [string, string, string];
+    return { id, gate, generation };
+  });
+}

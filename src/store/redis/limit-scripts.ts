@@ -237,7 +237,7 @@ return said
 /**
  * Makes the book from the ledger's sums and the leases that the ledger lacks: set, never added, so that two gates that do it write
  * the same. Does nothing if the leases are not those any more with which the ledger was asked. KEYS: book, running, leases.
- * Generation, how many leases, known and lost ones, those three, then for each tally: its field and 25 figures.
+ * Generation, how many leases, gone (in the ledger, or never begun) and lost ones, those three, then for each tally: its field and 25 figures.
  */
 export const seed: Script = script(`${shared}
 local gen, listed, known, lost = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
