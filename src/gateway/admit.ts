@@ -63,7 +63,7 @@ export interface AdmitTools extends LimitTools, Omit<TurnTools<Upstream>, 'rules
   readonly services: Pick<PublishedServices, 'table'>;
   readonly names: Pick<ModelNames, 'choose' | 'after'>;
   /** Checks the caller again; things may have changed while the call waited. */
-  readonly decisions: Pick<Decisions, 'again'>;
+  readonly decisions: Pick<Decisions, 'confirm'>;
 }
 
 /**
@@ -83,7 +83,7 @@ export function admit(call: Shaped, exchange: Exchange, tools: AdmitTools): Soon
   const waits = takeLimits(call, exchange, ask, enteredMs, tools, prepared?.joint);
   if (!waits) return inTurn(call, exchange, ask, enteredMs, tools);
   return waits
-    .then(() => tools.decisions.again(call, exchange))
+    .then(() => tools.decisions.confirm(call, exchange))
     .then((still) => inTurn(served(still, exchange, tools), exchange, ask, enteredMs, tools, prepared))
     .finally(() => prepared?.giveUp());
 }
@@ -138,7 +138,7 @@ async function beginLater(
   slot: Slot<Upstream>,
   { ask, enteredMs, tools }: { readonly ask: Ask; readonly enteredMs: MonotonicMs; readonly tools: AdmitTools },
 ): Promise<Admitted> {
-  const again = served(await tools.decisions.again(call, exchange), exchange, tools);
+  const again = served(await tools.decisions.confirm(call, exchange), exchange, tools);
   if (again.models[0] !== call.models[0]) {
     exchange.assignment?.end();
     slot.release(0);
@@ -162,7 +162,7 @@ export async function admitInstead(
   endTurn(exchange, tools.recorder.nowMs());
   exchange.notes.noteUpstream(null);
   forgetLines(exchange.lines);
-  const still = await tools.decisions.again(call, exchange);
+  const still = await tools.decisions.confirm(call, exchange);
   const other = shapeFor(model, still, tools.modelFacts);
   exchange.notes.noteModel(model);
   return atModel(other, exchange, expectedUse(other), tools.recorder.nowMs(), tools);
@@ -209,7 +209,7 @@ function atPublished(
   });
   if (!isLater(turn)) return start(call, turn);
   return turn.then(async (slot) => {
-    const still = await tools.decisions.again(call, exchange);
+    const still = await tools.decisions.confirm(call, exchange);
     return start(stillPublished(still, tools.services), slot);
   });
 }

@@ -58,6 +58,15 @@ export class Decisions {
     return call as Call & Confirmed;
   }
 
+  /** As `again`, for a call that is still to be sent. @throws GatewayError `identity_unavailable` where the store cannot say. */
+  confirm<Call extends Intended>(call: Call, origin: Origin): (Call & Confirmed) | Promise<Call & Confirmed> {
+    const again = this.again(call, origin);
+    if (!(again instanceof Promise)) return again;
+    return again.catch((cause: unknown) => {
+      throw cause instanceof GatewayError ? cause : new GatewayError('identity_unavailable', { cause });
+    });
+  }
+
   /** Whether time alone ends the call, without a change of the store: its key or certificate has expired. */
   ended(
     { caller: { principal } }: Pick<Intended, 'caller'>,

@@ -156,7 +156,7 @@ async function pass(exchange: Exchange, gate: Gate): Promise<Admitted | ServiceA
   const prechecked = isLater(prechecking) ? await prechecking : prechecking;
 
   const intended = await readIntent(prechecked, exchange, gate.limits, gate.names);
-  const confirming: Soon<Confirmed> = gate.decisions.again(intended, exchange);
+  const confirming: Soon<Confirmed> = gate.decisions.confirm(intended, exchange);
   const confirmed = isLater(confirming) ? await confirming : confirming;
   const claiming: Soon<Claimed> = gate.replays.claim(confirmed, exchange);
   const claimed = isLater(claiming) ? await claiming : claiming;

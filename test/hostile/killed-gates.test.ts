@@ -163,6 +163,7 @@ test('nothing is lost, nothing counts twice, and no limit is exceeded', {
   }
   over.abort();
   await Promise.all(load);
+  expect([...codes.keys()]).not.toContain('internal');
 
   for (const [who, { account, secret }] of members.entries()) {
     const own = `account_id = '${account.id}'`;
