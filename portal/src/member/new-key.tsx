@@ -11,7 +11,7 @@ import { Copy } from '../shell/copy.tsx';
 import { FormDialog } from '../shell/form-dialog.tsx';
 import { type Entered, NumberField } from '../shell/number-field.tsx';
 import { OnceDialog } from '../shell/once-dialog.tsx';
-import { instantOf, useZone } from '../shell/zone.ts';
+import { instantOf, lastDay, useZone } from '../shell/zone.ts';
 import { Setups } from './setups.tsx';
 
 const list = (text: string): string[] => text.split(/[,、\s]+/).filter((word) => word !== '');
@@ -101,6 +101,7 @@ export function NewKey({
               label={t('keys.expires')}
               description={t('keys.expiresHint')}
               type="date"
+              max={lastDay}
               value={expires}
               onChange={(event) => setExpires(event.currentTarget.value)}
             />

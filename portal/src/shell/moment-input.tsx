@@ -2,7 +2,7 @@
 import { TextInput } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { instantOf, useZone, wallAt } from './zone.ts';
+import { instantOf, lastDay, useZone, wallAt } from './zone.ts';
 
 export interface MomentInputProps {
   readonly label: string;
@@ -35,6 +35,7 @@ export function MomentInput({
   return (
     <TextInput
       type="datetime-local"
+      max={`${lastDay}T23:59:59`}
       label={label}
       description={
         <>

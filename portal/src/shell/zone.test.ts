@@ -12,6 +12,8 @@ test('a time of day is read in the zone that is shown, also around a clock chang
     expect(wallAt(Date.parse(utc), zone).slice(0, wall.length)).toBe(wall);
   }
   expect(instantOf('', 'UTC')).toBeNaN();
+  for (const zone of ['UTC', 'Pacific/Kiritimati', 'Pacific/Niue'])
+    expect(wallAt(instantOf('20261-11-27T14:05', zone), zone)).toMatch(/^9999-12-30T00:00/);
   expect(instantOf('2026-11', 'UTC')).not.toBeNaN();
   // A year that is being typed.
   expect(wallAt(instantOf('0002-11-27T14:05', 'UTC'), 'UTC')).toMatch(/^0002-/);

@@ -69,9 +69,12 @@ export function wallAt(at: number, zone: string): string {
 /** When a date starts in a time zone. */
 export const startOf = (date: string, zone: string): number => instantOf(`${date}T00:00`, zone);
 
-/** When the clocks of a zone show `2026-11-26T14:05`; NaN for other texts. */
+/** The last day that a field takes, in every time zone. */
+export const lastDay = '9999-12-30';
+
+/** When the clocks of a zone show `2026-11-26T14:05`, at most on the last day; NaN for other texts. */
 export function instantOf(wall: string, zone: string): number {
-  const wanted = Date.parse(`${wall}Z`);
+  const wanted = Date.parse(/^\d{5,}-/.test(wall) ? `${lastDay}T00:00Z` : `${wall}Z`);
   let at = wanted;
   // The second pass corrects for a clock change in between.
   for (let round = 0; round < 2 && !Number.isNaN(at); round++) at += wanted - Date.parse(`${wallAt(at, zone)}Z`);
