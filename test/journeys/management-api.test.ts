@@ -329,6 +329,28 @@ test('applications, invitations and registration answer in their shapes', async 
   await call('PATCH', '/registration', { body: { mode: 'closed' } });
 });
 
+test('long answers are compressed for readers that take it, under a tag of their own that a change takes too', async () => {
+  const models = Array.from({ length: 200 }, (_, at) => `family-${at}:*-instruct-*`);
+  await made('/plans', { name: 'long', like: 'default', models });
+  const path = '/plans/long';
+  const get = (coding: string, at = path): Promise<Answer> =>
+    call('GET', at, { headers: { 'accept-encoding': coding } });
+  const plain = await get('identity');
+  const coded = await get('br, gzip');
+  const others = [plain, await get('gzip', '/plans/default'), await get('gzip;q=0')];
+  expect(others.map(({ headers }) => headers.get('content-encoding'))).toEqual([null, null, null]);
+  expect(coded.headers.get('content-encoding')).toBe('gzip');
+  expect(coded.headers.get('vary')).toMatch(/accept-encoding/i);
+  expect(Number(coded.headers.get('content-length'))).toBeLessThan(Number(plain.headers.get('content-length')) / 3);
+  expect(coded.body).toEqual(plain.body);
+  const tag = String(coded.headers.get('etag'));
+  expect(tag).toBe(plain.headers.get('etag')?.replace(/"$/, '-gzip"'));
+  const change = { body: { tokensPerDay: 7 }, headers: { 'if-match': tag } };
+  expect((await call('PATCH', path, change)).status).toBe(200);
+  expect((await call('PATCH', path, change)).status).toBe(412);
+  expect((await call('DELETE', path)).status).toBe(204);
+});
+
 test('A15: pages of a list neither repeat nor omit an entry while the list grows', async () => {
   for (let i = 0; i < 5; i++) await made('/accounts', { name: `page-${i}` });
   const seen: string[] = [];

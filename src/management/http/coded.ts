@@ -64,7 +64,7 @@ export function sendCoded(
 }
 
 /** Whether an Accept-Encoding line has the coding with a weight other than 0 (RFC 9110, section 12.5.3). */
-function accepts(line: string | undefined, coding: string): boolean {
+export function accepts(line: string | undefined, coding: string): boolean {
   const named = line?.split(',').find((part) => part.split(';')[0]?.trim().toLowerCase() === coding);
   return named !== undefined && !/;\s*q=0(\.0*)?\s*$/i.test(named);
 }

@@ -62,11 +62,16 @@ export function etagOf(body: unknown): string {
   return `"${digestOf(JSON.stringify(body)).slice(0, 24)}"`;
 }
 
+/** The tag of the same in another coding, which needs one of its own (RFC 9110, section 8.8.3.3). */
+export const codedTag = (etag: string): string => `${etag.slice(0, -1)}${codedEnd}`;
+const codedEnd = '-gzip"';
+
 /** If-Match (RFC 9110 §13.1.1): the change applies to the version that the caller has seen, or not at all. */
 async function refuseStale(row: Endpoint, call: AnyCall, ifMatch: string | undefined): Promise<void> {
   if (ifMatch === undefined || ifMatch === '*' || !row.before) return;
   const current = etagOf(await row.before(call));
-  if (!ifMatch.split(',').some((tag) => tag.trim() === current)) throw new Problem('precondition_failed');
+  const tags = ifMatch.split(',').map((tag) => tag.trim());
+  if (!tags.includes(current) && !tags.includes(codedTag(current))) throw new Problem('precondition_failed');
 }
 
 /**

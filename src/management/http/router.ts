@@ -1,12 +1,14 @@
 // Serves the endpoints of the management API on Express: identifies the caller, checks rights and input, and calls the use
 // case. Every failure is answered with a problem.
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import express, { type Request, type Response, Router } from 'express';
 import { newRequestId } from '../../domain/id.ts';
 import { addressOf, anybody, authenticate, type Caller, refuseUnentitled, stillStands } from './authenticate.ts';
 import { dropBody, limitBody } from './body-limit.ts';
 import { type ApiTools, callOf } from './call.ts';
-import { type Coded, compressed, sendCoded } from './coded.ts';
-import { carryOut, etagOf } from './decision.ts';
+import { accepts, type Coded, compressed, sendCoded } from './coded.ts';
+import { carryOut, codedTag, etagOf } from './decision.ts';
 import type { Endpoint } from './endpoint.ts';
 import { openApi } from './openapi.ts';
 import { Paces } from './pace.ts';
@@ -147,15 +149,26 @@ async function answer(row: Endpoint, tools: ApiTools, request: Request, response
   if (body === undefined) response.status(204).end();
   else {
     if (row.creates && status === 200) response.set('idempotency-replayed', 'true');
-    send(response, status, body, row);
+    await send(request, response, status, body, row);
   }
 }
 
-function send(response: Response, status: number, body: unknown, { tag }: Endpoint): void {
+/** Longer answers are compressed for readers that take it. */
+const compressedFrom = 4_096;
+
+async function send(
+  request: Request,
+  response: Response,
+  status: number,
+  body: unknown,
+  { method, tag }: Endpoint,
+): Promise<void> {
   const text = JSON.stringify(body);
-  response
-    .set('etag', etagOf(tag ? tag(body) : body))
-    .status(status)
-    .type('application/json')
-    .send(text);
+  response.status(status).type('application/json').vary('accept-encoding');
+  const etag = etagOf(tag ? tag(body) : body);
+  // Only what is read: a secret is shown by what creates it, and must not tell its length by what is beside it.
+  if (method === 'get' && text.length >= compressedFrom && accepts(request.headers['accept-encoding'], 'gzip')) {
+    const bytes = await promisify(gzip)(text);
+    response.set({ etag: codedTag(etag), 'content-encoding': 'gzip' }).send(bytes);
+  } else response.set('etag', etag).send(text);
 }
