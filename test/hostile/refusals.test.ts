@@ -97,15 +97,16 @@ test('calls abandoned before they leave fill no more rows than refused ones', as
   const gate = await openGate(fake.url, { REFUSED_ROWS_PER_MINUTE: '10' });
   const { secret } = await gate.key();
   const begunAt = Date.now();
-  for (let i = 0; i < 40; i++) {
+  const logged = (): number => gate.log().match(/"msg":"client_closed"/g)?.length ?? 0;
+  // One that ends before the gateway has taken its connection is no call.
+  while (logged() < 40) {
     const client = new RawClient(gate.port);
     client.socket.end(`POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Length: 100\r\n\r\n{`);
     await client.closed;
   }
   // Reading the ledger flushes what is held, so it is read only after all are over.
-  await eventually(() => expect(gate.log().match(/"msg":"client_closed"/g)).toHaveLength(40));
   const rows = await gate.ledger(11);
-  expect(standFor(rows)).toBe(40);
+  expect(standFor(rows)).toBe(logged());
   expect(rows.length).toBeLessThanOrEqual(11 * minutesSince(begunAt));
   expect(rows.every(({ upstream }) => upstream === null)).toBe(true);
   await gate.stop();
