@@ -5,14 +5,13 @@
 // Each visit has a browser profile of its own, with the session of a member or of an operator. The time is from the navigation until the
 // page has its title and all that it loads first, has drawn it, and answers a key; the median and the slowest of three visits are printed.
 import process from 'node:process';
-import { newRequestId } from '../src/domain/id.ts';
-import type { UsageRecord } from '../src/domain/usage.ts';
 import { createAccount } from '../src/management/accounts/accounts.ts';
 import { createKey } from '../src/management/keys/keys.ts';
 import { openBrowser, Reader } from '../test/browser.ts';
 import { startFakeOllama } from '../test/fake-ollama/fake-ollama.ts';
 import { openGate } from '../test/gate.ts';
 import { memberOf, operatorOf, type Visitor } from '../test/visitor.ts';
+import { appendInvented, type Owner } from './invented-records.ts';
 
 const [accounts, rows, visits] = [1_000, 50_000, 3];
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -23,49 +22,15 @@ const operator = await operatorOf(gate);
 await operator.patch('/registration', { mode: 'open', plan: 'default' });
 const member = await memberOf(gate, 'member@example.org');
 const own = (await member.post('/me/keys', { name: 'laptop' })).body;
-const made: { id: string; account: string }[] = [{ id: own.id, account: own.account }];
+const made: Owner[] = [{ id: own.id, account: own.account }];
 await gate.manage(async (store, author) => {
   for (let i = 0; i < accounts; i++) {
     await createAccount(store, `person-${i}@example.org`, 'trusted', author);
     const { key } = await createKey(store, { name: `key ${i}`, account: `person-${i}@example.org` }, author);
     made.push({ id: key.id, account: key.accountId });
   }
-  const stepMs = (30 * 86_400_000) / rows;
-  for (let from = 0; from < rows; from += 2_000) {
-    const part = Array.from({ length: 2_000 }, (_, n): UsageRecord => {
-      const at = Math.floor(Date.now() - 30 * 86_400_000 + (from + n) * stepMs);
-      const owner = made[n % 10 === 0 ? 0 : (from + n * 7) % made.length] as (typeof made)[number];
-      return {
-        id: newRequestId(at),
-        at,
-        keyId: owner.id as UsageRecord['keyId'],
-        accountId: owner.account as UsageRecord['accountId'],
-        operation: 'chat',
-        model: `model-${n % 20}`,
-        upstream: fake.url,
-        outcome: 'completed',
-        status: 200,
-        code: null,
-        streamed: true,
-        promptTokens: 300,
-        completionTokens: 500,
-        source: 'exact',
-        bytesIn: 900,
-        bytesOut: 4000,
-        firstByteMs: 90,
-        durationMs: 3000,
-        queuedMs: 0,
-        address: '192.0.2.1',
-        repeats: 1,
-        cacheReadTokens: 0,
-        cacheWriteTokens: 0,
-        reasoningTokens: 0,
-        askedModel: null,
-        fallbackFor: null,
-      };
-    });
-    await store.appendUsage(part);
-  }
+  const ownerOf = (from: number, n: number): Owner => made[n % 10 === 0 ? 0 : (from + n * 7) % made.length] as Owner;
+  await appendInvented(store, { rows, days: 30, upstream: fake.url, ownerOf });
 });
 
 const request = (await operator.get('/requests?limit=1')).body.items[0].id as string;

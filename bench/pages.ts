@@ -6,13 +6,12 @@
 // first-visits.ts has the pages in a browser.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
-import { newRequestId } from '../src/domain/id.ts';
-import type { UsageRecord } from '../src/domain/usage.ts';
 import { createAccount } from '../src/management/accounts/accounts.ts';
 import { createKey } from '../src/management/keys/keys.ts';
 import { startFakeOllama } from '../test/fake-ollama/fake-ollama.ts';
 import { openGate } from '../test/gate.ts';
 import { operatorOf } from '../test/visitor.ts';
+import { appendInvented, type Owner } from './invented-records.ts';
 
 const [keys, rows, accounts] = [10_000, 1_000_000, 1_000];
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -20,56 +19,22 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const fake = await startFakeOllama();
 const gate = await openGate(fake.url);
 const operator = await operatorOf(gate);
-const made: { id: string; account: string }[] = [];
+const made: Owner[] = [];
 await gate.manage(async (store, author) => {
   for (let i = 0; i < accounts; i++) await createAccount(store, `person-${i}@example.org`, 'trusted', author);
   for (let i = 0; i < keys; i++) {
     const { key } = await createKey(store, { name: `key ${i}`, account: `person-${i % accounts}@example.org` }, author);
     made.push({ id: key.id, account: key.accountId });
   }
-  const stepMs = (60 * 86_400_000) / rows;
-  for (let from = 0; from < rows; from += 2_000) {
-    const part = Array.from({ length: 2_000 }, (_, n): UsageRecord => {
-      const at = Math.floor(Date.now() - 60 * 86_400_000 + (from + n) * stepMs);
-      const owner = made[(from + n * 7) % made.length] as (typeof made)[number];
-      return {
-        id: newRequestId(at),
-        at,
-        keyId: owner.id as UsageRecord['keyId'],
-        accountId: owner.account as UsageRecord['accountId'],
-        operation: 'chat',
-        model: `model-${n % 20}`,
-        upstream: fake.url,
-        outcome: 'completed',
-        status: 200,
-        code: null,
-        streamed: true,
-        promptTokens: 300,
-        completionTokens: 500,
-        source: 'exact',
-        bytesIn: 900,
-        bytesOut: 4000,
-        firstByteMs: 90,
-        durationMs: 3000,
-        queuedMs: 0,
-        address: '192.0.2.1',
-        repeats: 1,
-        cacheReadTokens: 0,
-        cacheWriteTokens: 0,
-        reasoningTokens: 0,
-        askedModel: null,
-        fallbackFor: null,
-      };
-    });
-    await store.appendUsage(part);
-  }
+  const ownerOf = (from: number, n: number): Owner => made[(from + n * 7) % made.length] as Owner;
+  await appendInvented(store, { rows, days: 60, upstream: fake.url, ownerOf });
 });
 say(`${keys.toLocaleString('en')} keys, ${rows.toLocaleString('en')} rows\n`);
 
 // The gate runs in this process: what blocks its loop delays every call.
 const loop = monitorEventLoopDelay({ resolution: 5 });
 loop.enable();
-const one = made[42] as (typeof made)[number];
+const one = made[42] as Owner;
 const year = new Date(Date.now() - 365 * 86_400_000).toISOString();
 for (const path of [
   '/session',

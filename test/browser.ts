@@ -67,6 +67,21 @@ export class Reader {
     return new Reader(context, await context.newPage(), url);
   }
 
+  /** Gives the browser an authenticator that has passkeys and knows its user. */
+  async addAuthenticator(): Promise<void> {
+    const devtools = await this.context.newCDPSession(this.page);
+    await devtools.send('WebAuthn.enable');
+    await devtools.send('WebAuthn.addVirtualAuthenticator', {
+      options: {
+        protocol: 'ctap2',
+        transport: 'internal',
+        hasResidentKey: true,
+        hasUserVerification: true,
+        isUserVerified: true,
+      },
+    });
+  }
+
   /** Takes over the session of a visitor. */
   async signInAs({ cookies }: { readonly cookies: ReadonlyMap<string, string> }): Promise<void> {
     await this.context.addCookies(Array.from(cookies, ([name, value]) => ({ name, value, url: this.#url })));

@@ -4,8 +4,9 @@
 // sources that write them. Words of another system, such as those of a certificate authority, are not in it.
 import { codeIn, codesInEnglish, isOtherCode, otherCode } from './causes-english.ts';
 import { causesInJapanese } from './causes-japanese.ts';
-import { fillIn, finderOf, type Holes } from './patterns.ts';
+import { finderOf, type Holes } from './patterns.ts';
 import type { Language } from './person.ts';
+import { fillHoles } from './plural.ts';
 
 export const causes = {
   answers: 'it answers',
@@ -139,7 +140,7 @@ export function heard(text: string): string | undefined {
   for (const { name, values } of find(text)) {
     // What is wrong with a file may be said by another system, or be several things.
     if (values['fault'] !== undefined && heard(values['fault']) === undefined) continue;
-    return fillIn(inJapanese[name], (hole) => {
+    return fillHoles(inJapanese[name], (hole) => {
       const value = values[hole] ?? '';
       return nested.has(hole) ? (heard(value) ?? value) : value;
     });

@@ -1,5 +1,5 @@
 // Finds a sentence of a table again, with what was filled into it, so that a text that was kept can be told in another language.
-import { fillHoles, hole } from './plural.ts';
+import { hole } from './plural.ts';
 
 /** What may stand where something is filled in, as a pattern; anything where none is given. */
 export type Holes = Readonly<Record<string, string>>;
@@ -39,5 +39,3 @@ const patternOf = (sentence: string, holes: Holes): RegExp =>
   );
 
 const literal = (text: string): string => text.replaceAll(/[.*+?^$()|[\]{}\\]/g, '\\$&');
-
-export const fillIn = fillHoles;

@@ -2,9 +2,9 @@
 // English and the ledger keeps it; `detailIn` finds the sentence and its parameters again and says them in the reader's language. A
 // GatewayError of a policy or of capacity takes no other sentences.
 import { causeIn } from './causes.ts';
-import { fillIn, finderOf } from './patterns.ts';
+import { finderOf } from './patterns.ts';
 import type { Language } from './person.ts';
-import type { HoleName } from './plural.ts';
+import { fillHoles, type HoleName } from './plural.ts';
 import { detailsInJapanese, wordsInJapanese } from './refusal-details-japanese.ts';
 
 export const details = {
@@ -47,7 +47,7 @@ export type Detail = string & { readonly [mark]: true };
 
 /** Numbers as they are; those that people count are written with separators by the caller. */
 export const detail = <Name extends DetailName>(name: Name, values: Values<Name>): Detail =>
-  fillIn(details[name], (hole) => String(values[hole as keyof Values<Name>])) as Detail;
+  fillHoles(details[name], (hole) => String(values[hole as keyof Values<Name>])) as Detail;
 
 const find = finderOf<DetailName>(details, {
   each: 'an? \\w+',
@@ -64,7 +64,7 @@ const find = finderOf<DetailName>(details, {
 /** `moment` writes a time for the reader. Undefined: not a sentence of this table, for example of another version. */
 export function detailIn(language: Language, text: string, moment: (iso: string) => string): string | undefined {
   for (const { name, values } of find(text)) {
-    return fillIn(language === 'ja' ? inJapanese[name] : details[name], (hole) => {
+    return fillHoles(language === 'ja' ? inJapanese[name] : details[name], (hole) => {
       const value = values[hole] ?? '';
       if (hole === 'moment') return moment(value);
       if (hole === 'reason') return causeIn(language, value);

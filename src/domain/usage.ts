@@ -4,6 +4,9 @@
 import { type ErrorCode, registry } from './error.ts';
 import type { AccountId, KeyId, RequestId } from './id.ts';
 
+/** A call counts at most so long after its head, by which rows are found. */
+export const longestHeadMs = 3_600_000;
+
 /** Where the token figures come from: the model server's own count, an estimate, or nothing was generated. */
 export type UsageSource = 'exact' | 'estimated' | 'none';
 

@@ -131,17 +131,7 @@ test('a passkey of a closed account is refused with the reason, and a password a
   const member = await memberOf(gate, email);
   const reader = await readerOf(member);
   const { page } = reader;
-  const devtools = await reader.context.newCDPSession(page);
-  await devtools.send('WebAuthn.enable');
-  await devtools.send('WebAuthn.addVirtualAuthenticator', {
-    options: {
-      protocol: 'ctap2',
-      transport: 'internal',
-      hasResidentKey: true,
-      hasUserVerification: true,
-      isUserVerified: true,
-    },
-  });
+  await reader.addAuthenticator();
   await reader.open('/portal/me');
   await reader.press('Add a passkey');
   await page.getByRole('dialog').getByLabel('Name').fill('Laptop');

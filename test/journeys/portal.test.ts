@@ -511,17 +511,7 @@ describe('a member', () => {
     const mail = newMail();
     const member = await memberOf(gate, mail);
     const first = await readerOf(member);
-    const devtools = await first.context.newCDPSession(first.page);
-    await devtools.send('WebAuthn.enable');
-    await devtools.send('WebAuthn.addVirtualAuthenticator', {
-      options: {
-        protocol: 'ctap2',
-        transport: 'internal',
-        hasResidentKey: true,
-        hasUserVerification: true,
-        isUserVerified: true,
-      },
-    });
+    await first.addAuthenticator();
     await first.open('/portal/me');
     await first.press('Add a passkey');
     await first.page.getByRole('dialog').getByLabel('Name').fill('Reading room');

@@ -24,6 +24,9 @@ export function codedOf(type: string, bytes: Buffer, coded: Coded['coded']): Cod
   return { type, etag: `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`, bytes, coded };
 }
 
+/** Away from the event loop. */
+export const zip = promisify(gzip);
+
 /** Compresses a text away from the event loop. Its maker keeps the result. */
 export async function compressed(type: string, text: string): Promise<Coded> {
   const bytes = Buffer.from(text);
@@ -31,7 +34,7 @@ export async function compressed(type: string, text: string): Promise<Coded> {
     promisify(brotliCompress)(bytes, {
       params: { [constants.BROTLI_PARAM_QUALITY]: 9, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
     }),
-    promisify(gzip)(bytes, { level: 9 }),
+    zip(bytes, { level: 9 }),
   ]);
   return codedOf(
     type,

@@ -63,8 +63,7 @@ export function etagOf(body: unknown): string {
 }
 
 /** The tag of the same in another coding, which needs one of its own (RFC 9110, section 8.8.3.3). */
-export const codedTag = (etag: string): string => `${etag.slice(0, -1)}${codedEnd}`;
-const codedEnd = '-gzip"';
+export const codedTag = (etag: string): string => `${etag.slice(0, -1)}-gzip"`;
 
 /** If-Match (RFC 9110 §13.1.1): the change applies to the version that the caller has seen, or not at all. */
 async function refuseStale(row: Endpoint, call: AnyCall, ifMatch: string | undefined): Promise<void> {

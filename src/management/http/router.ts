@@ -1,13 +1,11 @@
 // Serves the endpoints of the management API on Express: identifies the caller, checks rights and input, and calls the use
 // case. Every failure is answered with a problem.
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
 import express, { type Request, type Response, Router } from 'express';
 import { newRequestId } from '../../domain/id.ts';
 import { addressOf, anybody, authenticate, type Caller, refuseUnentitled, stillStands } from './authenticate.ts';
 import { dropBody, limitBody } from './body-limit.ts';
 import { type ApiTools, callOf } from './call.ts';
-import { accepts, type Coded, compressed, sendCoded } from './coded.ts';
+import { accepts, type Coded, compressed, sendCoded, zip } from './coded.ts';
 import { carryOut, codedTag, etagOf } from './decision.ts';
 import type { Endpoint } from './endpoint.ts';
 import { openApi } from './openapi.ts';
@@ -168,7 +166,7 @@ async function send(
   const etag = etagOf(tag ? tag(body) : body);
   // Only what is read: a secret is shown by what creates it, and must not tell its length by what is beside it.
   if (method === 'get' && text.length >= compressedFrom && accepts(request.headers['accept-encoding'], 'gzip')) {
-    const bytes = await promisify(gzip)(text);
+    const bytes = await zip(text);
     response.set({ etag: codedTag(etag), 'content-encoding': 'gzip' }).send(bytes);
   } else response.set('etag', etag).send(text);
 }

@@ -3,15 +3,20 @@
 import { Calendar } from '../../domain/calendar.ts';
 import type { AccountId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
-import { addSums, isFailed, nameWithoutModel, neverLeft, type UsageRecord, type UsageSum } from '../../domain/usage.ts';
+import {
+  addSums,
+  isFailed,
+  longestHeadMs,
+  nameWithoutModel,
+  neverLeft,
+  type UsageRecord,
+  type UsageSum,
+} from '../../domain/usage.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { ReportRow, UsageFilter } from '../../store/ports/usage.ts';
 import type { ReportGroup } from './usage-report.ts';
 
 const pageRows = 1_000;
-
-/** Much longer than a call waits between its head, by which rows are found, and the time at which it counts. */
-const longestHeadMs = 3_600_000;
 
 /** Groups and order are those of `reportUsage`; hours, days and months are those of the time zone. */
 export async function sumRecords(

@@ -3,7 +3,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import { type AccountId, firstRequestId, type KeyId, requestTime } from '../../domain/id.ts';
-import type { UsageRecord } from '../../domain/usage.ts';
+import { longestHeadMs, type UsageRecord } from '../../domain/usage.ts';
 import { quarterMs } from '../ledger/usage-rows.ts';
 import type { RowFigure, UsageFilter } from '../ports/usage.ts';
 import type { Tables } from './tables.ts';
@@ -99,8 +99,7 @@ function outcomeZone(db: Kysely<Tables>, { model, server, outcome, status, code,
   };
 }
 
-/** A call counts at most an hour after its head. */
-const lateQuarters = 4;
+const lateQuarters = longestHeadMs / quarterMs;
 
 const idsOfQuarter = (quarter: number): Range => ({
   from: firstRequestId(Math.max(0, quarter - lateQuarters) * quarterMs),
