@@ -10,7 +10,7 @@ import type { RawRows } from './ports/raw-rows.ts';
 import type { Store } from './ports/store.ts';
 import type { Beats, ReadClock } from './postgres/heartbeat.ts';
 import type { GateFacts } from './postgres/registry.ts';
-import { isHeld, lockDirectory } from './sqlite/directory-lock.ts';
+import { lockDirectory } from './sqlite/directory-lock.ts';
 import { databaseIn, openSqlite } from './sqlite/open.ts';
 import { sqliteRows } from './sqlite/raw-rows.ts';
 import { DirectoryHeld, StoreUnusable } from './unusable.ts';
@@ -39,7 +39,7 @@ const movingAnswerMs = 3_600_000;
 /** @throws StoreUnusable. */
 export async function openStore(place: StorePlace, host?: Host): Promise<Store> {
   const { dataDir, databaseUrl, databaseConnections } = place;
-  if (databaseUrl === '') return openSqlite(dataDir, host?.patienceMs, host !== undefined);
+  if (databaseUrl === '') return openSqlite(dataDir, host?.patienceMs, host === undefined ? 'command' : 'gate');
   const { openPostgres } = await import('./postgres/open.ts');
   return openPostgres({ url: databaseUrl, connections: databaseConnections }, host?.gate, host?.beats, host?.readClock);
 }
@@ -119,10 +119,19 @@ async function refuseAlive({ databaseUrl, databaseConnections }: StorePlace, dir
   if (await isAlive({ url: databaseUrl, connections: databaseConnections }, id)) throw stillRuns(directory);
 }
 
-/** Brings the file to this version's tables first. */
+/** Brings the file to this version's tables first. Until it is closed, no gateway starts with it. */
 async function fileRows(dataDir: string, readonly: boolean): Promise<RawRows> {
-  if (isHeld(openDirectory(dataDir)))
-    throw new StoreUnusable(`A gateway uses ${dataDir}. Stop it first; its journal is then in the database, too.`);
-  await (await openSqlite(dataDir)).close();
-  return sqliteRows(databaseIn(dataDir), readonly);
+  const lock = await lockDirectory(openDirectory(dataDir)).catch((error: unknown) => {
+    throw error instanceof DirectoryHeld
+      ? new StoreUnusable(`A gateway uses ${dataDir}. Stop it first; its journal is then in the database, too.`)
+      : error;
+  });
+  try {
+    await (await openSqlite(dataDir, undefined, 'move')).close();
+    const rows = sqliteRows(databaseIn(dataDir), readonly);
+    return { ...rows, close: () => rows.close().finally(() => lock.release()) };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
 }

@@ -16,6 +16,12 @@ export class StoreAway extends StoreUnusable {
   override name = 'StoreAway';
 }
 
+/** A database that another one was being copied into. */
+export const unfinishedMove = (): StoreUnusable =>
+  new StoreUnusable(
+    'An installation was being moved into this database and the move is not finished. Run `sekisho migrate` again.',
+  );
+
 /** A gateway holds the directory. */
 export class DirectoryHeld extends StoreUnusable {
   override name = 'DirectoryHeld';

@@ -26,7 +26,7 @@ async function openThread(
   patienceMs = 0,
 ): Promise<Omit<OpenWriter, 'hold'> & { readonly dataDir: string; readonly hold: () => () => void }> {
   const dataDir = temporaryDirectory();
-  const store = await openSqlite(dataDir, patienceMs, true);
+  const store = await openSqlite(dataDir, patienceMs, 'gate');
   return { writer: store, store, hold: holding(dataDir), close: () => store.close(), dataDir };
 }
 

@@ -84,7 +84,7 @@ async function runOnSmallDisk(dataDir: string, script: string): Promise<Record<s
 
 test('a database that recovers after a long lock gets every row, and the journal rotates again', async () => {
   const dataDir = temporaryDirectory();
-  const store = await openSqlite(dataDir, 0, true);
+  const store = await openSqlite(dataDir, 0, 'gate');
   const errors: unknown[] = [];
   const ledger = await Ledger.start(store, dataDir, (error) => errors.push(error), bounds);
   const open = ledger.begin(rowOf(0), progress);
@@ -139,7 +139,7 @@ test.each(['while the database is locked', 'while it catches up'])(
       const rowOf = (number) => ({ ...row, id: 'req_' + String(number).padStart(20, '0'), at: row.at + number });
       const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesIn: 0, bytesOut: 0 });
       const segments = () => readdirSync(${JSON.stringify(join(dataDir, 'journal'))}).join();
-      const store = await openSqlite(${JSON.stringify(dataDir)}, 0, true);
+      const store = await openSqlite(${JSON.stringify(dataDir)}, 0, 'gate');
       let batches = 0;
       const slow = {
         touchKeys: (used) => store.touchKeys(used),

@@ -9,7 +9,7 @@ export interface RawTable {
   readonly key: readonly string[];
 }
 
-/** The number of rows of a table, and one figure for each column: the sum of its numbers, or of the lengths of its texts. */
+/** The number of rows of a table, and one figure for each column: the sum of its numbers, or of the bytes of its texts. */
 export type TableSums = Readonly<Record<string, number>>;
 
 export interface RawRows {
@@ -21,12 +21,17 @@ export interface RawRows {
   last(table: RawTable): Promise<RawRow | undefined>;
   /** Adds rows; those whose key is there stay as they are. */
   add(table: RawTable, rows: readonly RawRow[]): Promise<void>;
-  /** Removes all rows of tables. */
-  clear(tables: readonly string[]): Promise<void>;
   sums(table: RawTable): Promise<TableSums>;
-  /** Remembers that a move into this database has begun, or forgets it; a gate does not start meanwhile. */
-  mark(isMoving: boolean): Promise<void>;
-  isMarked(): Promise<boolean>;
+  /** Another text after a call was recorded, and after any change of who may do what. */
+  figure(): Promise<string>;
+  /**
+   * In one step removes all rows of these tables, and remembers that they are filled from a database with this figure. Nothing else
+   * uses this database until `end`.
+   */
+  begin(figure: string, tables: readonly RawTable[]): Promise<void>;
+  /** The figure of a move that has begun and not ended. */
+  begun(): Promise<string | undefined>;
+  end(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -13,7 +13,7 @@ import type { Pool } from './pool.ts';
  * server whose data was restored, count from an older number and can reach a known one by other changes. Both have started at
  * another time than the server that this gate knew.
  */
-const figure = "select n || ' ' || extract(epoch from pg_postmaster_start_time()) as figure from store_version";
+export const figure = "select n || ' ' || extract(epoch from pg_postmaster_start_time()) as figure from store_version";
 
 /** `vital`: where it asks for the figure. */
 export function postgresEngine(pool: Pool, vital: Pool, loss: () => string | undefined): Engine {

@@ -9,7 +9,7 @@ import { type Beats, type ReadClock, usualBeats } from './heartbeat.ts';
 import { migrate } from './migrate.ts';
 import { Pool, type PoolSettings } from './pool.ts';
 import { type GateFacts, Registry } from './registry.ts';
-import { SoleGate, together } from './sole-gate.ts';
+import { refuseHalf, SoleGate, together } from './sole-gate.ts';
 
 /**
  * Makes or migrates the tables if needed. `gate`: who uses the database; undefined for a command.
@@ -32,6 +32,7 @@ export async function openPostgres(
   };
   try {
     await migrate(pool, Date.now(), { gateId: gate?.id });
+    await refuseHalf(pool);
     const sole =
       gate && vital && (await SoleGate.open(vital, gate.counts === '' ? gate.id : together + gate.counts, beats));
     const gates = gate && vital && sole && (await Registry.open(vital, gate, sole, beats, readClock));

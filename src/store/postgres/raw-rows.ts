@@ -1,5 +1,7 @@
 // Rows of a PostgreSQL database as they are.
 import { movingLease, type RawRow, type RawRows, type RawTable, type TableSums } from '../ports/raw-rows.ts';
+import { begin } from './dialect.ts';
+import { figure } from './engine.ts';
 import { migrate } from './migrate.ts';
 import { Partitions } from './partitions.ts';
 import { Pool, type PoolSettings, storableRows } from './pool.ts';
@@ -40,15 +42,28 @@ export async function postgresRows(settings: PoolSettings): Promise<RawRows> {
         [storableRows(rows)],
       );
     },
-    clear: async (tables) => {
-      for (const table of tables) await pool.ask(`delete from "${table}"`, []);
-    },
     sums: (table) => sumsOf(pool, table),
-    mark: async (isMoving) => {
-      await pool.ask('delete from leases where name = $1', [movingLease]);
-      if (isMoving) await pool.ask('insert into leases (name, owner, until) values ($1, $1, 0)', [movingLease]);
+    figure: async () => {
+      const { rows } = await pool.ask<{ figure: string }>(
+        `select concat_ws(' ', (${figure}), (select max(id) from usage)) as figure`,
+        [],
+      );
+      return rows[0]?.figure ?? '';
     },
-    isMarked: async () => (await pool.ask('select 1 from leases where name = $1', [movingLease])).rows.length > 0,
+    begin: (figureOfSource, tables) =>
+      pool.transact(begin, async (connection) => {
+        await connection.query(`truncate ${tables.map(({ name }) => `"${name}"`).join(', ')}`, []);
+        await connection.query(
+          `insert into leases (name, owner, until) values ($1, $2, 0)
+             on conflict (name) do update set owner = excluded.owner`,
+          [movingLease, figureOfSource],
+        );
+      }),
+    begun: async () => {
+      const { rows } = await pool.ask<{ owner: string }>('select owner from leases where name = $1', [movingLease]);
+      return rows[0]?.owner;
+    },
+    end: async () => void (await pool.ask('delete from leases where name = $1', [movingLease])),
     close: () => pool.end(),
   };
 }
@@ -58,6 +73,9 @@ const keyOf = ({ key }: RawTable): string => key.map((column) => `"${column}"`).
 const all = ({ name, columns }: RawTable): string =>
   `select ${columns.map((column) => `"${column}"`).join(', ')} from "${name}"`;
 
+/** U+FFFD counts as one byte: it stands for the character U+0000 that SQLite can store, too. */
+const bytesOf = (column: string): string => `octet_length(replace("${column}", chr(65533), '?'))`;
+
 async function sumsOf(pool: Pool, { name, columns }: RawTable): Promise<TableSums> {
   const types = await pool.ask<{ column: string; type: string }>(
     `select attname as column, format_type(atttypid, null) as type from pg_attribute
@@ -66,8 +84,8 @@ async function sumsOf(pool: Pool, { name, columns }: RawTable): Promise<TableSum
   );
   const texts = new Set(types.rows.filter(({ type }) => type === 'text').map(({ column }) => column));
   const sums = columns.map((column) => {
-    const figure = texts.has(column) ? `length("${column}")` : `"${column}"`;
-    return `coalesce(sum(${figure})::double precision, 0) as "${column}"`;
+    const part = texts.has(column) ? bytesOf(column) : `"${column}"`;
+    return `coalesce(sum(${part})::double precision, 0) as "${column}"`;
   });
   const { rows } = await pool.ask<TableSums>(
     `select count(*) as "number of rows", ${sums.join(', ')} from "${name}"`,

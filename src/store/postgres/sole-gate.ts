@@ -2,7 +2,7 @@
 // or both would admit twice as much. The gate holds a lease in the database and renews it; gates that share their counts hold it
 // together.
 import { movingLease } from '../ports/raw-rows.ts';
-import { StoreBusy, StoreUnusable } from '../unusable.ts';
+import { StoreBusy, StoreUnusable, unfinishedMove } from '../unusable.ts';
 import { type Beats, now } from './heartbeat.ts';
 import type { Pool } from './pool.ts';
 
@@ -16,12 +16,9 @@ export async function refuseRunningGate(pool: Pool): Promise<void> {
 }
 
 /** @throws StoreUnusable after a move that was not finished. */
-async function refuseHalf(pool: Pool): Promise<void> {
+export async function refuseHalf(pool: Pool): Promise<void> {
   const { rows } = await pool.ask('select 1 from leases where name = $1', [movingLease]);
-  if (rows.length > 0)
-    throw new StoreUnusable(
-      'An installation was being moved into this database and the move is not finished. Run `sekisho migrate` again.',
-    );
+  if (rows.length > 0) throw unfinishedMove();
 }
 
 export class SoleGate {
@@ -42,7 +39,6 @@ export class SoleGate {
    * @throws StoreUnusable if another gate uses the database; StoreBusy while that is not certain.
    */
   static async open(pool: Pool, id: string, beats: Beats): Promise<SoleGate> {
-    await refuseHalf(pool);
     const gate = new SoleGate(pool, id, beats);
     const held = await gate.#take();
     if (held !== undefined) {

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { Kysely } from 'kysely';
 import { lossOf, makePrivate, openDirectory } from '../data-directory.ts';
+import { movingLease } from '../ports/raw-rows.ts';
 import type { Store } from '../ports/store.ts';
 import { relationalStore } from '../relational/store.ts';
 import type { Tables } from '../relational/tables.ts';
-import { StoreBusy, StoreUnusable, unusableFile } from '../unusable.ts';
+import { StoreBusy, StoreUnusable, unfinishedMove, unusableFile } from '../unusable.ts';
 import { isHeld } from './directory-lock.ts';
 import { sqliteEngine } from './engine.ts';
 import { isBusy } from './errors.ts';
@@ -29,11 +30,15 @@ export const databaseIn = (dataDir: string): string => join(dataDir, 'sekisho.db
 
 /**
  * Creates the directory (mode 0700) if needed, opens the file (mode 0600), and migrates. `patienceMs`: how long a write
- * waits for another process's, which blocks this whole process. `isGate`: this process holds the directory
- * (`lockDirectory`), and writes the ledger in a thread of its own.
+ * waits for another process's, which blocks this whole process. `user`: a gate or a move holds the directory
+ * (`lockDirectory`); a gate writes the ledger in a thread of its own, and a move may find another one that was interrupted.
  * @throws StoreUnusable.
  */
-export async function openSqlite(dataDir: string, patienceMs = 5_000, isGate = false): Promise<Store> {
+export async function openSqlite(
+  dataDir: string,
+  patienceMs = 5_000,
+  user: 'command' | 'gate' | 'move' = 'command',
+): Promise<Store> {
   const file = databaseIn(dataDir);
   let opened: Database.Database | undefined;
   try {
@@ -49,14 +54,16 @@ export async function openSqlite(dataDir: string, patienceMs = 5_000, isGate = f
     if (statSync(file).size <= checkedBytes && database.pragma('quick_check(1)', { simple: true }) !== 'ok')
       throw Object.assign(new Error('a page of it is damaged'), { code: 'SQLITE_CORRUPT' });
     const loss = lossOf(file);
-    const turns = isGate ? new WriteTurns() : undefined;
+    const turns = user === 'gate' ? new WriteTurns() : undefined;
     const db = new Kysely<Tables>({ dialect: new WriterDialect(database, loss, turns) });
     await migrate(db, database, () => {
-      if (!isGate && isHeld(dataDir))
+      if (user === 'command' && isHeld(dataDir))
         throw new StoreUnusable(
           `${file} was written by an older Sekisho, and a gateway of that version is using it. Restart that gateway with this version, then try again.`,
         );
     });
+    if (user !== 'move' && database.prepare('select 1 from leases where name = ?').get(movingLease) !== undefined)
+      throw unfinishedMove();
     const store = relationalStore(db, sqliteEngine(database, loss));
     if (!turns) return store;
     // The thread writes nearly everything, so it is the thread that moves the log to the database and waits for the disk.

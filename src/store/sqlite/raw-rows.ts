@@ -37,18 +37,26 @@ export function sqliteRows(file: string, readonly: boolean): RawRows {
       })();
       return soon(undefined);
     },
-    clear: (tables) => {
-      for (const table of tables) database.exec(`delete from "${table}"`);
-      return soon(undefined);
-    },
     sums: (table) => soon(sumsOf(database, table)),
-    mark: (isMoving) => {
-      database.prepare('delete from leases where name = ?').run(movingLease);
-      if (isMoving)
-        database.prepare('insert into leases (name, owner, until) values (?, ?, 0)').run(movingLease, movingLease);
+    figure: () =>
+      soon(
+        database
+          .prepare("select n || ' ' || coalesce((select max(id) from usage), '') from store_version")
+          .pluck()
+          .get() as string,
+      ),
+    begin: (figure, emptied) => {
+      database.transaction(() => {
+        for (const { name } of emptied.toReversed()) database.exec(`delete from "${name}"`);
+        database
+          .prepare('insert or replace into leases (name, owner, until) values (?, ?, 0)')
+          .run(movingLease, figure);
+      })();
       return soon(undefined);
     },
-    isMarked: () => soon(database.prepare('select 1 from leases where name = ?').get(movingLease) !== undefined),
+    begun: () =>
+      soon(database.prepare('select owner from leases where name = ?').pluck().get(movingLease) as string | undefined),
+    end: () => soon(void database.prepare('delete from leases where name = ?').run(movingLease)),
     close: () => soon(void database.close()),
   };
 }
@@ -70,10 +78,13 @@ function inOrder(database: Database.Database): RawTable[] {
   return [...done.values()];
 }
 
+/** U+FFFD counts as one byte: PostgreSQL has it where a text contains U+0000. */
+const bytesOf = (column: string): string => `length(cast(replace("${column}", char(65533), '?') as blob))`;
+
 function sumsOf(database: Database.Database, { name, columns }: RawTable): TableSums {
   const sums = columns.map(
     (column) =>
-      `total(case when typeof("${column}") = 'text' then length("${column}") else "${column}" end) as "${column}"`,
+      `total(case when typeof("${column}") = 'text' then ${bytesOf(column)} else "${column}" end) as "${column}"`,
   );
   return database
     .prepare<[], TableSums>(`select count(*) as "number of rows", ${sums.join(', ')} from "${name}"`)
