@@ -70,7 +70,8 @@ export async function openStorage(
       const secret = fingerprintOf(cookieSecretIn(dataDir));
       const counts = shares ? 'elsewhere' : config.redisUrl && placeOf(addressIn(config.redisUrl));
       const sealing = (): readonly string[] => sealingNamesIn(config.serverSecretKey);
-      const gate = { id: gateIdIn(dataDir), version, host: hostname(), secret, counts, sealing };
+      const { timeZone } = config;
+      const gate = { id: gateIdIn(dataDir), version, host: hostname(), secret, counts, sealing, timeZone };
       const host = { patienceMs: storePatienceMs, gate, beats, readClock: readingOf(followed, logger) };
       return patiently(() => openStore({ ...config, dataDir }, host));
     },

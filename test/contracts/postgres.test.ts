@@ -288,6 +288,7 @@ const factsOf = (id: string, counts = 'r', keys: readonly string[] = []) => ({
   secret: 's',
   counts,
   sealing: () => keys,
+  timeZone: 'UTC',
 });
 
 test('gates that count together know of each other, and exclude one that counts alone', async () => {
@@ -333,6 +334,19 @@ test('a gate that cannot open what the running ones encrypt does not start, also
   );
   expect(started.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   for (const each of started) if (each.status === 'fulfilled') await each.value.close();
+});
+
+test('a gate whose days begin at another time than those of the running ones does not start', async () => {
+  const settings = { url: await server.database(made), connections: 2 };
+  const first = await openPostgres(settings, factsOf('a'), beats);
+  const elsewhere = { ...factsOf('b'), timeZone: 'Asia/Tokyo' };
+  await expect(openPostgres(settings, elsewhere, beats)).rejects.toThrow(
+    /^The limits of the gateway on host-a begin in the time zone UTC, and those of this one in Asia\/Tokyo\. Set the same TIME_ZONE/,
+  );
+  // One of an older version does not say.
+  await asking(settings.url, "update gates set time_zone = ''");
+  await (await openPostgres(settings, elsewhere, beats)).close();
+  await first.close();
 });
 
 test('what would take something from gates that run waits until they have ended; what only adds does not', async () => {

@@ -19,6 +19,8 @@ export interface GateFacts {
   readonly secret: string;
   /** The names of the keys in its file for stored secrets, the one that seals first; empty without a file. */
   readonly sealing: () => readonly string[];
+  /** In which the windows of its limits begin. */
+  readonly timeZone: string;
   /** Names the place where it counts limits together with other gates; '': in its memory. */
   readonly counts: string;
 }
@@ -60,7 +62,7 @@ export class Registry implements Gates {
     await pool.transact(begin, async (connection) => {
       await lockMigrations(connection);
       await refuseNewer(connection);
-      await refuseOtherSecrets(connection, facts);
+      await refuseOtherFacts(connection, facts);
       await registry.#register(connection);
     });
     await registry.#beat();
@@ -146,14 +148,15 @@ export class Registry implements Gates {
 
   /** Takes part under a new epoch. False: another process has done so under the same id. */
   async #register(connection?: Taken): Promise<boolean> {
-    const { id, version, host, secret, sealing } = this.#facts;
-    const statement = `insert into gates (id, epoch, until, started_at, version, host, secret, sealing)
-         values ($1, 1, ${now} + $2, ${now}, $3, $4, $6, $7)
+    const { id, version, host, secret, sealing, timeZone } = this.#facts;
+    const statement = `insert into gates (id, epoch, until, started_at, version, host, secret, sealing, time_zone)
+         values ($1, 1, ${now} + $2, ${now}, $3, $4, $6, $7, $8)
        on conflict (id) do update set epoch = gates.epoch + 1, until = excluded.until, version = excluded.version,
-         host = excluded.host, secret = excluded.secret, sealing = excluded.sealing, live = '', started_at = case when $5 = 0 then excluded.started_at else gates.started_at end
+         host = excluded.host, secret = excluded.secret, sealing = excluded.sealing, time_zone = excluded.time_zone,
+         live = '', started_at = case when $5 = 0 then excluded.started_at else gates.started_at end
          where $5 = 0 or gates.epoch = $5
        returning epoch`;
-    const values = [id, this.#beats.lifeMs, version, host, this.#epoch, secret, sealing()[0] ?? ''];
+    const values = [id, this.#beats.lifeMs, version, host, this.#epoch, secret, sealing()[0] ?? '', timeZone];
     const { rows } = await (connection
       ? connection.query<{ epoch: number }>(statement, values)
       : this.#pool.ask<{ epoch: number }>(statement, values));
@@ -167,8 +170,11 @@ export class Registry implements Gates {
   }
 }
 
-/** Who signs in at one gate is not signed in at another that has another secret; links in emails and second steps fail there, too. */
-async function refuseOtherSecrets(connection: Taken, { id, secret, sealing }: GateFacts): Promise<void> {
+/**
+ * Who signs in at one gate is not signed in at another that has another secret; links in emails and second steps fail there, too. And a
+ * day that begins at two times begins twice: a limit per day would be twice as much.
+ */
+async function refuseOtherFacts(connection: Taken, { id, secret, sealing, timeZone }: GateFacts): Promise<void> {
   const { rows } = await connection.query<{ host: string }>(
     `select host from gates where until > ${now} and id <> $1 and secret not in ('', $2) limit 1`,
     [id, secret],
@@ -184,6 +190,15 @@ async function refuseOtherSecrets(connection: Taken, { id, secret, sealing }: Ga
   if (others.rows[0])
     throw new StoreUnusable(
       `The gateway on ${others.rows[0].host} encrypts stored secrets with a key that this one does not have. Copy its file of SERVER_SECRET_KEY, and start this gateway again.`,
+    );
+  const elsewhere = await connection.query<{ host: string; zone: string }>(
+    `select host, time_zone as zone from gates where until > ${now} and id <> $1 and time_zone not in ('', $2) limit 1`,
+    [id, timeZone],
+  );
+  const other = elsewhere.rows[0];
+  if (other)
+    throw new StoreUnusable(
+      `The limits of the gateway on ${other.host} begin in the time zone ${other.zone}, and those of this one in ${timeZone}. Set the same TIME_ZONE at both, and start this gateway again.`,
     );
 }
 

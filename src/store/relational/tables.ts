@@ -188,6 +188,8 @@ export interface CertificateTables {
     live: string;
     /** The name of the key that seals stored secrets; empty without one. */
     sealing: string;
+    /** In which the windows of limits begin. */
+    time_zone: string;
   };
 }
 

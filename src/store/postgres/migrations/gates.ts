@@ -8,6 +8,9 @@ export const gateShows = ["alter table gates add column live text not null defau
 /** With which key each gate seals stored secrets, as a name that tells nothing of it. */
 export const gateSealing = ["alter table gates add column sealing text not null default ''"];
 
+/** In which time zone the windows of limits begin at each gate. */
+export const gateTimeZone = ["alter table gates add column time_zone text not null default ''"];
+
 export const gateTables: readonly string[] = [
   `create table gates (
   id text primary key, epoch bigint not null, until bigint not null, started_at bigint not null, version text not null,

@@ -22,3 +22,11 @@ export async function addGateSealing({ schema }: Kysely<unknown>): Promise<void>
     .addColumn('sealing', 'text', (column) => column.notNull().defaultTo(''))
     .execute();
 }
+
+/** The time zone in which the windows of limits begin at each gate. */
+export async function addGateTimeZone({ schema }: Kysely<unknown>): Promise<void> {
+  await schema
+    .alterTable('gates')
+    .addColumn('time_zone', 'text', (column) => column.notNull().defaultTo(''))
+    .execute();
+}

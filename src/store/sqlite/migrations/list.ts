@@ -10,7 +10,7 @@ import { openAnnouncements } from './announcements.ts';
 import { openAuditSearch } from './audit-search.ts';
 import { openCertificates } from './certificates.ts';
 import { openCoarseSums } from './coarse-sums.ts';
-import { addGateSealing, addGateSecrets, addGateShows } from './gate-secrets.ts';
+import { addGateSealing, addGateSecrets, addGateShows, addGateTimeZone } from './gate-secrets.ts';
 import { openGates } from './gates.ts';
 import { openMaintenance } from './maintenance.ts';
 import { openNames } from './names.ts';
@@ -350,5 +350,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0045-gate-sealing': {
     up: addGateSealing,
+  },
+  '0046-gate-time-zone': {
+    up: addGateTimeZone,
   },
 };
