@@ -3,7 +3,7 @@
 import { registry } from '../../src/domain/error.ts';
 import { japanese as inJapanese } from '../../src/domain/error-japanese.ts';
 import type { Language } from '../../src/domain/person.ts';
-import { asSentence, fill, type Reason, type Said, sentences } from '../../src/domain/sentences.ts';
+import { asSentence, fill, type Reason, type Said, sentenceOf, sentences } from '../../src/domain/sentences.ts';
 import { problems } from '../../src/management/http/problem-codes.ts';
 import { japanese } from './words/refusals.ts';
 
@@ -21,8 +21,6 @@ const signInCodes: Readonly<Record<string, Readonly<Record<Language, string>>>> 
   },
 };
 
-const texts = { en: sentences, ja: japanese } as const;
-
 /** `reason` is from the network. Undefined: unknown to this page, for example from a newer gateway. */
 export function reasonIn(said: { readonly reason?: unknown; readonly parameters?: unknown }, language: Language) {
   const { reason, parameters } = said;
@@ -33,8 +31,8 @@ export function reasonIn(said: { readonly reason?: unknown; readonly parameters?
     reason: reason as Reason,
     parameters: typeof at === 'string' ? { ...given, at: placeIn(at, language) } : given,
   };
-  const text = fill(known, texts[language]);
-  if (language === 'en') return asSentence(text);
+  if (language === 'en') return sentenceOf(known);
+  const text = fill(known, japanese);
   return text.endsWith('。') ? text : `${text}。`;
 }
 

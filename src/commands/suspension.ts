@@ -1,4 +1,4 @@
-// `sekisho suspension …`: restrictions of accounts and keys, and appeals against them.
+// `sekisho suspension …`: suspensions of accounts and keys, and appeals against them.
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Step, stepMeanings, steps } from '../domain/rule.ts';
 import { inForce } from '../domain/suspension.ts';
@@ -22,13 +22,13 @@ const hands = steps.filter((step): step is Hand => step !== 'revoke');
 export function suspensionCommand(program: Command, withContext: WithContext): void {
   const suspension = program
     .command('suspension')
-    .description('list, create and lift restrictions of accounts and keys; answer appeals');
+    .description('list, create and lift suspensions of accounts and keys; answer appeals');
 
   suspension
     .command('list')
-    .description('list restrictions in force, newest first')
+    .description('list suspensions in force, newest first')
     .option('--account <name>', 'only one account')
-    .option('--all', 'include expired, lifted and shadow restrictions')
+    .option('--all', 'include expired, lifted and shadow suspensions')
     .option('--limit <rows>', 'maximum number of rows', rowCount, 100)
     .option('--json', 'one JSON array')
     .action(({ account, all, limit, json }: { account?: string; all?: boolean; limit: number } & Json) =>
@@ -49,14 +49,14 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
           'liftedAt',
           'appeal',
         ];
-        printRows(rows, columns, json, 'There are no restrictions in force.');
+        printRows(rows, columns, json, 'There are no suspensions in force.');
       }),
     );
 
   suspension
     .command('show')
     .argument('<id>')
-    .description('show a restriction with its evidence, appeal and answer')
+    .description('show a suspension with its evidence, appeal and answer')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) =>
       withContext(async ({ store }) => printNamed(store, showSuspension(await requireSuspension(store, id)), json)),
@@ -81,7 +81,7 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
   suspension
     .command('lift')
     .argument('<id>')
-    .description('lift a restriction')
+    .description('lift a suspension')
     .option('--json', 'one JSON object')
     .action((id: string, { json }: Json) =>
       withContext(async ({ store, author }) => printNamed(store, showSuspension(await lift(store, id, author)), json)),
@@ -103,7 +103,7 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
     .command('answer')
     .argument('<id>')
     .requiredOption('--text <text>', 'the answer')
-    .option('--lift', 'also lift the restriction')
+    .option('--lift', 'also lift the suspension')
     .description('answer an appeal')
     .option('--json', 'one JSON object')
     .action((id: string, { text, lift: lifts, json }: { text: string; lift?: boolean } & Json) =>

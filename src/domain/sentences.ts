@@ -328,6 +328,19 @@ export function asSentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${stop}`;
 }
 
+/** What is said, as a sentence. A name at its beginning stays as it is written: `tokensPerDay needs a number.` */
+export function sentenceOf(said: Said): string {
+  const text = fill(said);
+  const sentence = asSentence(text);
+  return opensWithName(said) ? text.charAt(0) + sentence.slice(1) : sentence;
+}
+
+function opensWithName({ reason, parameters }: Said): boolean {
+  const name = /^\{(\w+)\}/.exec(sentences[reason])?.[1];
+  const value = name === undefined ? undefined : parameters[name];
+  return typeof value === 'object' ? opensWithName(value) : value !== undefined;
+}
+
 /** Thrown by readers of what people write; its message is the clause. */
 export class Unreadable<R extends Reason = Reason> extends Error {
   override name = 'Unreadable';

@@ -1,7 +1,7 @@
 // A request that the management plane refuses, with a sentence from domain/sentences.
 import { readLabel, readProse } from '../domain/label.ts';
 import { Refusal, type RefusalKind } from '../domain/refusal.ts';
-import { asSentence, type ParametersOf, type Reason, say, Unreadable } from '../domain/sentences.ts';
+import { asSentence, type ParametersOf, type Reason, say, sentenceOf, Unreadable } from '../domain/sentences.ts';
 
 export class Fault<R extends Reason = Reason> extends Refusal {
   override name = 'Fault';
@@ -42,8 +42,8 @@ export function reading<T>(read: () => T, kind?: RefusalKind): T {
 
 /** The clause of a parser, as a sentence. */
 class ReadingFault extends Refusal {
-  constructor({ said, message }: Unreadable, kind?: RefusalKind) {
+  constructor({ said }: Unreadable, kind?: RefusalKind) {
     super(said, kind);
-    this.message = asSentence(message);
+    this.message = sentenceOf(said);
   }
 }

@@ -53,9 +53,9 @@ test('a sentence has its parts and figures in the language of the page', () => {
 
 test('the place of a faulty value is said as a person says it, not as a path', () => {
   const said = { reason: 'field_choice', parameters: { at: 'body.scopes.0', words: 'metadata' } };
-  expect(reasonIn(said, 'en')).toBe('Scopes, entry 1: must be one of metadata.');
+  expect(reasonIn(said, 'en')).toBe('scopes, entry 1: must be one of metadata.');
   expect(reasonIn(said, 'ja')).toMatch(/^scopesの1番目：/);
-  expect(reasonIn({ reason: 'field_missing', parameters: { at: 'body' } }, 'en')).toBe('Body: is missing.');
+  expect(reasonIn({ reason: 'field_missing', parameters: { at: 'body' } }, 'en')).toBe('body: is missing.');
 });
 
 test('the management plane refuses with reasons of the catalogue only', () => {

@@ -47,7 +47,7 @@ test('an operator changes a setting, sees what is fixed, tries mail out and take
   await page.getByRole('banner').getByText('Old Mill').waitFor();
   const queue = page.getByLabel('Calls that may wait for one model (calls)');
   expect(await queue.getAttribute('readonly')).not.toBeNull();
-  await reader.sees('Set by QUEUE_LENGTH and not to be changed here.');
+  await reader.sees('Set by QUEUE_LENGTH. It cannot be changed here.');
 
   const mail = page.getByRole('region', { name: 'Mail', exact: true });
   await mail.getByLabel('Mail server', { exact: true }).fill(mailbox.url);

@@ -292,7 +292,8 @@ describe('an operator', () => {
     await reader.isSound();
     await dialog.getByRole('button', { name: 'Add a server' }).click();
     await reader.sees('Server added.');
-    await reader.sees('second:1b: 2, others: 4');
+    await reader.sees('second:1b: 2');
+    await reader.sees('others: 4');
     await eventually(async () =>
       expect(await shown()).toMatchObject({ state: 'up', slots: { '*': 4, 'second:1b': 2 } }),
     );

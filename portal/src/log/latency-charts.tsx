@@ -44,18 +44,21 @@ export function LatencyCharts({ read }: { readonly read: Latency }): ReactNode {
         />
       </Framed>
       <Framed title={t('latency.errors')}>
-        <Bars
-          points={pointsOf((point) => [
-            ...codes.shown.map((code) => point.codes[code] ?? 0),
-            restOf(point, codes.shown),
-          ])}
-          series={[
-            ...codes.shown.map((name, at) => ({ name, color: codeColors[at] ?? 'gray.5' })),
-            ...(codes.isMore ? [{ name: t('latency.other'), color: 'gray.5' }] : []),
-          ]}
-          short={short}
-          full={figure}
-        />
+        {codes.shown.length === 0 && <Text c="dimmed">{t('latency.noErrors')}</Text>}
+        {codes.shown.length > 0 && (
+          <Bars
+            points={pointsOf((point) => [
+              ...codes.shown.map((code) => point.codes[code] ?? 0),
+              restOf(point, codes.shown),
+            ])}
+            series={[
+              ...codes.shown.map((name, at) => ({ name, color: codeColors[at] ?? 'gray.5' })),
+              ...(codes.isMore ? [{ name: t('latency.other'), color: 'gray.5' }] : []),
+            ]}
+            short={short}
+            full={figure}
+          />
+        )}
       </Framed>
       <Framed title={t('latency.firstToken')} hint={t('latency.sent')}>
         <Lines points={spread('firstToken')} series={spreads} short={length} />

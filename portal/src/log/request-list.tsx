@@ -1,5 +1,5 @@
 // The request log: filters, rows that lead to what happened to each, and exports of exactly what is shown.
-import { Anchor, Badge, Group, Stack, Table, Text } from '@mantine/core';
+import { Anchor, Badge, Stack, Table, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'wouter';
@@ -52,11 +52,10 @@ export function RequestList({ own }: { readonly own: boolean }): ReactNode {
           own ? t('requests.key') : t('requests.account'),
           t('requests.model'),
           t('requests.outcome'),
-          t('requests.tokens'),
-          t('requests.queued'),
-          t('requests.firstToken'),
-          t('requests.duration'),
-          t('requests.speed'),
+          ...(['tokens', 'queued', 'firstToken', 'duration', 'speed'] as const).map((figure) => ({
+            name: t(`requests.${figure}`),
+            right: true,
+          })),
         ]}
         empty={<Empty icon={<IconListSearch size={28} />} text={t('requests.empty')} />}
         row={(row) => <OneRow key={row.id} row={row} own={own} />}
@@ -127,16 +126,14 @@ function OneRow({ row, own }: { readonly row: RequestRow; readonly own: boolean 
           </Text>
         )}
       </Table.Td>
-      <Table.Td>
-        <Group gap={4} wrap="nowrap">
-          {figure(row.promptTokens)} + {figure(row.completionTokens)}
-        </Group>
+      <Table.Td ta="right">
+        {figure(row.promptTokens)} + {figure(row.completionTokens)}
         {row.unit !== null && small(`${figure(row.units)} ${row.unit}`)}
       </Table.Td>
-      <Table.Td>{length(row.queuedMs)}</Table.Td>
-      <Table.Td>{length(row.firstTokenMs)}</Table.Td>
-      <Table.Td>{length(row.durationMs)}</Table.Td>
-      <Table.Td>{row.tokensPerSecond === null ? '' : figure(row.tokensPerSecond)}</Table.Td>
+      <Table.Td ta="right">{length(row.queuedMs)}</Table.Td>
+      <Table.Td ta="right">{length(row.firstTokenMs)}</Table.Td>
+      <Table.Td ta="right">{length(row.durationMs)}</Table.Td>
+      <Table.Td ta="right">{row.tokensPerSecond === null ? '' : figure(row.tokensPerSecond)}</Table.Td>
     </Table.Tr>
   );
 }

@@ -42,7 +42,7 @@ export default function Accounts(): ReactNode {
           { name: t('accounts.name'), by: ({ name }) => name },
           { name: t('accounts.plan'), by: ({ plan }) => plan },
           { name: t('accounts.role'), by: ({ role }) => t(`accounts.roles.${role}`) },
-          { name: t('accounts.keys'), by: ({ keys }) => keys },
+          { name: t('accounts.keys'), by: ({ keys }) => keys, right: true },
           t('accounts.state'),
         ]}
         empty={<Empty icon={<IconUsers size={28} />} text={t('accounts.empty')} />}
@@ -59,7 +59,7 @@ export default function Accounts(): ReactNode {
             </Table.Td>
             <Table.Td>{account.plan ?? t('accounts.noPlan')}</Table.Td>
             <Table.Td>{t(`accounts.roles.${account.role}`)}</Table.Td>
-            <Table.Td>{account.keys}</Table.Td>
+            <Table.Td ta="right">{account.keys}</Table.Td>
             <Table.Td>
               <State account={account} />
             </Table.Td>

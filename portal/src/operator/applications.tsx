@@ -159,7 +159,13 @@ function One({ application }: { readonly application: Application }): ReactNode 
         {status === 'pending' && operates && (
           <>
             <Group align="flex-end" grow preventGrowOverflow={false}>
-              <PlanChoice label={t('applications.plan')} value={plan} onChange={setPlan} clearable />
+              <PlanChoice
+                label={t('applications.plan')}
+                placeholder={t('applications.planUsual')}
+                value={plan}
+                onChange={setPlan}
+                clearable
+              />
               <Textarea
                 label={t('applications.word')}
                 value={word}

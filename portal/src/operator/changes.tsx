@@ -72,7 +72,7 @@ export function Changes({ event }: { readonly event: AuditEvent }): ReactNode {
   });
   return (
     <div role="listitem">
-      <Group gap="xs">
+      <Group gap="0 0.625rem">
         <Anchor component={Link} href={`/operate/audit/${event.id}`} size="sm">
           {exact(event.at)}
         </Anchor>

@@ -129,7 +129,7 @@ function Certificate(props: { readonly certificate: Now['certificates'][number];
               {notAfter === null ? unknown : moment(notAfter)}
               {daysLeft !== null && (
                 <Badge variant="light" color={colours[state]}>
-                  {t(state === 'ended' ? 'encryption.ended' : 'encryption.daysLeft', { days: daysLeft })}
+                  {t(state === 'ended' ? 'encryption.ended' : 'encryption.daysLeft', { count: daysLeft })}
                 </Badge>
               )}
             </Group>

@@ -135,15 +135,16 @@ function Shown({ read }: { readonly read: Read }): ReactNode {
 
 function Totals({ total }: { readonly total: Health }): ReactNode {
   const { t } = useTranslation('log');
-  const { figure } = useWriting();
+  const { figure, aside } = useWriting();
   const spread = useSpread();
+  const spreadOf = (what: string): string => aside(what, t('latency.spread'));
   const tiles: readonly (readonly [string, string, string?])[] = [
     [t('latency.requests'), figure(total.requests)],
     [`${t('latency.refused')} · ${t('latency.failed')}`, `${figure(total.refused)} · ${figure(total.failed)}`],
-    [t('latency.firstToken'), spread(total.firstToken), t('latency.sent')],
-    [t('latency.duration'), spread(total.duration), t('latency.sent')],
-    [t('latency.queue'), spread(total.queue)],
-    [t('latency.speed'), spread(total.speed, true), t('latency.slow')],
+    [spreadOf(t('latency.firstToken')), spread(total.firstToken), t('latency.sent')],
+    [spreadOf(t('latency.duration')), spread(total.duration), t('latency.sent')],
+    [spreadOf(t('latency.queue')), spread(total.queue)],
+    [spreadOf(t('latency.speed')), spread(total.speed, true), t('latency.slow')],
   ];
   return (
     <SimpleGrid cols={{ base: 1, xs: 2, md: 3 }} spacing="sm">
@@ -166,7 +167,12 @@ function useSpread(): (of: Health['duration'], isSpeed?: boolean) => string {
   const { figure } = useWriting();
   const { length } = useTimes();
   return (of, isSpeed = false) =>
-    of === null ? '–' : [of.p50, of.p95, of.p99].map((value) => (isSpeed ? figure(value) : length(value))).join(' / ');
+    of === null
+      ? '–'
+      : [of.p50, of.p95, of.p99]
+          // A figure stays beside its unit; lines break between the figures.
+          .map((value) => (isSpeed ? figure(value) : length(value)).replaceAll(' ', '\u00a0'))
+          .join(' / ');
 }
 
 interface HealthsProps {
@@ -204,8 +210,10 @@ function Healths({ label, head, rows, href }: HealthsProps): ReactNode {
         <CardTable miw={1080} verticalSpacing="xs">
           <Table.Thead>
             <Table.Tr>
-              {heads.map((name) => (
-                <Table.Th key={name}>{name}</Table.Th>
+              {heads.map((name, at) => (
+                <Table.Th key={name} ta={at === 0 ? 'left' : 'right'}>
+                  {name}
+                </Table.Th>
               ))}
             </Table.Tr>
           </Table.Thead>
@@ -218,20 +226,20 @@ function Healths({ label, head, rows, href }: HealthsProps): ReactNode {
                       {row.otherwise}
                     </Text>
                   ) : (
-                    <Anchor component={Link} href={href(row.name)} size="sm" style={{ overflowWrap: 'anywhere' }}>
+                    <Anchor component={Link} href={href(row.name)} size="sm">
                       {row.said ?? row.name}
                     </Anchor>
                   )}
                 </Table.Td>
-                <Table.Td>{figure(row.requests)}</Table.Td>
-                <Table.Td>{figure(row.refused)}</Table.Td>
-                <Table.Td>{figure(row.failed)}</Table.Td>
-                <Table.Td>{spread(row.firstToken)}</Table.Td>
-                <Table.Td>{spread(row.duration)}</Table.Td>
-                <Table.Td>{spread(row.queue)}</Table.Td>
-                <Table.Td>{spread(row.speed, true)}</Table.Td>
-                <Table.Td>{figure(row.running)}</Table.Td>
-                <Table.Td>{figure(row.waiting)}</Table.Td>
+                <Table.Td ta="right">{figure(row.requests)}</Table.Td>
+                <Table.Td ta="right">{figure(row.refused)}</Table.Td>
+                <Table.Td ta="right">{figure(row.failed)}</Table.Td>
+                <Table.Td ta="right">{spread(row.firstToken)}</Table.Td>
+                <Table.Td ta="right">{spread(row.duration)}</Table.Td>
+                <Table.Td ta="right">{spread(row.queue)}</Table.Td>
+                <Table.Td ta="right">{spread(row.speed, true)}</Table.Td>
+                <Table.Td ta="right">{figure(row.running)}</Table.Td>
+                <Table.Td ta="right">{figure(row.waiting)}</Table.Td>
               </Table.Tr>
             ))}
           </Table.Tbody>
@@ -245,41 +253,39 @@ function Codes({ codes, range }: { readonly codes: Read['codes']; readonly range
   const { t } = useTranslation('log');
   const { figure } = useWriting();
   const wrong = codes.filter(({ outcome }) => outcome !== 'completed' && outcome !== 'client_closed');
+  if (wrong.length === 0) return null;
   return (
     <Stack gap="xs">
       <Title order={2} size="h4">
         {t('latency.errors')}
       </Title>
-      {wrong.length === 0 && <Text c="dimmed">{t('latency.noErrors')}</Text>}
-      {wrong.length > 0 && (
-        <Table>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>{t('latency.code')}</Table.Th>
-              <Table.Th>{t('latency.outcome')}</Table.Th>
-              <Table.Th>{t('latency.count')}</Table.Th>
+      <Table>
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>{t('latency.code')}</Table.Th>
+            <Table.Th>{t('latency.outcome')}</Table.Th>
+            <Table.Th ta="right">{t('latency.count')}</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {wrong.map(({ outcome, code, requests }) => (
+            <Table.Tr key={`${outcome} ${code}`}>
+              <Table.Td style={{ overflowWrap: 'anywhere' }}>
+                <Anchor
+                  component={Link}
+                  href={`/operate/requests?${range}&outcome=${outcome}${code === null ? '' : `&code=${code}`}`}
+                  size="sm"
+                  title={t('latency.show')}
+                >
+                  {code ?? t(`requests.outcomes.${outcome}`)}
+                </Anchor>
+              </Table.Td>
+              <Table.Td>{t(`requests.outcomes.${outcome}`)}</Table.Td>
+              <Table.Td ta="right">{figure(requests)}</Table.Td>
             </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {wrong.map(({ outcome, code, requests }) => (
-              <Table.Tr key={`${outcome} ${code}`}>
-                <Table.Td style={{ overflowWrap: 'anywhere' }}>
-                  <Anchor
-                    component={Link}
-                    href={`/operate/requests?${range}&outcome=${outcome}${code === null ? '' : `&code=${code}`}`}
-                    size="sm"
-                    title={t('latency.show')}
-                  >
-                    {code ?? t(`requests.outcomes.${outcome}`)}
-                  </Anchor>
-                </Table.Td>
-                <Table.Td>{t(`requests.outcomes.${outcome}`)}</Table.Td>
-                <Table.Td>{figure(requests)}</Table.Td>
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      )}
+          ))}
+        </Table.Tbody>
+      </Table>
     </Stack>
   );
 }

@@ -74,7 +74,11 @@ function OneServer({ server, search }: OneServerProps): ReactNode {
             {server.kind}
           </Badge>
         )}
-        {!server.answers && <Badge color="red">{t('models.silent')}</Badge>}
+        {!server.answers && (
+          <Badge variant="light" color="red">
+            {t('models.silent')}
+          </Badge>
+        )}
         <Text size="sm" c="dimmed">
           {t('models.counts', { models: figure(server.models.length), loaded: figure(loaded) })}
         </Text>
@@ -100,10 +104,12 @@ function ModelTable({
       <CardTable miw={720} verticalSpacing="xs">
         <Table.Thead>
           <Table.Tr>
-            <Table.Th>{t('models.name')}</Table.Th>
-            <Table.Th>{t('models.size')}</Table.Th>
-            <Table.Th>{t('models.memory')}</Table.Th>
-            <Table.Th>{t('models.changed')}</Table.Th>
+            <Table.Th w="32%">{t('models.name')}</Table.Th>
+            <Table.Th w="11%" ta="right">
+              {t('models.size')}
+            </Table.Th>
+            <Table.Th w="22%">{t('models.memory')}</Table.Th>
+            <Table.Th w="14%">{t('models.changed')}</Table.Th>
             <Table.Th />
           </Table.Tr>
         </Table.Thead>
@@ -118,7 +124,7 @@ function ModelTable({
                   {[model.family, model.parameters, model.quantization].filter((part) => part !== null).join(' · ')}
                 </Text>
               </Table.Td>
-              <Table.Td>{model.size === null ? '' : bytes(model.size)}</Table.Td>
+              <Table.Td ta="right">{model.size === null ? '' : bytes(model.size)}</Table.Td>
               <Table.Td>
                 <Loaded model={model} />
               </Table.Td>

@@ -293,34 +293,34 @@ function Here({ now }: { readonly now: Now }): ReactNode {
       ) : (
         <Stack gap="xs">
           {now.accounts.slice(0, 20).map(({ account, name, running, waiting, tokensPerSecond, elsewhere }) => (
-            <Group key={account} justify="space-between" gap="xs">
-              <AccountName id={account} name={name} />
-              <Group gap="xs">
+            <Group key={account} gap="xs" wrap="nowrap">
+              <Group justify="space-between" gap="0 0.625rem" flex={1} miw={0}>
+                <AccountName id={account} name={name} />
                 <Text size="sm">{t('overview.each', { running, waiting, speed: figure(tokensPerSecond) })}</Text>
                 {elsewhere.length > 0 && (
                   <Text size="sm" c="dimmed">
                     {t('overview.elsewhere', { gates: list(elsewhere) })}
                   </Text>
                 )}
-                {operates && name !== 'operator' && (
-                  <Button
-                    size="compact-xs"
-                    variant="light"
-                    color="red"
-                    onClick={() =>
-                      void ask({
-                        title: t('overview.suspendTitle', { name }),
-                        text: t('overview.suspendText'),
-                        act: t('overview.suspend'),
-                      }).then((yes) => {
-                        if (yes) suspend.mutate(account);
-                      })
-                    }
-                  >
-                    {t('overview.suspend')}
-                  </Button>
-                )}
               </Group>
+              {operates && name !== 'operator' && (
+                <Button
+                  size="compact-xs"
+                  variant="light"
+                  color="red"
+                  onClick={() =>
+                    void ask({
+                      title: t('overview.suspendTitle', { name }),
+                      text: t('overview.suspendText'),
+                      act: t('overview.suspend'),
+                    }).then((yes) => {
+                      if (yes) suspend.mutate(account);
+                    })
+                  }
+                >
+                  {t('overview.suspend')}
+                </Button>
+              )}
             </Group>
           ))}
         </Stack>

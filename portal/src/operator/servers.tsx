@@ -2,6 +2,7 @@
 import { Badge, Button, Group, Paper, SimpleGrid, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { asSentence } from '../../../src/domain/sentences.ts';
 import { api, useAct, useGet } from '../api.ts';
 import type { PageOf, Server } from '../api-types.ts';
 import { IconPlus, IconServer } from '../icons.ts';
@@ -88,7 +89,7 @@ function One({ server }: { readonly server: Server }): ReactNode {
         </Text>
         {reason !== null && (
           <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
-            {inWords(reason)}
+            {asSentence(inWords(reason))}
           </Text>
         )}
         <Facts server={server} />
@@ -103,14 +104,9 @@ function Facts({ server }: { readonly server: Server }): ReactNode {
   const { t } = useTranslation('serving');
   const { figure, moment, list, labeled } = useWriting();
   const { weight, slots, plans, accounts, secret, inFlight } = server;
-  const slotText =
-    slots === null
-      ? t('servers.slotsUsual')
-      : list(
-          Object.entries(slots).map(([model, count]) =>
-            labeled(model === '*' ? t('servers.slotsOther') : model, figure(count)),
-          ),
-        );
+  const slotTexts = Object.entries(slots ?? {}).map(([model, count]) =>
+    labeled(model === '*' ? t('servers.slotsOther') : model, figure(count)),
+  );
   const secretText =
     secret === null
       ? t('servers.secretNone')
@@ -118,10 +114,10 @@ function Facts({ server }: { readonly server: Server }): ReactNode {
         ? t('servers.secretFile', { file: secret.file })
         : t('servers.secretStored', { when: moment(secret.setAt) });
   const reachers = [...(plans ?? []), ...(accounts ?? [])];
-  const facts: [what: string, text: string][] = [
+  const facts: [what: string, text: string | readonly string[]][] = [
     [t('servers.inFlight'), figure(inFlight)],
     [t('servers.weight'), figure(weight)],
-    [t('servers.slots'), slotText],
+    [t('servers.slots'), slots === null ? t('servers.slotsUsual') : slotTexts],
     [t('servers.reach'), plans === null && accounts === null ? t('servers.everybody') : list(reachers)],
     [t('servers.secret'), secretText],
   ];
@@ -133,7 +129,13 @@ function Facts({ server }: { readonly server: Server }): ReactNode {
             {what}
           </Text>
           <Text component="dd" size="sm" m={0} style={{ overflowWrap: 'anywhere' }}>
-            {text}
+            {typeof text === 'string'
+              ? text
+              : text.map((line) => (
+                  <Text key={line} inherit>
+                    {line}
+                  </Text>
+                ))}
           </Text>
         </div>
       ))}

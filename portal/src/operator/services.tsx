@@ -27,7 +27,9 @@ export default function Services(): ReactNode {
     <Page title={t('services.title')} help="services" lead={t('services.lead')} actions={operates && <ServiceForm />}>
       {routes.error && <Trouble problem={routes.error} retry={() => void routes.refetch()} />}
       {routes.isPending && <Skeleton height={160} />}
-      {routes.data?.items.length === 0 && <Empty icon={<IconPlugConnected size={28} />} text={t('services.empty')} />}
+      {routes.data?.items.length === 0 && (
+        <Empty icon={<IconPlugConnected size={28} />} text={t(operates ? 'services.empty' : 'services.noneSeen')} />
+      )}
       <Stack gap="sm">
         {routes.data?.items.map((route) => (
           <One key={route.name} route={route} />

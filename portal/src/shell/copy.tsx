@@ -41,13 +41,11 @@ export function Copy({ text, label, block = false, onCopy }: CopyProps): ReactNo
       </Group>
     );
   return (
-    <Box pos="relative">
-      <Code block pr={44} tabIndex={0} role="region" aria-label={label}>
+    <Code component="div" p={0} className="copied">
+      <Code block flex={1} tabIndex={0} role="region" aria-label={label}>
         {text}
       </Code>
-      <Box pos="absolute" top={6} right={6}>
-        {button}
-      </Box>
-    </Box>
+      <Box p={6}>{button}</Box>
+    </Code>
   );
 }

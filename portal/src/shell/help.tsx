@@ -11,8 +11,9 @@ export type Document = 'keys' | 'ladder' | 'model-names' | 'model-servers' | 'pl
 export function Help({ about }: { readonly about: Document }): ReactNode {
   const { t } = useTranslation('shell');
   return (
-    <Anchor component={Link} href={`/help/${about}`} size="sm" className="no-print">
-      <IconHelpCircle size={16} style={{ verticalAlign: '-3px' }} aria-hidden /> {t('help')}
+    <Anchor component={Link} href={`/help/${about}`} size="sm" display="inline-flex" className="no-print">
+      <IconHelpCircle size={16} style={{ alignSelf: 'center', marginInlineEnd: 4 }} aria-hidden />
+      {t('help')}
     </Anchor>
   );
 }

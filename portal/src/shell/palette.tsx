@@ -34,6 +34,7 @@ export function Palette(): ReactNode {
       <Button
         variant="default"
         size="compact-md"
+        fz="sm"
         leftSection={<IconSearch size={16} />}
         onClick={open}
         aria-keyshortcuts="Control+K Meta+K"

@@ -89,7 +89,7 @@ export const settings = {
       rows: 'records',
     },
     withUnit: '{{label}} ({{unit}})',
-    fixed: 'Set by {{by}} and not to be changed here.',
+    fixed: 'Set by {{by}}. It cannot be changed here.',
     unusable: 'The stored value cannot be used, so the default is in force. Enter it again.',
     willReset: 'Saving restores the default.',
     reset: 'Restore the default',
