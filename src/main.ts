@@ -4,7 +4,7 @@ import { type OpenGate, serve } from './compose/serve.ts';
 import { StartFailed } from './compose/start.ts';
 import { ListenFailed } from './listener/server.ts';
 import { describeCause, type Log, openLog } from './observe/log.ts';
-import { releaseStartMemory } from './observe/start-memory.ts';
+import { collectYoungAlone, releaseStartMemory } from './observe/start-memory.ts';
 import { SecretUnusable } from './secret-file.ts';
 import { type Config, ConfigErrors, loadConfig } from './settings/config.ts';
 import { explained, StoreUnusable } from './store/unusable.ts';
@@ -19,6 +19,7 @@ const oneWishMs = 1_000;
 
 /** Serves until a signal, then drains; a second signal, at least a second later, ends it immediately. */
 export async function runGate(): Promise<void> {
+  collectYoungAlone();
   refuseLenientParser();
   const config = readSettings();
   const log = openLog(config.logLevel, config.logFormat);

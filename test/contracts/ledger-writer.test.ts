@@ -1,5 +1,6 @@
 // The ledger's writers of SQLite: the store itself, and the thread of a gate.
-import { copyFileSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import os from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import Database from 'better-sqlite3';
@@ -70,4 +71,25 @@ test('a thread neither writes nor opens a file that took the place of its databa
   await expect(writer.appendLines([endOf(row(2))])).rejects.toThrow(/was deleted or replaced/);
   await close();
   rmSync(dataDir, { recursive: true });
+});
+
+/** Of each thread of this process with that name. */
+function nicenessOf(name: string): number[] {
+  const tasks = '/proc/self/task';
+  return readdirSync(tasks)
+    .filter((task) => readFileSync(join(tasks, task, 'comm'), 'utf8') === `${name}\n`)
+    .map((task) =>
+      Number(
+        readFileSync(join(tasks, task, 'stat'), 'utf8')
+          .replace(/^.*\) /, '')
+          .split(' ')[16],
+      ),
+    );
+}
+
+test('the thread gives way to calls', async () => {
+  const { writer, close } = await openThread();
+  await writer.appendLines([endOf(row(1))]);
+  expect(nicenessOf('ledger')).toEqual([os.getPriority() + 5]);
+  await close();
 });

@@ -21,8 +21,8 @@ import { hasMoved, type Noted } from './progress.ts';
 
 type OpenEntry = OpenUsage & Noted;
 
-/** Short, so that the lines of a batch do not reach the old generation. Larger batches cost no less for each row. */
-const flushIntervalMs = 20;
+/** A caller meets a batch where the gateway has one core, so there are few; the rows of a batch share its sums and pages. */
+const flushIntervalMs = 100;
 /** The pause after a failed attempt to start a segment. */
 const mendPauseMs = 20;
 /** The pause after the store failed. */

@@ -1,7 +1,7 @@
 // Counts changes of the database, so that one cheap read tells whether another process has made one. Triggers on every table
 // raise a figure in the database; a temporary trigger, which only this connection has, counts those of its own. SQLite's own
 // `data_version` would also change with every batch of the ledger that another connection writes, and readers would reload
-// everything fifty times a second.
+// everything ten times a second.
 import type Database from 'better-sqlite3';
 import type { UsageTables } from '../relational/usage-tables.ts';
 
