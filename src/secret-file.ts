@@ -1,8 +1,8 @@
 // Files that hold a secret which the gate makes for itself: written whole or not at all, and never trusted when damaged.
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import process from 'node:process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeWhole } from './durable-file.ts';
 
 /** The file is there, and what it holds cannot be the secret. The message is one sentence for the operator. */
 export class SecretUnusable extends Error {
@@ -45,37 +45,6 @@ export const cookieSecretIn = (dataDir: string): string =>
 /** Names the gate of this directory to others that use its database. It is no secret, but as lasting as one. */
 export const gateIdIn = (dataDir: string): string =>
   secretFrom(join(dataDir, 'gate.id'), () => randomBytes(16).toString('hex'), 'then the gateway gets another one.');
-
-/**
- * Replaces a file in one step, readable by its owner alone: a reader, and the next start after a power cut or on a full disk, finds
- * the old content or the new, never a part (fsync before rename, then the directory; rename(2) is atomic).
- */
-export function writeWhole(file: string, text: string): void {
-  const draft = `${file}.new`;
-  // A draft that an earlier start left behind is no reason to fail.
-  rmSync(draft, { force: true });
-  const descriptor = openSync(draft, 'wx', 0o600);
-  try {
-    const bytes = Buffer.from(text);
-    for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(draft, file);
-  syncDirectory(dirname(file));
-}
-
-function syncDirectory(directory: string): void {
-  // Windows cannot open a directory as a file; there the rename alone has to do.
-  if (process.platform === 'win32') return;
-  const descriptor = openSync(directory, 'r');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-}
 
 function readIfThere(file: string): string | undefined {
   try {

@@ -2,11 +2,12 @@
 // the data directory. It only signs certificates for the gateway's names, which are replaced when the names change or after two
 // thirds of their life.
 import { createPrivateKey, webcrypto, X509Certificate } from 'node:crypto';
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { WallMs } from '../domain/time.ts';
+import { writeWhole } from '../durable-file.ts';
 import { namesOf } from './facts.ts';
 import { PairUnusable } from './pair.ts';
 
@@ -100,8 +101,8 @@ async function makeAuthority(x509: X509Library, place: Place, name: string, at: 
   });
   const text = made.toString('pem');
   // The certificate is written last. A key without a certificate comes from an interrupted start, and no caller trusts it yet.
-  write(place('authority.key'), await pemOf(keys.privateKey));
-  write(place('authority.pem'), text);
+  writeWhole(place('authority.key'), await pemOf(keys.privateKey));
+  writeWhole(place('authority.pem'), text);
   return text;
 }
 
@@ -145,8 +146,8 @@ async function issuePair(
     ],
   });
   const pair = { cert: `${leaf.toString('pem')}\n${certificate}`, key: await pemOf(keys.privateKey) };
-  write(place('gate.key'), pair.key);
-  write(place('gate.pem'), pair.cert);
+  writeWhole(place('gate.key'), pair.key);
+  writeWhole(place('gate.pem'), pair.cert);
   return pair;
 }
 
@@ -230,12 +231,6 @@ export const renewalOf = (from: number, to: number): number => from + (to - from
 
 function readIfThere(file: string): string | undefined {
   return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
-}
-
-/** Written atomically, and readable only by the owner. */
-function write(file: string, text: string): void {
-  writeFileSync(`${file}.new`, text, { mode: 0o600, flush: true });
-  renameSync(`${file}.new`, file);
 }
 
 /** 127 random bits, positive (RFC 5280, section 4.1.2.2). */

@@ -3,7 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { SecretUnusable, secretFrom, writeWhole } from '../../src/secret-file.ts';
+import { writeWhole } from '../../src/durable-file.ts';
+import { SecretUnusable, secretFrom } from '../../src/secret-file.ts';
 
 let directory: string;
 let file: string;

@@ -29,8 +29,9 @@ const arrows: Record<string, readonly string[]> = {
   gateway: ['domain', 'upstream', 'store', 'observe'],
   management: ['domain', 'settings', 'store', 'observe', 'secret-file.ts'],
   jobs: ['domain', 'upstream', 'store', 'observe'],
-  tls: ['domain', 'store'],
-  'secret-file.ts': [],
+  tls: ['domain', 'store', 'durable-file.ts'],
+  'secret-file.ts': ['durable-file.ts'],
+  'durable-file.ts': [],
   'version.ts': [],
   listener: ['gateway', 'management', 'domain', 'tls', 'observe'],
   compose: [

@@ -52,6 +52,7 @@ function giveWay(): void {
 
 function openWriter({ file, patienceMs }: ThreadSettings): Writer {
   const database = new Database(file, { timeout: patienceMs, fileMustExist: true });
+  // The journal that the batches come from is not flushed either.
   database.pragma('synchronous = NORMAL');
   database.pragma(`cache_size = -${cacheKib}`);
   const append = usageAppender(database);

@@ -15,6 +15,7 @@ import { isHeld } from './directory-lock.ts';
 import { sqliteEngine } from './engine.ts';
 import { isBusy } from './errors.ts';
 import { LedgerThread } from './ledger-thread.ts';
+import { LogSync } from './log-sync.ts';
 import { migrate } from './migrate.ts';
 import { WriteTurns } from './write-turns.ts';
 import { WriterDialect } from './writer-dialect.ts';
@@ -47,15 +48,16 @@ export async function openSqlite(
     const database = new Database(file, { timeout: patienceMs });
     opened = database;
     database.pragma('journal_mode = WAL');
-    // NORMAL keeps every commit if this process is killed; only a power failure can lose the last ones. The ledger's
-    // journal has the same guarantee.
-    database.pragma('synchronous = NORMAL');
+    // A commit is on the disk before anybody learns of it. A gateway waits for that beside its thread (log-sync.ts).
+    const log = user === 'gate' ? new LogSync(file) : undefined;
+    database.pragma(`synchronous = ${log ? 'NORMAL' : 'FULL'}`);
     database.pragma('foreign_keys = ON');
     if (statSync(file).size <= checkedBytes && database.pragma('quick_check(1)', { simple: true }) !== 'ok')
       throw Object.assign(new Error('a page of it is damaged'), { code: 'SQLITE_CORRUPT' });
-    const loss = lossOf(file);
-    const turns = user === 'gate' ? new WriteTurns() : undefined;
-    const db = new Kysely<Tables>({ dialect: new WriterDialect(database, loss, turns) });
+    const gone = lossOf(file);
+    const loss = (): string | undefined => gone() ?? log?.loss();
+    const turns = log && new WriteTurns();
+    const db = new Kysely<Tables>({ dialect: new WriterDialect(database, loss, turns, log && (() => log.flush())) });
     await migrate(db, database, () => {
       if (user === 'command' && isHeld(dataDir))
         throw new StoreUnusable(
@@ -65,17 +67,18 @@ export async function openSqlite(
     if (user !== 'move' && database.prepare('select 1 from leases where name = ?').get(movingLease) !== undefined)
       throw unfinishedMove();
     const store = relationalStore(db, sqliteEngine(database, loss));
-    if (!turns) return store;
+    if (!turns || !log) return store;
+    await log.flush();
     // The thread writes nearly everything, so it is the thread that moves the log to the database and waits for the disk.
     database.pragma(`wal_autocheckpoint = ${gateCheckpointPages}`);
-    return withThread(store, new LedgerThread({ file, patienceMs }, turns, loss));
+    return withThread(store, new LedgerThread({ file, patienceMs }, turns, loss), log);
   } catch (error) {
     opened?.close();
     throw unusable(file, error);
   }
 }
 
-function withThread(store: Store, thread: LedgerThread): Store {
+function withThread(store: Store, thread: LedgerThread, log: LogSync): Store {
   return {
     ...store,
     appendLines: (lines) => thread.appendLines(lines),
@@ -83,6 +86,7 @@ function withThread(store: Store, thread: LedgerThread): Store {
     close: async () => {
       await thread.close();
       await store.close();
+      log.close();
     },
   };
 }

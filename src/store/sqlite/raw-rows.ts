@@ -8,7 +8,10 @@ const own = /^(sqlite_|kysely_|store_version$|gates$|leases$|notices$)/;
 /** `file`: of a database that has the tables of this version. */
 export function sqliteRows(file: string, readonly: boolean): RawRows {
   const database = new Database(file, { readonly });
-  if (!readonly) database.pragma('foreign_keys = ON');
+  if (!readonly) {
+    database.pragma('foreign_keys = ON');
+    database.pragma('synchronous = FULL');
+  }
   const keyOf = ({ key }: RawTable): string => key.map((column) => `"${column}"`).join(', ');
   const soon = <T>(value: T): Promise<T> => Promise.resolve(value);
   return {

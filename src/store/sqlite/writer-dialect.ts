@@ -57,6 +57,19 @@ function withIntegers(query: CompiledQuery): CompiledQuery {
   };
 }
 
+/** Tells whether this connection has changed anything since it was last asked. An open transaction counts when it is over. */
+function changesOf(database: Database.Database): () => boolean {
+  const total = database.prepare<[], number>('select total_changes()').pluck();
+  let before = 0;
+  return () => {
+    if (database.inTransaction) return false;
+    const now = total.get() ?? 0;
+    const hasChanged = now !== before;
+    before = now;
+    return hasChanged;
+  };
+}
+
 /**
  * Every transaction takes the write lock when it begins. One that begins as a reader (SQLite's default) cannot become a
  * writer once another connection has written (SQLITE_BUSY_SNAPSHOT, sqlite.org/lang_transaction.html §2.2), and none
@@ -66,13 +79,22 @@ export class WriterDialect extends SqliteDialect {
   readonly #database: Database.Database;
   readonly #loss: () => string | undefined;
   readonly #turns: WriteTurns | undefined;
+  readonly #flush: (() => Promise<void>) | undefined;
 
-  /** `turns`: where this process has another connection that writes. */
-  constructor(database: Database.Database, loss: () => string | undefined, turns?: WriteTurns) {
+  /**
+   * `turns`: where this process has another connection that writes. `flush` brings commits to the disk, if SQLite does not do so itself.
+   */
+  constructor(
+    database: Database.Database,
+    loss: () => string | undefined,
+    turns?: WriteTurns,
+    flush?: () => Promise<void>,
+  ) {
     super({ database });
     this.#database = database;
     this.#loss = loss;
     this.#turns = turns;
+    this.#flush = flush;
   }
 
   override createAdapter(): DialectAdapter {
@@ -85,7 +107,8 @@ export class WriterDialect extends SqliteDialect {
     const waiting: (() => void)[] = [];
     let taken = false;
     let only: TranslatingConnection | undefined;
-    const turns = this.#turns;
+    const [turns, flush] = [this.#turns, this.#flush];
+    const hasChanged = changesOf(this.#database);
     let hasTurn = false;
     // Until the connection is given back: a transaction is over by then.
     const takeTurn = (): Promise<void> | undefined =>
@@ -106,6 +129,7 @@ export class WriterDialect extends SqliteDialect {
       return only;
     };
     driver.releaseConnection = () => {
+      const owesFlush = flush !== undefined && hasChanged();
       if (hasTurn) {
         hasTurn = false;
         turns?.release();
@@ -114,7 +138,8 @@ export class WriterDialect extends SqliteDialect {
       const next = waiting.shift();
       if (next) next();
       else taken = false;
-      return Promise.resolve();
+      // Others may see the change already; it is answered when it is on the disk.
+      return owesFlush ? flush() : Promise.resolve();
     };
     const rollback = driver.rollbackTransaction.bind(driver);
     // A full disk has already rolled it back (sqlite.org/lang_transaction.html §2.3); rolling back again would raise an

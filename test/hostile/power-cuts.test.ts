@@ -1,0 +1,151 @@
+// A power cut right after an answer: what was decided is decided, and what was made once is there.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { KeyId } from '../../src/domain/id.ts';
+import { unlimited } from '../../src/domain/plan.ts';
+import { createAccount, openAccount } from '../../src/management/accounts/accounts.ts';
+import { createKey } from '../../src/management/keys/keys.ts';
+import type { Store } from '../../src/store/ports/store.ts';
+import { openSqlite } from '../../src/store/sqlite/open.ts';
+import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { author, post, run, spawnGate, temporaryDirectory } from '../gate.ts';
+import { PowerCut, traced } from '../power-cut.ts';
+
+let fake: FakeOllama;
+beforeAll(async () => {
+  fake = await startFakeOllama();
+});
+afterAll(() => fake.close());
+
+const sqlite = { DATABASE_URL: '' };
+
+/** A data directory with an account, its key, and a key of the management. */
+async function installed(): Promise<{ dataDir: string; manager: string; id: KeyId; secret: string }> {
+  const dataDir = temporaryDirectory();
+  return read(dataDir, async (store) => {
+    await openAccount(store, 'operator', unlimited, author());
+    await createAccount(store, 'alice', 'default', author());
+    const manager = await createKey(store, { name: 'manager', account: 'operator', scopes: ['management'] }, author());
+    const { key, secret } = await createKey(store, { name: 'laptop', account: 'alice' }, author());
+    return { dataDir, manager: manager.secret!.reveal(), id: key.id, secret: secret!.reveal() };
+  });
+}
+
+async function read<T>(dataDir: string, use: (store: Store) => Promise<T>): Promise<T> {
+  const store = await openSqlite(dataDir);
+  try {
+    return await use(store);
+  } finally {
+    await store.close();
+  }
+}
+
+test('every change that the management API has answered survives a power cut', async () => {
+  const { dataDir, manager, id, secret } = await installed();
+  const trace = join(temporaryDirectory(), 'trace');
+  const cut = new PowerCut(dataDir);
+  const gate = await spawnGate(
+    { ...sqlite, UPSTREAM: fake.url, DATA_DIR: dataDir },
+    traced(trace, [process.execPath, 'src/main.ts']),
+  );
+  let answers = 0;
+  const change = async (path: string, body: unknown, method = 'POST'): Promise<number> => {
+    const answer = await fetch(`${gate.url}/management/v1${path}`, {
+      method,
+      headers: { authorization: `Bearer ${manager}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    await answer.text();
+    expect(answer.ok, `${path}: ${answer.status}`).toBe(true);
+    return ++answers;
+  };
+  const call = async (): Promise<number> => {
+    const answer = await post(`${gate.url}/api/generate`, secret, { model: 'gemma3:270m', prompt: 'x', stream: false });
+    await answer.text();
+    expect(answer.status).toBe(200);
+    return ++answers;
+  };
+  // The ledger writes to the same log, from another thread.
+  await call();
+  const made = await change('/plans', { name: 'night', like: 'default', requestsPerDay: 500 });
+  await call();
+  const moved = await change('/accounts/alice', { plan: 'night' }, 'PATCH');
+  await call();
+  const suspended = await change('/suspensions', { whom: 'alice', step: 'suspend', reason: 'x' });
+  const revoked = await change(`/keys/${id}/revoke`, {});
+  process.kill(PowerCut.processOf(trace), 'SIGKILL');
+  await gate.ended;
+
+  const left = <T>(answer: number, use: (store: Store) => Promise<T>): Promise<T> =>
+    read(cut.atAnswer(trace, answer), use);
+  expect(await left(made, async (store) => (await store.listPlans()).map(({ name }) => name))).toContain('night');
+  expect(await left(moved, async (store) => (await store.findAccount('alice'))?.plan)).toBe('night');
+  expect(await left(suspended, (store) => store.listSuspensions({ limit: 9 }))).toHaveLength(1);
+  expect(await left(revoked, async (store) => (await store.findKey(id))?.revokedAt)).toEqual(expect.any(Number));
+});
+
+test('the disk is not waited for by calls and by the records of the ledger', async () => {
+  const { dataDir, secret } = await installed();
+  const trace = join(temporaryDirectory(), 'trace');
+  const gate = await spawnGate(
+    { ...sqlite, UPSTREAM: fake.url, DATA_DIR: dataDir },
+    traced(trace, [process.execPath, 'src/main.ts']),
+  );
+  const calls = 60;
+  for (let i = 0; i < calls; i++) {
+    const answer = await post(`${gate.url}/api/generate`, secret, { model: 'gemma3:270m', prompt: 'x', stream: false });
+    await answer.text();
+  }
+  await gate.ledger(calls);
+  process.kill(PowerCut.processOf(trace), 'SIGKILL');
+  await gate.ended;
+  // What the gateway renews by itself, every few seconds.
+  expect(PowerCut.flushesBetween(trace, 1, calls)).toBeLessThan(calls / 4);
+});
+
+test('what a command has done survives a power cut', async () => {
+  const { dataDir, id } = await installed();
+  const trace = join(temporaryDirectory(), 'trace');
+  const cut = new PowerCut(dataDir);
+  // A connection that stays open, like that of a gateway: otherwise the command would move everything into the database when it ends.
+  const other = await openSqlite(dataDir);
+  const [program = '', ...words] = traced(trace, [process.execPath, 'src/cli.ts', 'key', 'revoke', id, '--yes']);
+  expect(await run(program, words, { ...sqlite, DATA_DIR: dataDir })).toMatchObject({ code: 0, err: '' });
+  await other.close();
+  const revokedAt = await read(cut.atEnd(trace), async (store) => (await store.findKey(id))?.revokedAt);
+  expect(revokedAt).toEqual(expect.any(Number));
+});
+
+test('secrets and certificates that the gateway makes at its first start survive a power cut', async () => {
+  const dataDir = temporaryDirectory();
+  const trace = join(temporaryDirectory(), 'trace');
+  const cut = new PowerCut(dataDir);
+  const gate = await spawnGate(
+    { ...sqlite, UPSTREAM: fake.url, DATA_DIR: dataDir, TLS: 'self-signed' },
+    traced(trace, [process.execPath, 'src/main.ts']),
+  );
+  process.kill(PowerCut.processOf(trace), 'SIGKILL');
+  await gate.ended;
+  const left = cut.atEnd(trace);
+  for (const name of ['cookie.secret', 'gate.id', 'authority.key', 'authority.pem', 'gate.key', 'gate.pem'])
+    expect(readFileSync(join(left, name), 'utf8'), name).toBe(readFileSync(join(dataDir, name), 'utf8'));
+});
+
+test('a change that the disk does not take is refused, and the gateway ends', async () => {
+  const { dataDir, manager } = await installed();
+  const gate = await spawnGate({ ...sqlite, UPSTREAM: fake.url, DATA_DIR: dataDir });
+  const fault = spawn(
+    'strace',
+    ['-f', '-p', String(gate.process.pid), '-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO'],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  await once(fault.stderr, 'data');
+  const answer = await post(`${gate.url}/management/v1/accounts`, manager, { name: 'bob' });
+  expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([503, 'store_unusable']);
+  expect(await gate.ended).toBe(1);
+  expect(gate.output()).toContain('the disk does not do what it should');
+});
