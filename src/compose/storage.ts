@@ -30,6 +30,9 @@ import type { Start } from './start.ts';
 /** A write that waits for another process blocks every stream, so the ledger retries later instead. */
 const storePatienceMs = 200;
 
+const keptForNextStart =
+  'the database does not take records of calls: they are in the journal, and the next start writes them';
+
 export interface Storage {
   /** The real path of the data directory. */
   readonly dataDir: string;
@@ -84,7 +87,10 @@ export async function openStorage(
   const ledger = await start.step(
     'ledger',
     () => patiently(() => Ledger.start(storing.writer, dataDir, onError)),
-    (opened) => opened.close(),
+    async (opened) => {
+      const records = await opened.close();
+      if (records > 0) logger.warn({ records }, keptForNextStart);
+    },
   );
   const refusals = new Refusals(ledger, () => config.live.now.refusedRowsPerMinute, clock.steady);
   start.closes(() => refusals.flush());

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { inMemory } from '../../src/compose/adapters.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts';
-import { eventually, openGate, post, root, type TestGate, temporaryDirectory } from '../gate.ts';
+import { eventually, openGate, post, root, spawnGate, type TestGate, temporaryDirectory } from '../gate.ts';
 import { asking, type PostgresServer, startPostgres } from '../postgres.ts';
 
 /** A fault, and the address of the database that gets it. */
@@ -272,11 +272,7 @@ const beats = { lifeMs: 4_000, renewMs: 500 };
 test.concurrent.for(rows)('PostgreSQL is %s: %s', async ([name, known, others, managed, log], { onTestFinished }) => {
   const over: Over = [];
   onTestFinished(async () => {
-    // A gateway that cannot flush says so; the servers have to end all the same.
-    const ends = over.toReversed().map((close) => async () => close());
-    const failed: unknown[] = [];
-    for (const end of ends) await end().catch((error: unknown) => failed.push(error));
-    if (failed.length > 0) throw failed[0];
+    for (const close of over.toReversed()) await close();
   });
   const fault = await faults[name]!(over);
   // Their making is a change, after which a gateway reads known keys again; so another one has seen it.
@@ -353,3 +349,34 @@ test.concurrent('a key that was revoked while accounts are locked is not let in 
   await other.query('rollback');
   await eventually(async () => expect(await send(gate, secret)).toBe('401 key_revoked'));
 });
+
+test.concurrent.for(['has crashed', 'is frozen'])(
+  'a gateway that is stopped while PostgreSQL %s ends in order, says how many records wait, and writes them when it starts again',
+  async (what, { onTestFinished }) => {
+    const postgres = await startPostgres();
+    onTestFinished(() => postgres.stop());
+    const place = { DATABASE_URL: await postgres.database(), DATA_DIR: temporaryDirectory(), UPSTREAM: ollama.url };
+    const gate = await spawnGate(place);
+    const { secret } = await gate.key();
+    const call = async (): Promise<void> =>
+      expect(await codeIn(await post(`${gate.url}/api/chat`, secret, chat))).toBe('ok');
+    await call();
+    await gate.ledger(1);
+    const isFrozen = what === 'is frozen';
+    if (isFrozen) postgres.signal('SIGSTOP');
+    else await postgres.kill();
+    await call();
+    await call();
+    gate.process.kill('SIGTERM');
+    expect(await gate.ended).toBe(0);
+    expect(gate.output()).toMatch(/"records":2,[^\n]*they are in the journal, and the next start writes them/);
+    expect(gate.output()).not.toContain('some data could not be written');
+    if (isFrozen) postgres.signal('SIGCONT');
+    else await postgres.start();
+    const again = await spawnGate(place);
+    const found = await again.ledger(3);
+    expect(new Set(found.map(({ id }) => id)).size).toBe(3);
+    again.process.kill('SIGTERM');
+    expect(await again.ended).toBe(0);
+  },
+);

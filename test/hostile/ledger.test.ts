@@ -311,3 +311,42 @@ test('what began or ended while the disk was full is in the journal as soon as t
     expect([number, found.get(rowOf(number).id)]).toEqual([number, 'interrupted']);
   expect(found.has(rowOf(998).id)).toBe(false);
 });
+
+test('a stop says how many records are only in the journal, and the next start writes them', async () => {
+  const dataDir = temporaryDirectory();
+  const away = { appendLines: () => Promise.reject(new Error('away')), touchKeys: () => Promise.resolve() };
+  const ledger = await Ledger.start(away, dataDir, () => undefined, { ...bounds, maxPending: 2 });
+  for (let number = 0; number < 5; number++) ledger.end(rowOf(number), ledger.begin(rowOf(number), progress));
+  expect(await ledger.close()).toBe(5);
+  const store = await openSqlite(dataDir);
+  const next = await Ledger.start(store, dataDir, () => undefined);
+  await expectRows(store, 5);
+  expect(await next.close()).toBe(0);
+  await store.close();
+});
+
+test('a stop on a full disk fails if a record is nowhere, and not if there is room again', async () => {
+  const dataDir = temporaryDirectory();
+  const script = `
+    import { rmSync, writeFileSync } from 'node:fs';
+    import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger/ledger.ts'))};
+    const row = ${JSON.stringify(rowOf(0))};
+    const rowOf = (number) => ({ ...row, id: 'req_' + String(number).padStart(20, '0') });
+    const store = { appendLines: async () => { throw new Error('no room'); }, touchKeys: async () => {} };
+    const filler = ${JSON.stringify(join(dataDir, 'filler'))};
+    const stopped = [];
+    for (const isFreed of [false, true]) {
+      let failures = 0;
+      const ledger = await Ledger.start({ ...store, appendLines: async () => {} }, ${JSON.stringify(dataDir)}, () => {});
+      await ledger.close();
+      const full = await Ledger.start(store, ${JSON.stringify(dataDir)}, () => failures++);
+      try { writeFileSync(filler, Buffer.alloc(1024 * 1024)); } catch {}
+      for (let number = 0; failures === 0; number++) full.end(rowOf(number), undefined);
+      if (isFreed) rmSync(filler);
+      stopped.push(await full.close().then((records) => records > 0 ? 'kept' : 'none', () => 'failed'));
+      rmSync(filler, { force: true });
+    }
+    console.log(JSON.stringify({ stopped }));
+    process.kill(process.pid, 'SIGKILL');`;
+  expect(await runOnSmallDisk(dataDir, script)).toEqual({ stopped: ['failed', 'kept'] });
+});

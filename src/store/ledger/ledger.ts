@@ -53,8 +53,8 @@ export class Ledger implements UsageJournal {
   #usedAt = new Map<UsageRecord['keyId'], number>();
   /** Closed segments, oldest first. */
   #closed: number[] = [];
-  /** Segments with ends that are not in memory and must be read back. */
-  readonly #spilled = new Set<number>();
+  /** Segments with ends that are not in memory and must be read back, and how many. */
+  readonly #spilled = new Map<number, number>();
   /** Lines that wait for the next write, at the latest at the end of this turn of the event loop. */
   #unwritten = '';
   /** The ends among these lines. */
@@ -188,15 +188,24 @@ export class Ledger implements UsageJournal {
     if (this.isBehind) throw new Error('usage rows wait in the journal for the next start');
   }
 
-  /** Settles and stops. If the store is unavailable, the journal stays for the next start. */
-  async close(): Promise<void> {
+  /**
+   * Settles and stops. If the store is unavailable, the journal stays for the next start; resolves to how many ended exchanges are only in
+   * it. @throws if some are in neither.
+   */
+  async close(): Promise<number> {
     for (const timer of this.#timers) clearInterval(timer);
     try {
-      await this.settle();
-      await this.#touchKeys();
+      const isSettled = await this.settle().then(
+        () => true,
+        () => false,
+      );
+      if (isSettled) await this.#touchKeys();
+      // The disk may have room again for what the journal lacks.
+      else if (this.#loose.length > 0) this.#rotate();
     } finally {
       this.#journal.close(this.isBehind || this.#open.size > 0);
     }
+    return this.#pending.length + [...this.#spilled.values()].reduce((sum, ends) => sum + ends, 0);
   }
 
   /** Runs one flush at a time; rows that arrive meanwhile are left to the next one. */
@@ -237,8 +246,8 @@ export class Ledger implements UsageJournal {
 
   /** Reads back spilled segments, a batch at a time; the newest one is closed first. */
   async #readBack(): Promise<void> {
-    // A set iterates in insertion order, so segments that spill meanwhile come last.
-    for (const segment of this.#spilled) {
+    // A map iterates in insertion order, so segments that spill meanwhile come last.
+    for (const segment of this.#spilled.keys()) {
       if (segment === this.#journal.segment) this.#rotate();
       for (const batch of batchesOf(endsOf(this.#journal.read(segment)), this.#bounds.batchRows)) {
         await this.#writer.appendLines(batch);
@@ -335,9 +344,10 @@ export class Ledger implements UsageJournal {
       this.#onError(error);
       return;
     }
+    const { segment } = this.#journal;
     for (const line of ends)
       if (this.#pending.length < this.#bounds.maxPending) this.#pending.push(line);
-      else this.#spilled.add(this.#journal.segment);
+      else this.#spilled.set(segment, (this.#spilled.get(segment) ?? 0) + 1);
   }
 
   /** Notes a gap if lines are lost, because each of them belongs to an open or pending exchange. */
