@@ -192,4 +192,32 @@ describe('four gates', () => {
       await expect(tickets.keep('d', ticket, 30_000)).rejects.toThrow(RedisAway);
       await expect(tickets.take('d')).rejects.toThrow(RedisAway);
     }));
+
+  test('take a signed call and a ticket whose answer was lost, once', async () => {
+    const own = await startRedis();
+    const client = await RedisClient.open({ address: readAddress(own.database())!, now: Date.now, answerMs: 2_000 });
+    try {
+      const [signatures, tickets, others] = [
+        signaturesOf({ client }),
+        ticketsOf({ client, name: 'a' }),
+        signaturesOf({ client }),
+      ];
+      const use = { signature: 'a', key: 'lost' as KeyId, address: '192.0.2.1', body: 'one' };
+      expect(await tickets.keep('old', ticket, 30_000)).toBe(true);
+      own.signal('SIGSTOP');
+      // Later than an answer may come, and before the second one would be too late.
+      setTimeout(() => own.signal('SIGCONT'), 2_300);
+      const answers = Promise.all([signatures.use(use), tickets.take('old')]);
+      expect(await answers).toEqual(['good', ticket]);
+      expect([await others.use(use), await tickets.take('old')]).toEqual(['replay', undefined]);
+      own.signal('SIGSTOP');
+      setTimeout(() => own.signal('SIGCONT'), 2_300);
+      expect(await tickets.keep('new', ticket, 30_000)).toBe(true);
+      expect(await own.ask('HGET', 'sk1:{tickets:a}:keys', ticket.key.id)).toContain('1');
+    } finally {
+      own.signal('SIGCONT');
+      await client.close();
+      await own.stop();
+    }
+  });
 });

@@ -110,12 +110,12 @@ export class RedisClient {
    * Does work again whose answer was lost, as soon as Redis can be asked, for which it waits until it has been away for a second.
    * `work` changes nothing that it has changed already; `onLost` is called in between.
    */
-  async twice<T>(work: () => Promise<T>, onLost: () => void): Promise<T> {
+  async twice<T>(work: () => Promise<T>, onLost?: () => void): Promise<T> {
     try {
       return await work();
     } catch (error) {
       if (!(error instanceof RedisAway) || !(await this.#recovers())) throw error;
-      onLost();
+      onLost?.();
       return work();
     }
   }

@@ -25,7 +25,7 @@ import type { Generation } from './generation.ts';
 import { figuresOf, type HeldLease, HeldLeases, type ListedLease, listLeases } from './limit-leases.ts';
 import * as scripts from './limit-scripts.ts';
 import { type LocalShare, subjectOf } from './limit-share.ts';
-import { type Answer, argumentsOf, RedisStanding, startsOf } from './limit-standing.ts';
+import { type Answer, type Asking, argumentsOf, RedisStanding, startsOf, type Told } from './limit-standing.ts';
 import { bookArguments } from './limit-sums.ts';
 import { RedisEntry } from './way-in.ts';
 import { wayOutOf } from './way-out.ts';
@@ -43,9 +43,6 @@ export const endsChannel = 'ends';
 const recentMs = 60_000;
 /** The smallest call of any kind. */
 const small: Use = { requests: 1, promptTokens: 1, completionTokens: 1, units: 1 };
-
-/** Asks one of the scripts with these arguments. */
-type Asking = (args: readonly (string | number)[]) => Promise<unknown>;
 
 /** What all accounts share. */
 export interface LimitTools {
@@ -231,11 +228,15 @@ class RedisCaller implements CallerLimits {
     this.#places = [account.key('b'), account.key('l'), account.key('l', key), account.key('ld'), account.key('w')];
   }
 
-  async look(bounds: CallerBounds, at: SteadyMs, slowed: boolean): Promise<Standing> {
+  look(bounds: CallerBounds, at: SteadyMs, slowed: boolean): Promise<Standing> {
+    return this.#look(bounds, at, slowed, false);
+  }
+
+  /** `isFirst`: another question about the call follows, so this one is not worth asking again. */
+  async #look(bounds: CallerBounds, at: SteadyMs, slowed: boolean, isFirst: boolean): Promise<Standing> {
+    const ask = this.#asking(scripts.look, this.#places.slice(0, 3));
     try {
-      const ask = this.#asking(scripts.look, this.#places.slice(0, 3));
-      const { standing } = await this.#twice(() => this.#answer(ask, bounds, at, slowed, []));
-      return standing;
+      return (await this.#told(isFirst, () => this.#answer(ask, bounds, at, slowed, []))).standing;
     } catch (error) {
       if (!(error instanceof RedisAway)) throw error;
       return this.#share.look(this.#key, bounds, this.#now(at), slowed);
@@ -249,7 +250,7 @@ class RedisCaller implements CallerLimits {
     const isSame = limits === bounds.limits && standing?.slowed === slowed;
     return isRecent && isSame && standing && !firstFull(limits, small, standing)
       ? standing
-      : this.look(bounds, at, slowed);
+      : this.#look(bounds, at, slowed, true);
   }
 
   async reserve(
@@ -271,7 +272,9 @@ class RedisCaller implements CallerLimits {
         joint instanceof RedisEntry && joint.client === client
           ? (args: readonly (string | number)[]) => joint.ask(this.#places, args)
           : this.#asking(scripts.reserve, this.#places);
-      const { answer, standing, aheadMs } = await this.#twice(() => this.#answer(asking, bounds, at, slowed, rest));
+      const { answer, standing, aheadMs } = await this.#told(this.#share.decides(ask, bounds), () =>
+        this.#answer(asking, bounds, at, slowed, rest),
+      );
       const [kind, which] = answer;
       if (kind === 'full') return { kind, standing, limit: bounds.limits[which] as Limit };
       if (kind === 'crowded') return { kind, standing, on: subjectNames[which] as SubjectName };
@@ -353,8 +356,8 @@ class RedisCaller implements CallerLimits {
     return (args) => this.#tools.client.run(script, places, args);
   }
 
-  #twice<T>(work: () => Promise<T>): Promise<T> {
-    return this.#tools.client.twice(work, () => this.#account.doubt());
+  #told(isOnce: boolean, work: () => Promise<Told>): Promise<Told> {
+    return isOnce ? work() : this.#tools.client.twice(work, () => this.#account.doubt());
   }
 
   async #answer(
@@ -363,7 +366,7 @@ class RedisCaller implements CallerLimits {
     at: SteadyMs,
     slowed: boolean,
     rest: readonly (string | number)[],
-  ): Promise<{ readonly answer: Answer; readonly standing: RedisStanding; readonly aheadMs: number }> {
+  ): Promise<Told> {
     const { client, generation, calendar } = this.#tools;
     const limits = argumentsOf(bounds.limits, slowed);
     let skews = 0;

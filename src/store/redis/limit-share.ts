@@ -52,6 +52,17 @@ export class LocalShare {
   }
 
   /**
+   * Whether Redis would not decide otherwise: this gate is the only one and has counted here whatever counts for the call, or nothing
+   * counts for it.
+   */
+  decides(ask: Ask, { limits, atOnce }: CallerBounds): boolean {
+    const counted = limits.filter((limit) => needOf(limit, ask) > 0);
+    return this.#tools.gates().length === 1
+      ? counted.every(isShared)
+      : counted.length === 0 && !(ask.spends && atOnce.some((most) => most !== null));
+  }
+
+  /**
    * @throws GatewayError `limits_unavailable` if the call counts in a window that nothing here knows, or if no part of a limit belongs
    * to this gate.
    */

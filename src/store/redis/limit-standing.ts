@@ -5,8 +5,18 @@ import type { SteadyMs } from '../../domain/time.ts';
 
 const windowCount = windowNames.length;
 
+/** Asks one of the scripts with these arguments. */
+export type Asking = (args: readonly (string | number)[]) => Promise<unknown>;
+
 /** What the scripts `look` and `reserve` answer. */
 export type Answer = readonly [kind: string, which: number, ...figures: number[]];
+
+/** An answer, and how far this machine's clock is behind that of Redis. */
+export interface Told {
+  readonly answer: Answer;
+  readonly standing: RedisStanding;
+  readonly aheadMs: number;
+}
 
 export class RedisStanding implements Standing {
   readonly slowed: boolean;
