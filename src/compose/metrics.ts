@@ -2,6 +2,7 @@
 // `metrics_port` is set.
 import { statfsSync } from 'node:fs';
 import type { Server } from 'node:http';
+import { healthStates } from '../domain/server-status.ts';
 import type { LabelNames } from '../gateway/request-metrics.ts';
 import { openMetricsServer } from '../listener/metrics-server.ts';
 import { listen } from '../listener/server.ts';
@@ -118,8 +119,12 @@ function queueMetrics(queue: DataPlane['gate']['queue'], models: LabelNames): Me
   ];
 }
 
+/** Names of servers come from the operator, so each has its gauges, up to the bound of every metric. The sums have no such bound. */
 function serverMetrics(registry: UpstreamRegistry): Metric[] {
   return [
+    new Gauge({ name: 'sekisho_servers', help: 'How many model servers are in a state.', labels: ['state'] }, () =>
+      healthStates.map((state) => [[state], registry.all.filter(({ health }) => health.state === state).length]),
+    ),
     new Gauge({ name: 'sekisho_server_up', help: 'Whether a model server answers: 1 or 0.', labels: ['server'] }, () =>
       registry.all.map(({ name, health }) => [[name], health.up === true ? 1 : 0]),
     ),

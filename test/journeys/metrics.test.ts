@@ -60,6 +60,8 @@ test('calls are counted by route, status, model and server, with their tokens an
     [`sekisho_tokens_total{type="output",model="gemma3:270m",server="${server}"}`]: sum((row) => row.completionTokens),
     'sekisho_queue_wait_seconds_count{model="gemma3:270m"}': 2,
     [`sekisho_server_up{server="${server}"}`]: 1,
+    'sekisho_servers{state="up"}': 1,
+    'sekisho_servers{state="down"}': 0,
     sekisho_accepting: 1,
     http_server_active_requests: 0,
     sekisho_ledger_pending_rows: 0,
