@@ -17,6 +17,8 @@ import { CredentialsUnusable } from './upstream/credentials.ts';
  */
 const oneWishMs = 1_000;
 
+const lookAtParentMs = 250;
+
 /** Serves until a signal, then drains; a second signal, at least a second later, ends it immediately. */
 export async function runGate(): Promise<void> {
   collectYoungAlone();
@@ -31,6 +33,7 @@ export async function runGate(): Promise<void> {
   // process, opening a debugger) are wrong during that time, too.
   const running: Running = {};
   followSignals(running, config, log);
+  followNpx(() => stop(running, 'the end of npx', config, log));
   for (const warning of config.warnings) log.logger.warn(warning);
   let gate: OpenGate;
   try {
@@ -92,6 +95,20 @@ function stop(running: Running, cause: string, config: Config, log: Log): void {
       end(1);
     },
   );
+}
+
+/**
+ * npx runs a command in a shell, and passes the signals that it gets to that shell alone, which ends without passing them on. So if the
+ * shell has ended, somebody has told npx to stop.
+ */
+function followNpx(end: () => void): void {
+  if (process.env['npm_lifecycle_event'] !== 'npx') return;
+  const shell = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === shell) return;
+    clearInterval(timer);
+    end();
+  }, lookAtParentMs).unref();
 }
 
 function followSignals(running: Running, config: Config, log: Log): void {

@@ -1,10 +1,11 @@
 // Signals at inconvenient moments: while the gate starts, while its database is held, and as a terminal sends them.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import Database from 'better-sqlite3';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFailed, test } from 'vitest';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, post, root, spawnGate, temporaryDirectory } from '../gate.ts';
@@ -107,4 +108,21 @@ test('Ctrl-C in a terminal, which reaches the gate directly and through npm, let
   expect((await reader.read()).done).toBe(true);
   await gate.ended;
   await eventually(() => expect(gate.output()).toContain('"msg":"stopped"'));
+});
+
+test('a gateway that npx runs stops in order when npx alone gets SIGTERM', async () => {
+  const folder = temporaryDirectory();
+  const bin = join(folder, 'node_modules/.bin');
+  mkdirSync(bin, { recursive: true });
+  const command = `exec ${process.execPath} ${join(root, 'src/cli.ts')} "$@"`;
+  writeFileSync(join(bin, 'sekisho'), `#!/bin/sh\n${command}\n`, { mode: 0o755 });
+  writeFileSync(join(folder, 'package.json'), '{}');
+  const npx = ['setsid', 'env', '-C', folder, 'npx', '--no', 'sekisho', 'serve'];
+  const gate = await spawnGate({ UPSTREAM: fake.url }, npx);
+  onTestFailed(() => void process.kill(-(gate.process.pid as number), 'SIGKILL'));
+  gate.process.kill('SIGTERM');
+  await gate.ended;
+  await eventually(() => expect(gate.output()).toContain('"msg":"stopped"'));
+  // Everything that belongs to the call of npx is over.
+  await eventually(() => expect(() => process.kill(-(gate.process.pid as number), 0)).toThrow('ESRCH'));
 });
