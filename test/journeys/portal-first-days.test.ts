@@ -1,32 +1,17 @@
 // The first days of a gate in a real browser, on one gate: nobody operates it yet, the operator is set up and has a list of what is left
 // to do, somebody applies; pages say what happens in their own language, and keep what is chosen in their address.
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openBrowser, Reader } from '../browser.ts';
-import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, post, type TestGate } from '../gate.ts';
+import { afterAll, expect, test } from 'vitest';
+import { Reader } from '../browser.ts';
+import { eventually, openGate, post } from '../gate.ts';
+import { openPages } from '../pages.ts';
 import { goodPassword, operatorOf, setUpCode, Visitor } from '../visitor.ts';
 
-let fake: FakeOllama;
-let gate: TestGate;
-let browser: Browser;
 let operator: Visitor;
-beforeAll(async () => {
-  fake = await startFakeOllama();
-  gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '1000', GATE_NAME: 'Kiso gate' });
-  browser = await openBrowser();
+const { fake, gate, browser, readerOf, close } = await openPages({
+  APPLICATIONS_PER_MINUTE: '1000',
+  GATE_NAME: 'Kiso gate',
 });
-afterAll(async () => {
-  await browser.close();
-  await gate.stop();
-  await fake.close();
-});
-
-async function readerOf(visitor: Visitor, width = 1440, language: 'en' | 'ja' = 'en'): Promise<Reader> {
-  const reader = await Reader.at(browser, gate.url, { width, language });
-  await reader.signInAs(visitor);
-  return reader;
-}
+afterAll(close);
 
 test('the first page of a gate without an operator says where the one-time link is, and a page over plain HTTP claims nothing', async () => {
   for (const [width, language, where, plain, off] of [
@@ -140,7 +125,7 @@ test('the overview lists what is left to do after the set-up, until it is done',
 });
 
 test('a refusal is said in the language of the page, with its figures, and never in the words of the API', async () => {
-  const reader = await readerOf(operator, 390, 'ja');
+  const reader = await readerOf(operator, { width: 390, language: 'ja' });
   await reader.open('/portal/operate/plans');
   await reader.press('新しいプラン');
   const dialog = reader.page.getByRole('dialog');
@@ -161,7 +146,7 @@ test('somebody who waits sees a page for those who wait, and no dead pages; a ta
     [1440, 'en', 'is waiting for an operator', 'Another person here uses the address desk@example.org'],
     [390, 'ja', '申請は承認待ちです', 'メールアドレス「desk@example.org」はすでに使われています'],
   ] as const) {
-    const reader = await readerOf(applied, width, language);
+    const reader = await readerOf(applied, { width, language });
     await reader.open('/portal/keys');
     await reader.sees(waits);
     await reader.sees(taken);
@@ -220,7 +205,7 @@ test('a rule is written in minutes, hours and days, and help opens a document th
   await reader.close();
 
   // The same document in the language of the page; one that is in English only says so.
-  const japanese = await readerOf(operator, 390, 'ja');
+  const japanese = await readerOf(operator, { width: 390, language: 'ja' });
   await japanese.open('/portal/operate/rules');
   await japanese.page.getByRole('link', { name: 'ヘルプ' }).click();
   await japanese.page.getByRole('heading', { level: 1, name: 'ルールと利用制限' }).waitFor();
@@ -381,7 +366,7 @@ test('what is down is said: mail and provider with their last error, the gate ov
   await there.close();
   await away.stop();
 
-  const reader = await readerOf(operator, 390, 'ja');
+  const reader = await readerOf(operator, { width: 390, language: 'ja' });
   const { page } = reader;
   await reader.open('/portal/operate/accounts');
   await reader.sees('Alpha lab');

@@ -1,27 +1,15 @@
 // What the gateway refuses in a form, in a real browser: said at the field that it is about, with the focus on it, and gone once it is right.
-import type { Browser, Locator } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openBrowser, Reader } from '../browser.ts';
-import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, type TestGate } from '../gate.ts';
+import type { Locator } from 'playwright-core';
+import { afterAll, expect, test } from 'vitest';
+import { Reader } from '../browser.ts';
+import { eventually } from '../gate.ts';
 import { layoutFaults } from '../layout.ts';
-import { operatorOf, type Visitor } from '../visitor.ts';
+import { openPages } from '../pages.ts';
+import { operatorOf } from '../visitor.ts';
 
-let fake: FakeOllama;
-let gate: TestGate;
-let browser: Browser;
-let operator: Visitor;
-beforeAll(async () => {
-  fake = await startFakeOllama();
-  gate = await openGate(fake.url);
-  operator = await operatorOf(gate);
-  browser = await openBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await gate.stop();
-  await fake.close();
-});
+const { gate, browser, close } = await openPages();
+afterAll(close);
+const operator = await operatorOf(gate);
 
 test.each([
   [1440, 'en'],

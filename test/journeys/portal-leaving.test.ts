@@ -1,27 +1,15 @@
 // Leaving a page that holds something back, in a real browser, at the moments at which a slow machine lets people do it: while the page
 // redraws itself, while the dialog opens or closes, and while the browser is still on its way to another history entry.
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openBrowser, Reader } from '../browser.ts';
-import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, type TestGate } from '../gate.ts';
-import { operatorOf, type Visitor } from '../visitor.ts';
+import type { Page } from 'playwright-core';
+import { afterAll, expect, test } from 'vitest';
+import { Reader } from '../browser.ts';
+import { eventually } from '../gate.ts';
+import { openPages } from '../pages.ts';
+import { operatorOf } from '../visitor.ts';
 
-let fake: FakeOllama;
-let gate: TestGate;
-let browser: Browser;
-let operator: Visitor;
-beforeAll(async () => {
-  fake = await startFakeOllama();
-  gate = await openGate(fake.url);
-  operator = await operatorOf(gate);
-  browser = await openBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await gate.stop();
-  await fake.close();
-});
+const { fake, gate, browser, close } = await openPages();
+afterAll(close);
+const operator = await operatorOf(gate);
 
 const heading = (page: Page, name: string) => page.getByRole('heading', { level: 1, name, exact: true });
 const navigation = (page: Page, name: string) => page.getByRole('navigation').getByRole('link', { name, exact: true });

@@ -1,45 +1,17 @@
 // What every list, chart and log of the portal must do, in one long visit by an operator and a member: names in the place of
 // ids, keys that pages make for themselves nowhere, figures and times that are true.
 import { readFileSync, rmSync } from 'node:fs';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Look, openBrowser, Reader } from '../browser.ts';
-import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import {
-  eventually,
-  type GateProcess,
-  openGate,
-  post,
-  sekisho,
-  spawnGate,
-  type TestGate,
-  temporaryDirectory,
-} from '../gate.ts';
+import { afterAll, expect, test } from 'vitest';
+import type { Reader } from '../browser.ts';
+import { eventually, type GateProcess, post, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
 import { layoutFaults } from '../layout.ts';
+import { openPages } from '../pages.ts';
 import { goodPassword, memberOf, operatorOf, Visitor } from '../visitor.ts';
 
-let fake: FakeOllama;
-let gate: TestGate;
-let browser: Browser;
-let operator: Visitor;
-beforeAll(async () => {
-  fake = await startFakeOllama();
-  gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '1000', TIME_ZONE: 'UTC' });
-  operator = await operatorOf(gate);
-  await operator.patch('/registration', { mode: 'open', plan: 'default' });
-  browser = await openBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await gate.stop();
-  await fake.close();
-});
-
-async function readerOf(visitor: Visitor, look: Look = {}): Promise<Reader> {
-  const reader = await Reader.at(browser, gate.url, look);
-  await reader.signInAs(visitor);
-  return reader;
-}
+const { fake, gate, readerOf, close } = await openPages({ APPLICATIONS_PER_MINUTE: '1000', TIME_ZONE: 'UTC' });
+afterAll(close);
+const operator = await operatorOf(gate);
+await operator.patch('/registration', { mode: 'open', plan: 'default' });
 
 const call = (secret: string): Promise<Response> =>
   post(`${gate.url}/api/chat`, secret, {
@@ -55,6 +27,58 @@ async function applicant(name: string, email: string): Promise<Visitor> {
   expect(body.status).toBe('approved');
   return visitor;
 }
+
+/** How far from the left edge these words stand, of a text that has all of them. */
+const placesOf = (reader: Reader, words: readonly string[]): Promise<readonly number[]> =>
+  reader.page.evaluate<readonly number[]>(`(() => {
+    const words = ${JSON.stringify(words)};
+    const texts = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      const { data } = texts.currentNode;
+      if (!words.every((word) => data.includes(word))) continue;
+      return words.map((word) => {
+        const range = document.createRange();
+        range.setStart(texts.currentNode, data.indexOf(word));
+        range.setEnd(texts.currentNode, data.indexOf(word) + word.length);
+        return range.getBoundingClientRect().left;
+      });
+    }
+    return [];
+  })()`);
+
+test('a name in a right-to-left script leaves the order of what stands beside it, and no name is more than text', async () => {
+  const visitor = await applicant('Maryam', 'maryam@lists.example');
+  const { body: key } = await visitor.post('/me/keys', { name: 'مفتاح' });
+  await visitor.patch(`/me/keys/${key.id as string}`, { name: 'باب' });
+  const desk = await readerOf(operator);
+  await desk.open('/portal/operate/audit');
+  await desk.sees('مفتاح');
+  const [before, after] = await placesOf(desk, ['مفتاح', 'باب']);
+  expect(before).toBeLessThan(after ?? 0);
+  await desk.close();
+
+  const names = [
+    '$t(shell:close)',
+    '{{name}} $& $1',
+    '<b onclick="x">x</b>',
+    '👩‍👩‍👧‍👦',
+    'w'.repeat(64),
+    'e\u0301'.repeat(64),
+  ];
+  for (const name of names) await visitor.post('/me/keys', { name });
+  const reader = await readerOf(visitor, { width: 390 });
+  await reader.open('/portal/keys');
+  for (const name of names) {
+    const card = reader.page.locator('main .mantine-Paper-root').filter({ hasText: name.normalize('NFC') });
+    await card.getByRole('button', { name: 'Revoke' }).click();
+    const dialog = reader.page.getByRole('dialog');
+    await eventually(async () => expect(await dialog.innerText()).toContain(`Revoke “${name.normalize('NFC')}”?`));
+    await reader.isSound();
+    await reader.page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+  }
+  await reader.close();
+});
 
 test('accounts, keys, steps, calls and changes are shown and found by name, address and id', async () => {
   const hanako = await applicant('花子', 'hanako@lists.example');

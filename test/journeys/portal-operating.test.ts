@@ -1,40 +1,21 @@
 // What helps an operator with many things at once, in a real browser: badges, the audit log, choosing accounts, actions on
 // several rows, models and the palette, in both languages and widths.
 import { rmSync } from 'node:fs';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { auditEvent } from '../../src/domain/audit.ts';
 import { createAccount } from '../../src/management/accounts/accounts.ts';
-import { type Look, openBrowser, Reader } from '../browser.ts';
-import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, type GateProcess, openGate, spawnGate, type TestGate, temporaryDirectory } from '../gate.ts';
+import type { Reader } from '../browser.ts';
+import { eventually, type GateProcess, spawnGate, temporaryDirectory } from '../gate.ts';
 import { layoutFaults } from '../layout.ts';
+import { openPages } from '../pages.ts';
 import { goodPassword, memberOf, operatorOf, type Reply, Visitor } from '../visitor.ts';
 
 const author = { actor: 'cli:test', at: Date.now() };
 
-let fake: FakeOllama;
-let gate: TestGate;
-let browser: Browser;
-let operator: Visitor;
-beforeAll(async () => {
-  fake = await startFakeOllama();
-  gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '1000', TIME_ZONE: 'UTC' });
-  operator = await operatorOf(gate);
-  await operator.patch('/registration', { mode: 'approval', plan: 'default' });
-  browser = await openBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await gate.stop();
-  await fake.close();
-});
-
-async function readerOf(visitor: Visitor, look: Look = {}): Promise<Reader> {
-  const reader = await Reader.at(browser, gate.url, look);
-  await reader.signInAs(visitor);
-  return reader;
-}
+const { fake, gate, readerOf, close } = await openPages({ APPLICATIONS_PER_MINUTE: '1000', TIME_ZONE: 'UTC' });
+afterAll(close);
+const operator = await operatorOf(gate);
+await operator.patch('/registration', { mode: 'approval', plan: 'default' });
 
 /** Whole, sound, and nothing beyond an edge. */
 async function isFine(reader: Reader): Promise<void> {

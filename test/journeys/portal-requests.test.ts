@@ -1,49 +1,27 @@
 // The pages about requests in a real browser: a member finds what went wrong with a call of theirs, an operator finds it among
 // everybody's and sees since when and how often, in both languages and widths.
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Look, openBrowser, Reader } from '../browser.ts';
-import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, post, type TestGate } from '../gate.ts';
-import { memberOf, operatorOf, type Visitor } from '../visitor.ts';
+import { afterAll, expect, test } from 'vitest';
+import { type Look } from '../browser.ts';
+import { eventually, post } from '../gate.ts';
+import { openPages } from '../pages.ts';
+import { memberOf, operatorOf } from '../visitor.ts';
 
-let fake: FakeOllama;
-let gate: TestGate;
-let browser: Browser;
-let operator: Visitor;
-let member: Visitor;
-let refusedId: string;
-let servedId: string;
-beforeAll(async () => {
-  fake = await startFakeOllama();
-  gate = await openGate(fake.url);
-  browser = await openBrowser();
-  operator = await operatorOf(gate);
-  await operator.post('/plans', { name: 'short', like: 'default', requestsPerDay: 1 });
-  await operator.patch('/registration', { mode: 'open', plan: 'short' });
-  member = await memberOf(gate, 'hanako@example.org');
-  const { body: key } = await member.post('/me/keys', { name: 'laptop' });
-  const call = async (): Promise<string> => {
-    const messages = [{ role: 'user', content: 'x' }];
-    const answer = await post(`${gate.url}/api/chat`, key.secret, { model: 'gemma3:270m', messages });
-    await answer.text();
-    return answer.headers.get('x-request-id') ?? '';
-  };
-  servedId = await call();
-  refusedId = await call();
-  await gate.ledger(2);
-});
-afterAll(async () => {
-  await browser.close();
-  await gate.stop();
-  await fake.close();
-});
-
-async function readerOf(visitor: Visitor, look: Look = {}): Promise<Reader> {
-  const reader = await Reader.at(browser, gate.url, look);
-  await reader.signInAs(visitor);
-  return reader;
-}
+const { fake, gate, readerOf, close } = await openPages();
+afterAll(close);
+const operator = await operatorOf(gate);
+await operator.post('/plans', { name: 'short', like: 'default', requestsPerDay: 1 });
+await operator.patch('/registration', { mode: 'open', plan: 'short' });
+const member = await memberOf(gate, 'hanako@example.org');
+const { body: key } = await member.post('/me/keys', { name: 'laptop' });
+const call = async (): Promise<string> => {
+  const messages = [{ role: 'user', content: 'x' }];
+  const answer = await post(`${gate.url}/api/chat`, key.secret, { model: 'gemma3:270m', messages });
+  await answer.text();
+  return answer.headers.get('x-request-id') ?? '';
+};
+const servedId = await call();
+const refusedId = await call();
+await gate.ledger(2);
 
 test('a member sees their requests, and which limit refused one', async () => {
   const reader = await readerOf(member);

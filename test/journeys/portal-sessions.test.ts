@@ -1,29 +1,17 @@
 // Sessions in a real browser: one that ends in the middle of something, one that is too old for what is asked, and what is
 // shown only once.
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { viewMs } from '../../src/domain/view.ts';
 import { endpoints } from '../../src/management/endpoints.ts';
-import { openBrowser, Reader } from '../browser.ts';
-import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, type TestGate } from '../gate.ts';
+import type { Reader } from '../browser.ts';
+import { eventually } from '../gate.ts';
 import { layoutFaults } from '../layout.ts';
+import { openPages } from '../pages.ts';
 import { goodPassword, memberOf, operatorOf, Visitor } from '../visitor.ts';
 
-let fake: FakeOllama;
-let gate: TestGate;
-let browser: Browser;
-beforeAll(async () => {
-  fake = await startFakeOllama();
-  gate = await openGate(fake.url, { APPLICATIONS_PER_MINUTE: '1000' });
-  await (await operatorOf(gate)).patch('/registration', { mode: 'open', plan: 'default' });
-  browser = await openBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await gate.stop();
-  await fake.close();
-});
+const { gate, readerOf, close } = await openPages({ APPLICATIONS_PER_MINUTE: '1000' });
+afterAll(close);
+await (await operatorOf(gate)).patch('/registration', { mode: 'open', plan: 'default' });
 
 /** A new session of somebody who was here before. */
 async function again(email: string): Promise<Visitor> {
@@ -31,13 +19,6 @@ async function again(email: string): Promise<Visitor> {
   const { status } = await visitor.auth('/sign-in/email', { email, password: goodPassword });
   expect(status).toBe(200);
   return visitor;
-}
-
-/** A browser with a person's session. */
-async function readerOf(visitor: Visitor, width = 1440, language: 'en' | 'ja' = 'en'): Promise<Reader> {
-  const reader = await Reader.at(browser, gate.url, { width, language });
-  await reader.signInAs(visitor);
-  return reader;
 }
 
 /** Ends every session, or dates it back, as time does. */
@@ -60,7 +41,7 @@ test.each([
 ] as const)(
   'a session that ends while somebody types is asked for, and the form is sent (%i px, %s)',
   async (width, language) => {
-    const reader = await readerOf(await again('operator-1@example.org'), width, language);
+    const reader = await readerOf(await again('operator-1@example.org'), { width, language });
     await reader.open('/portal/operate/plans');
     await reader.press(language === 'ja' ? '新しいプラン' : 'New plan');
     const form = reader.page.getByRole('dialog', { name: language === 'ja' ? '新しいプラン' : 'New plan' });
@@ -234,7 +215,7 @@ test.each([
     const member = await memberOf(gate, email);
     await member.post('/me/keys', { name: 'their laptop' });
     const { id, name } = (await member.get('/session')).body.account;
-    const reader = await readerOf(await again('operator-1@example.org'), width, language);
+    const reader = await readerOf(await again('operator-1@example.org'), { width, language });
     const words = (en: string, ja: string): string => (language === 'ja' ? ja : en);
     const begin = async (): Promise<void> => {
       await reader.open(`/portal/operate/accounts/${id as string}`);
@@ -306,7 +287,7 @@ test.each([
   'the API reference has the routes that its reader may call, and tries them with the session (%i px, %s)',
   async (width, language) => {
     const member = await memberOf(gate, `tries-${width}@example.org`);
-    const reader = await readerOf(member, width, language);
+    const reader = await readerOf(member, { width, language });
     const words = (en: string, ja: string): string => (language === 'ja' ? ja : en);
     const { page } = reader;
     await reader.open('/portal/reference');
@@ -365,7 +346,7 @@ test.each([
 test.each(['en', 'ja'] as const)('a page that only shows something invites to nothing (%s)', async (language) => {
   const words = (en: string, ja: string): string => (language === 'ja' ? ja : en);
   const { id } = (await (await memberOf(gate, `bare-${language}@example.org`)).get('/session')).body.account;
-  const reader = await readerOf(await again('operator-1@example.org'), 1440, language);
+  const reader = await readerOf(await again('operator-1@example.org'), { width: 1440, language });
   const main = reader.page.getByRole('main');
   const invites =
     language === 'ja'
@@ -386,7 +367,7 @@ test.each(['en', 'ja'] as const)('a page that only shows something invites to no
   await reader.isSound();
   await reader.close();
 
-  const auditor = await readerOf(await operatorOf(gate, 'auditor'), 1440, language);
+  const auditor = await readerOf(await operatorOf(gate, 'auditor'), { width: 1440, language });
   for (const [path, seen] of [
     ['model-names', words('No model names yet.', '現在は、モデル本来の名前だけを使えます。')],
     ['applications', words('No applications yet.', '申請はありません。')],
