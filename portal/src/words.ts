@@ -2,6 +2,7 @@
 // portal has its own words, loaded with its pages.
 import i18next, { type i18n as I18n } from 'i18next';
 import { initReactI18next } from 'react-i18next';
+import { isolated } from './shell/isolate.ts';
 import { lists } from './words/lists.ts';
 import { log } from './words/log.ts';
 import { member } from './words/member.ts';
@@ -39,7 +40,7 @@ void i18n.use(initReactI18next).init({
   fallbackLng: 'en',
   defaultNS: 'shell',
   initAsync: false,
-  interpolation: { escapeValue: false },
+  interpolation: { escapeValue: true, escape: isolated },
   resources: {
     en: {
       shell: shell.en,

@@ -195,7 +195,7 @@ function Bubble({ turn, waits }: { readonly turn: Turn; readonly waits: boolean 
       <Text size="xs" c="dimmed" fw={600}>
         {t(turn.role === 'user' ? 'play.you' : 'play.answer')}
       </Text>
-      <Text style={{ whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }} {...(waits ? { c: 'dimmed' } : {})}>
+      <Text dir="auto" style={{ whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }} {...(waits ? { c: 'dimmed' } : {})}>
         {waits ? t('play.waiting') : turn.content}
       </Text>
       {turn.figures && (

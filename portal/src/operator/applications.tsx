@@ -145,7 +145,9 @@ function One({ application }: { readonly application: Application }): ReactNode 
             </Text>
           </Group>
         </Group>
-        <Text style={{ whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}>{purpose}</Text>
+        <Text dir="auto" style={{ whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}>
+          {purpose}
+        </Text>
         {models.length > 0 && (
           <Text size="sm" c="dimmed">
             {labeled(t('applications.models'), list(models))}

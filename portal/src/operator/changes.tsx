@@ -3,6 +3,7 @@ import { Anchor, Group, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { AuditEvent } from '../api-types.ts';
+import { isolated } from '../shell/isolate.ts';
 import { useWriting } from '../shell/when.ts';
 
 const ids = /\b(?:acc|key|usr|app|sus)_[0-9A-Za-z]{1,40}/g;
@@ -61,14 +62,17 @@ function Known({
 }
 
 export function Changes({ event }: { readonly event: AuditEvent }): ReactNode {
-  const { exact, labeled } = useWriting();
+  const { exact, labeled, dotted } = useWriting();
   const valueText = useValueText();
   const { from, to, names } = event;
   // What begins or ends without a value says nothing.
   const fields = differing(event).filter((name) => !isNothing(from?.[name]) || !isNothing(to?.[name]));
   const lines = fields.slice(0, 30).map((name) => {
     const after = valueText(name, to?.[name], names);
-    return labeled(name, from === null ? after : `${valueText(name, from[name], names)} → ${after}`);
+    return labeled(
+      name,
+      from === null ? after : `${isolated(valueText(name, from[name], names))} → ${isolated(after)}`,
+    );
   });
   return (
     <div role="listitem">
@@ -88,7 +92,7 @@ export function Changes({ event }: { readonly event: AuditEvent }): ReactNode {
       </Group>
       {lines.length > 0 && (
         <Text size="xs" c="dimmed" style={{ overflowWrap: 'anywhere' }}>
-          {lines.join(' · ')}
+          {dotted(lines)}
         </Text>
       )}
     </div>

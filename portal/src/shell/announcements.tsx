@@ -31,7 +31,7 @@ function One({ announcement }: { readonly announcement: Session['announcements']
       closeButtonLabel={t('announcement.dismiss')}
       onClose={() => dismiss.mutate(undefined)}
     >
-      <Text size="sm" lang={language}>
+      <Text size="sm" lang={language} dir="auto">
         {announcement[language]}
       </Text>
     </Alert>

@@ -13,6 +13,7 @@ import { IconSearch } from '../icons.ts';
 import { routes } from '../routes.tsx';
 import { useSession } from '../session.tsx';
 import { Dialog } from './dialog.tsx';
+import { useWriting } from './when.ts';
 
 interface Target {
   readonly href: string;
@@ -132,6 +133,7 @@ function Search({ close }: { readonly close: () => void }): ReactNode {
 
 function useTargets(text: string): readonly Target[] {
   const { t } = useTranslation('lists');
+  const { dotted } = useWriting();
   const { session, reads } = useSession();
   const [search] = useDebouncedValue(text, 150);
   const isAsking = search !== '';
@@ -161,7 +163,7 @@ function useTargets(text: string): readonly Target[] {
     ...things.map(({ kind, id, name, of }) => ({
       href: kind === 'account' ? `/operate/accounts/${id}` : `/operate/keys?q=${id}`,
       name: name === '' ? id : name,
-      about: [t(`palette.${kind}`), of].filter((part) => part !== '').join(' · '),
+      about: dotted([t(`palette.${kind}`), of]),
     })),
     ...(isAsking ? (models.data?.items ?? []) : [])
       .filter(({ name }) => holds(name))

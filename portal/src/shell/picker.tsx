@@ -7,6 +7,7 @@ import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api } from '../api.ts';
 import type { Found, PageOf } from '../api-types.ts';
+import { useWriting } from './when.ts';
 
 type Kind = Found['kind'];
 
@@ -38,6 +39,7 @@ const inParts = (ids: readonly string[]): readonly (readonly string[])[] =>
 /** What the gate finds for a text, with what is chosen already. */
 function useOptions(typed: string, kind: Kind | undefined, chosen: readonly string[]): Options {
   const { t } = useTranslation('lists');
+  const { dotted } = useWriting();
   // The field shows the name of what is chosen; that is not a search.
   const [search] = useDebouncedValue(typed.trim(), 200);
   const found = useQuery({
@@ -69,7 +71,7 @@ function useOptions(typed: string, kind: Kind | undefined, chosen: readonly stri
       const thing = things.get(value);
       if (!thing) return '';
       const what = kind === undefined && thing.kind === 'key' ? t('picker.key') : '';
-      return [what, thing.of, thing.ended ? t('picker.ended') : ''].filter((part) => part !== '').join(' · ');
+      return dotted([what, thing.of, thing.ended ? t('picker.ended') : '']);
     },
   };
 }

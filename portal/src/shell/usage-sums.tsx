@@ -51,7 +51,7 @@ export interface UsageSumsProps {
 export function UsageSums({ path, choice, groups, empty }: UsageSumsProps): ReactNode {
   const { t } = useTranslation('policy');
   const { by, setBy, period, setPeriod, span, zone, query } = choice;
-  const { period: written, short, figure } = useWriting();
+  const { period: written, short, figure, dotted } = useWriting();
   const sums = useGet<PageOf<UsageSum>>(path, query);
   const rows = sums.data?.items;
   const timed = by === 'time';
@@ -59,7 +59,7 @@ export function UsageSums({ path, choice, groups, empty }: UsageSumsProps): Reac
   const nameOf = ({ group, name, accountName }: UsageSum): string => {
     if (timed) return written(group, 'long');
     if (group === '') return t('member:usage.noModel');
-    return [name === null || name === '' ? group : name, accountName].filter((part) => part !== null).join(' · ');
+    return dotted([name === null || name === '' ? group : name, accountName ?? '']);
   };
   return (
     <Stack>

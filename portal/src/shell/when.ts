@@ -1,5 +1,6 @@
 // Formats dates, durations and figures in the reader's language.
 import { useTranslation } from 'react-i18next';
+import { isolated } from './isolate.ts';
 import { useZone } from './zone.ts';
 
 export interface Writing {
@@ -21,6 +22,8 @@ export interface Writing {
   readonly list: (parts: readonly string[]) => string;
   /** `label: value` */
   readonly labeled: (label: string, value: string) => string;
+  /** `a · b`: facts about one thing, without empty ones. */
+  readonly dotted: (facts: readonly string[]) => string;
   /** `text (aside)` */
   readonly aside: (text: string, aside: string) => string;
 }
@@ -101,9 +104,14 @@ export function useWriting(): Writing {
       const style = power === 0 ? 'long' : 'short';
       return withUnit(language, value / 1000 ** power, units[power] ?? 'byte', style, 1);
     },
-    list: (parts) => parts.join(spoken === 'ja' ? '、' : ', '),
-    aside: (text, aside) => (spoken === 'ja' ? `${text}（${aside}）` : `${text} (${aside})`),
-    labeled: (label, value) => `${label}${spoken === 'ja' ? '：' : ': '}${value}`,
+    list: (parts) => parts.map(isolated).join(spoken === 'ja' ? '、' : ', '),
+    dotted: (facts) =>
+      facts
+        .filter((fact) => fact !== '')
+        .map(isolated)
+        .join(' · '),
+    aside: (text, aside) => `${isolated(text)}${spoken === 'ja' ? `（${aside}）` : ` (${aside})`}`,
+    labeled: (label, value) => `${isolated(label)}${spoken === 'ja' ? '：' : ': '}${isolated(value)}`,
   };
 }
 
