@@ -19,6 +19,9 @@ const yearMs = 365 * 86_400_000;
 const hourMs = 3_600_000;
 const whole = { model: 'gemma3:270m', prompt: 'x', stream: false };
 
+/** On PostgreSQL a gateway follows the clock of the database (clocks-of-gates.test.ts). */
+const ownClock = { DATABASE_URL: '' };
+
 let fake: FakeOllama;
 let gate: TestGate | undefined;
 beforeAll(async () => {
@@ -45,7 +48,7 @@ test.each(wrongs)(
   'keys and suspensions made by the command take effect on a gate whose clock was %s',
   async (_, wrong) => {
     setClock(Date.now() + wrong);
-    gate = await openGate(fake.url);
+    gate = await openGate(fake.url, ownClock);
     vi.useRealTimers();
     const version = async (secret: string): Promise<number> =>
       (await fetch(`${gate?.url}/api/version`, { headers: { 'x-api-key': secret } })).status;
@@ -65,7 +68,7 @@ test.each(wrongs)(
 
 test.each(wrongs)('usage still counts, and the ledger has the right date, after a clock %s', async (_, wrong) => {
   setClock(Date.now() + wrong);
-  gate = await openGate(fake.url);
+  gate = await openGate(fake.url, ownClock);
   const { secret } = await gate.member({ requestsPerDay: 2 });
   expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
   vi.useRealTimers();
@@ -89,7 +92,7 @@ test.each(wrongs)('usage still counts, and the ledger has the right date, after 
 
 test('a session opened under a clock ahead does not stay fresh forever, and ends', async () => {
   setClock(Date.now() + 10 * yearMs);
-  gate = await openGate(fake.url);
+  gate = await openGate(fake.url, ownClock);
   const early = await operatorOf(gate);
   expect((await early.get('/session')).body).toMatchObject({ person: { fresh: true } });
   vi.useRealTimers();
@@ -103,7 +106,7 @@ test('a session opened under a clock ahead does not stay fresh forever, and ends
 
 test('a session opened after a slow clock was corrected is as fresh as any', async () => {
   setClock(Date.now() - 10 * yearMs);
-  gate = await openGate(fake.url);
+  gate = await openGate(fake.url, ownClock);
   vi.useRealTimers();
   const operator = await operatorOf(gate);
   expect((await operator.get('/session')).body).toMatchObject({ person: { fresh: true } });
@@ -121,7 +124,7 @@ test('a certificate renewed after the clock was corrected is used', async () => 
   };
   await install(first);
   setClock(Date.now() - 10 * yearMs);
-  gate = await openGate(fake.url, { TLS_CERT: pair.cert, TLS_KEY: pair.key });
+  gate = await openGate(fake.url, { ...ownClock, TLS_CERT: pair.cert, TLS_KEY: pair.key });
   vi.useRealTimers();
   const { port } = gate;
   const shown = async (): Promise<string | undefined> => {
