@@ -227,6 +227,10 @@ describe('an answer of Redis that is lost', () => {
 });
 
 describe('Redis that is away', () => {
+  const rights = (kind: string): [() => Promise<unknown>, () => Promise<unknown>] => [
+    () => redis.ask('ACL', 'SETUSER', 'default', `-${kind}`),
+    () => redis.ask('ACL', 'SETUSER', 'default', `+${kind}`),
+  ];
   const long = caller({ requestsPerDay: 20 });
   const short = caller({ requestsPerMinute: 1_000, concurrentRequests: 4 }, {}, 'key_short');
   const ways: Record<string, [() => Promise<unknown> | void, () => Promise<unknown> | void]> = {
@@ -234,6 +238,8 @@ describe('Redis that is away', () => {
     gone: [() => redis.kill(), () => redis.start()],
     'read-only': [() => redis.ask('REPLICAOF', '127.0.0.1', '1'), () => redis.ask('REPLICAOF', 'NO', 'ONE')],
     full: [() => redis.ask('CONFIG', 'SET', 'maxmemory', '1'), () => redis.ask('CONFIG', 'SET', 'maxmemory', '0')],
+    'without scripts for its user': rights('@scripting'),
+    'without one kind of command for its user': rights('@sortedset'),
   };
 
   test.each(Object.keys(ways))(

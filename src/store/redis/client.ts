@@ -4,7 +4,7 @@
 import { Cluster } from 'ioredis';
 import type { RedisAddress } from './address.ts';
 import { type Connection, connectionOf, refuseEviction, refuseOld } from './connection.ts';
-import { isAboutSlot, isAway, RedisAway, refusesWrites, translated } from './failures.ts';
+import { isAboutSlot, isAway, RedisAway, refusalOf, translated, translatedNow } from './failures.ts';
 import type { Script } from './script.ts';
 
 export interface RedisSettings {
@@ -31,6 +31,16 @@ const clockMs = 10_000;
 /** A connection that was lost is there again well before. */
 const recoveryMs = 1_000;
 const prefix = 'sk1:';
+/** One command of each kind that a script uses. */
+const write = `
+redis.call('SET', KEYS[1], '1', 'PX', 60000)
+redis.call('HSET', KEYS[2], 'a', 1)
+redis.call('ZADD', KEYS[3], 1, 'a')
+redis.call('PEXPIRE', KEYS[3], 60000)
+redis.call('DEL', KEYS[2])
+redis.call('PUBLISH', ARGV[1], '')
+return redis.call('TIME')
+`;
 
 export class RedisClient {
   readonly #settings: RedisSettings;
@@ -76,7 +86,7 @@ export class RedisClient {
       return client;
     } catch (error) {
       connection.disconnect();
-      throw translated(isAway(error) && !refusesWrites(error) ? (last ?? error) : error);
+      throw translated(isAway(error) && refusalOf(error) === undefined ? (last ?? error) : error);
     }
   }
 
@@ -140,7 +150,7 @@ export class RedisClient {
   /** An error that a script caught and returned, as `run` would have thrown it. */
   failed(error: Error): Error {
     this.#note(error);
-    return translated(error);
+    return translatedNow(error);
   }
 
   /** Runs a command whose first argument is its key. @throws RedisAway. */
@@ -199,7 +209,7 @@ export class RedisClient {
       return await this.#inTime(ask());
     } catch (error) {
       this.#note(error);
-      throw translated(error);
+      throw translatedNow(error);
     }
   }
 
@@ -235,10 +245,11 @@ export class RedisClient {
 
   #note(error: unknown): void {
     if (!isAway(error) || isAboutSlot(error)) return;
-    if (refusesWrites(error)) {
-      this.#degrade((error as Error).message.split(' ', 1)[0] ?? '');
+    const refusal = refusalOf(error);
+    if (refusal !== undefined) {
+      this.#degrade(refusal === 'NOPERM' ? translated(error).message : refusal);
       // A server that became a replica stays one; its name may lead to the new one.
-      if ((error as Error).message.startsWith('READONLY')) this.#reconnect();
+      if (refusal === 'READONLY') this.#reconnect();
       return;
     }
     const now = performance.now();
@@ -265,7 +276,7 @@ export class RedisClient {
       await this.#inTime(this.#readClock());
     } catch (error) {
       this.#unanswered++;
-      const isReplica = error instanceof Error && error.message.startsWith('READONLY');
+      const isReplica = refusalOf(error) === 'READONLY';
       if (isReplica || this.#unanswered % probesBeforeReconnect === 0) this.#reconnect();
       return;
     }
@@ -281,8 +292,10 @@ export class RedisClient {
     else if (this.#connection.status === 'ready') this.#connection.disconnect(true);
   }
 
+  /** Writes as the scripts do, so that a server that lets this through lets them through, too. */
   #write(): Promise<unknown> {
-    return this.#connection.call('SET', [`${prefix}written`, '1', 'PX', 60_000]);
+    const keys = ['text', 'hash', 'order'].map((part) => `${prefix}{written}:${part}`);
+    return this.#connection.call('EVAL', [write, keys.length, ...keys, this.channel('written')]);
   }
 
   async #readClock(): Promise<void> {

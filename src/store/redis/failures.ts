@@ -9,20 +9,26 @@ export class RedisAway extends StoreAway {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : 'unknown');
 
-/** What the server answers while it cannot take writes: a replica, a start, a full memory, a disk that fails, a lost majority. */
-const cannotWrite = /^(READONLY|LOADING|OOM|MISCONF|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|BUSY|UNKILLABLE)\b/;
+/**
+ * What the server answers while it cannot take writes: a replica, a start, a full memory, a disk that fails, a lost majority. Redis 6.2
+ * puts it at the end of a sentence about the script.
+ */
+const cannotWrite = /(?:^|: -?)(READONLY|LOADING|OOM|MISCONF|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|BUSY|UNKILLABLE)\b/;
+/** The user may not do this, or not any more. Sentinels are asked one after the other, and the error of the last one ends a sentence. */
+const lacksRights = /(?:^|Last error: |: -?)NOPERM|The user executing the script can't/;
 /** A hash slot of the Cluster is on its way to another server, which concerns only the keys in it. */
 const slotMoves = /^(TRYAGAIN|MOVED|ASK) |Too many Cluster redirections/;
 const isConnection =
   /Connection is closed|Stream isn't writeable|Command timed out|Command aborted|Reached the max retries|connect ETIMEDOUT|Failed to refresh slots|None of startup nodes|ClusterAllFailed|All sentinels are unreachable|Cluster isn't ready|enableOfflineQueue|ECONN\w+|EPIPE|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|max number of clients/;
 
-/** The server is there and refuses writes: the next call would fail the same way. */
-export const refusesWrites = (error: unknown): boolean => cannotWrite.test(messageOf(error));
+/** The server is there and refuses writes, with a word that says why: the next call would fail the same way. */
+export const refusalOf = (error: unknown): string | undefined =>
+  lacksRights.test(messageOf(error)) ? 'NOPERM' : cannotWrite.exec(messageOf(error))?.[1];
 
 export const isAboutSlot = (error: unknown): boolean => slotMoves.test(messageOf(error));
 
 export const isAway = (error: unknown): boolean =>
-  refusesWrites(error) || isAboutSlot(error) || isConnection.test(messageOf(error));
+  refusalOf(error) !== undefined || isAboutSlot(error) || isConnection.test(messageOf(error));
 
 const reasons: readonly (readonly [RegExp, string])[] = [
   [
@@ -30,10 +36,7 @@ const reasons: readonly (readonly [RegExp, string])[] = [
     /(?:^|Last error: )(WRONGPASS|NOAUTH|ERR AUTH|ERR invalid password|ERR Client sent AUTH)/,
     'the user name or password in REDIS_URL is not accepted. Correct it, or make the user (ACL SETUSER).',
   ],
-  [
-    /(?:^|Last error: )NOPERM|The user executing the script can't/,
-    'the user of REDIS_URL may not do this. docs/redis.md says what its rights must include.',
-  ],
+  [lacksRights, 'the user of REDIS_URL may not do this. docs/redis.md says what its rights must include.'],
   [/^ERR (DB index|invalid DB|SELECT is not allowed)/, 'it has no database of the number in REDIS_URL.'],
   [
     /self.signed|unable to (get|verify)|certificate|altnames|SELF_SIGNED/i,
@@ -41,7 +44,11 @@ const reasons: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** The error to throw: RedisAway, StoreUnusable, or an error with only the message. */
+/** The error to throw while a gateway runs: RedisAway, or an error with only the message. */
+export const translatedNow = (error: unknown): Error =>
+  isAway(error) ? new RedisAway(`Redis cannot be reached: ${messageOf(error)}.`) : translated(error);
+
+/** The error to throw at the start: RedisAway, StoreUnusable, or an error with only the message. */
 export function translated(error: unknown): Error {
   if (error instanceof StoreUnusable) return error;
   const message = messageOf(error);
