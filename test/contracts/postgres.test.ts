@@ -349,6 +349,29 @@ test('a gate whose days begin at another time than those of the running ones doe
   await first.close();
 });
 
+test.each(['LATIN1', 'SQL_ASCII'])('a database with the encoding %s is refused with a sentence', async (encoding) => {
+  const url = await server.database(undefined, `template template0 encoding '${encoding}' lc_collate 'C' lc_ctype 'C'`);
+  await expect(openPostgres({ url, connections: 2 })).rejects.toThrow(
+    new RegExp(`has the encoding ${encoding}, .* createdb --encoding UTF8`),
+  );
+});
+
+test('an installation in a schema of its own has all its tables there, beside one that runs in another schema', async () => {
+  const url = await server.database(made);
+  const first = await openPostgres({ url, connections: 2 }, factsOf('a'), beats);
+  const at = Date.UTC(2026, 4, 5);
+  await first.appendUsage([record(at, {})]);
+  await asking(url, 'create schema own');
+  const beside = { url: `${url}?options=${encodeURIComponent('-c search_path=own,public')}`, connections: 2 };
+  const second = await openPostgres(beside, factsOf('b', ''), beats);
+  await second.appendUsage([record(at + 1, {})]);
+  expect(await asking(url, 'select tableoid::regclass::text as place from own.usage')).toEqual([
+    { place: 'own.usage_2026_05' },
+  ]);
+  expect((await first.listUsage(9)).length).toBe(1);
+  await Promise.all([first.close(), second.close()]);
+});
+
 test('what would take something from gates that run waits until they have ended; what only adds does not', async () => {
   const settings = { url: await server.database(made), connections: 2 };
   const pool = new Pool(settings);

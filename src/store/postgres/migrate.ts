@@ -25,6 +25,7 @@ export function migrate(
   { mayBeNewer = true, gateId = '', list = migrations }: Migrating = {},
 ): Promise<void> {
   return pool.transact(begin, async (connection) => {
+    await refuseEncoding(connection);
     await lockMigrations(connection);
     await connection.query(
       'create table if not exists migrations (name text primary key, expands bigint not null, at bigint not null)',
@@ -38,6 +39,16 @@ export function migrate(
       await connection.query('insert into migrations values ($1, $2, $3)', [migration.name, migration.expands, at]);
     }
   });
+}
+
+/** A database of another encoding takes only some characters: one call with others would hold up the whole ledger. @throws StoreUnusable */
+async function refuseEncoding(connection: Taken): Promise<void> {
+  const { rows } = await connection.query<{ server_encoding: string }>('show server_encoding', []);
+  const encoding = rows[0]?.server_encoding;
+  if (encoding !== 'UTF8')
+    throw new StoreUnusable(
+      `The database has the encoding ${encoding}, in which not every text can be stored. Create one with UTF8: createdb --encoding UTF8 --template template0 --owner <user> <database>`,
+    );
 }
 
 /** Until the transaction is over, nobody else migrates, and no gate takes its place. */
@@ -65,7 +76,11 @@ export async function refuseNewer(
 
 /** A gate that runs has another version: one of this version would have migrated the database. */
 async function refuseRunning(connection: Taken, gateId: string): Promise<void> {
-  const made = await connection.query("select 1 where to_regclass('gates') is not null", []);
+  // Another schema of the search path may have an installation of its own.
+  const made = await connection.query(
+    "select 1 where to_regclass(quote_ident(current_schema()) || '.gates') is not null",
+    [],
+  );
   if (made.rows.length === 0) return;
   const { rows } = await connection.query<{ host: string; version: string }>(
     `select host, version from gates where until > ${now} and id <> $1 order by host, id`,

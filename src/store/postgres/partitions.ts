@@ -75,7 +75,11 @@ export class Partitions {
     if (this.#made.has(from)) return;
     await this.#pool.transact(`${begin}; ${giveWay}`, async (connection) => {
       await connection.query("select pg_advisory_xact_lock(hashtext('sekisho months'))", []);
-      const found = await connection.query('select 1 where to_regclass($1) is not null', [table]);
+      const found = await connection.query(
+        `select 1 from pg_inherits join pg_class child on child.oid = inhrelid
+         where inhparent = 'usage'::regclass and child.relname = $1`,
+        [table],
+      );
       if (found.rows.length > 0) return;
       await connection.query(
         `create table ${table} (like usage including all);
