@@ -186,14 +186,13 @@ function authRoutesOf(
   });
 }
 
-function mailerOf(live: LiveSettings, { nowMs, onError }: ManagementAppTools, connections: Connections): Mailer {
+function mailerOf(live: LiveSettings, { onError }: ManagementAppTools, connections: Connections): Mailer {
   const server = live.deriveData(mailServerOf, () => {
     connections.forget('mail');
     mailer.renew();
   });
   const mailer: Mailer = openSmtpMailer({
     server: () => server.now,
-    nowMs,
     onTry: (error) => connections.note('mail', error),
     onError: (cause) => onError('an email could not be sent', cause),
   });

@@ -156,7 +156,6 @@ export function decisionsContract(kind: string, create: () => Promise<Database>)
               store,
               mailer: openSmtpMailer({
                 server: () => ({ smtpUrl: '', from: '', gate: 'Gate' }),
-                nowMs: () => 0,
                 onError: () => undefined,
               }),
               portal: new URL('http://x'),

@@ -81,6 +81,25 @@ export function peopleContract(kind: string, create: () => Promise<Database>): v
     );
 
     test(
+      'places are taken once, by whichever process, and are free again when their time is over',
+      withStores(async (store, other) => {
+        const take = (from: number, callers: number): Promise<boolean[]> =>
+          Promise.all(
+            Array.from({ length: callers }, (_, i) =>
+              (i % 2 === 0 ? store : other).takePlace('email own x', 10, from, from + 100),
+            ),
+          );
+        expect(await other.takePlace('email own xy', 10, 0, 1_000)).toBe(true);
+        expect((await take(0, 4)).every(Boolean)).toBe(true);
+        expect((await take(50, 20)).filter(Boolean)).toHaveLength(6);
+        expect([await store.countPlaces('email own x', 99), await other.countPlaces('email own x', 100)]).toEqual([
+          10, 6,
+        ]);
+        expect((await take(100, 20)).filter(Boolean)).toHaveLength(4);
+      }),
+    );
+
+    test(
       'a job is claimed by one process at a time, until it is done',
       withStores(async (store, other) => {
         const about = { email: 'expiring', key: 'key_x' as KeyId } as const;

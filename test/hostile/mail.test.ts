@@ -68,10 +68,8 @@ async function smtp(
 
 function post(smtpUrl: string): Mailer & { readonly errors: unknown[] } {
   const errors: unknown[] = [];
-  const nowMs = (): number => performance.now();
   const mail = openSmtpMailer({
     server: () => ({ smtpUrl, from: 'gate@example.org', gate: 'Gate' }),
-    nowMs,
     onError: (error) => errors.push(error),
   });
   return Object.assign(mail, { errors });

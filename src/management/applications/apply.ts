@@ -11,6 +11,7 @@ import type { WallMs } from '../../domain/time.ts';
 import type { NewPerson, NotSubmitted } from '../../store/ports/admission.ts';
 import type { Store } from '../../store/ports/store.ts';
 import { Fault, requireProse, requireText } from '../fault.ts';
+import { hasRoom } from '../mail/mail-budget.ts';
 import { newSeed } from '../people/link-codes.ts';
 import { type OnboardingContext, requireEmail, requirePassword } from '../people/onboarding.ts';
 import { draftLink } from '../people/one-time-links.ts';
@@ -76,7 +77,8 @@ export async function apply(
   const confirm = mailer.delivers && !isNamed && !(visitor?.emailVerified ?? false);
   const waitsForEmail = confirm && !invite;
   if (!waitsForEmail && (await store.countPending()) >= registration.maxPending) throw tooMany();
-  if (waitsForEmail && !mailer.hasRoom('confirm', email)) throw new Fault('email_too_often', {}, 'conflict');
+  if (waitsForEmail && !(await hasRoom(store, 'confirm', email, author.at)))
+    throw new Fault('email_too_often', {}, 'conflict');
   const passwordHash = asked.password === undefined || visitor ? null : await hashPassword(asked.password);
   const id = newApplicationId(author.at);
   const claim = new Secret(`claim_${randomBase62(43)}`);

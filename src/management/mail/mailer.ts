@@ -38,8 +38,6 @@ export type Delivery = 'sent' | 'refused' | 'unsent';
 export interface Mailer {
   /** False: there is no mail server now, and emails are discarded. */
   readonly delivers: boolean;
-  /** Whether another email of that kind may be sent to that mailbox now. */
-  hasRoom(kind: EmailContent['kind'], to: string): boolean;
   /** Returns immediately; an email that cannot be delivered is logged. `onEnd` is called once with the result. */
   send(email: Email, onEnd?: (how: Delivery) => void): void;
   /** Resolves when all emails were sent or abandoned, at the latest after this time. */

@@ -10,6 +10,7 @@ import type { StoredConsequence } from '../../store/ports/outbox.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { LinkCodes } from '../people/link-codes.ts';
 import { composeEmail } from './compose-email.ts';
+import { takeRoom } from './mail-budget.ts';
 import type { Delivery, Mailer } from './mailer.ts';
 
 export interface OutboxTools {
@@ -135,7 +136,7 @@ export class Outbox {
     }
     const email = await composeEmail(row.about, this.#tools);
     if (!email) await store.finishConsequence(id, this.#owner, 'done', now());
-    else if (!mailer.hasRoom(email.about.kind, email.to))
+    else if (!(await takeRoom(store, email.about.kind, email.to, now())))
       await store.postponeConsequence(id, this.#owner, now() + noRoomMs);
     else {
       const inHand: InHand = { attempts: row.attempts + 1, end: undefined };

@@ -1,12 +1,9 @@
-// The SMTP mailer, with nodemailer: sends a few emails at a time, retries temporary failures, and limits waiting emails and
-// emails per mailbox and hour, because anyone can make this gateway send email to any address by applying with it.
+// The SMTP mailer, with nodemailer: sends a few emails at a time, retries temporary failures, and limits waiting emails.
 import { createHash } from 'node:crypto';
 import type { Transporter } from 'nodemailer';
-import { mailboxOf } from '../../domain/mailbox.ts';
 import { onceItWorks } from '../../domain/once-it-works.ts';
 import type { Language } from '../../domain/person.ts';
-import type { MonotonicMs } from '../../domain/time.ts';
-import { type Delivery, type Email, type EmailContent, type Mailer } from './mailer.ts';
+import type { Delivery, Email, Mailer } from './mailer.ts';
 import { render } from './render.ts';
 
 /** How emails are sent now; it may change while some wait. */
@@ -20,7 +17,6 @@ export interface MailServer {
 
 export interface MailSettings {
   readonly server: () => MailServer;
-  readonly nowMs: () => MonotonicMs;
   /** Called after each attempt; undefined: a server accepted the email. */
   readonly onTry?: (error?: unknown) => void;
   readonly onError: (cause: unknown) => void;
@@ -28,20 +24,10 @@ export interface MailSettings {
 
 const maxWaiting = 1_000;
 const atOnce = 4;
-const hourMs = 3_600_000;
 /** Delays before the second and later attempts. An email that waits for its next attempt does not block others. */
 const pausesMs = [1_000, 5_000, 60_000, 600_000];
 /** nodemailer's defaults are 2 minutes for a connection and 10 for an answer. */
 const patience = { connectionTimeout: 10_000, greetingTimeout: 10_000, dnsTimeout: 10_000, socketTimeout: 30_000 };
-
-/**
- * Emails per mailbox and hour, by kind. Strangers can cause confirmations, which do not use up the limit of other kinds.
- */
-const maxAnHour = { confirm: 10, reset: 10, own: 30 } as const;
-type Budget = keyof typeof maxAnHour;
-
-const budgetOf = (kind: EmailContent['kind']): Budget =>
-  kind === 'confirm' || kind === 'known' ? 'confirm' : kind === 'reset' ? 'reset' : 'own';
 
 interface Sending {
   readonly email: Email;
@@ -52,7 +38,6 @@ interface Sending {
 class SmtpMailer implements Mailer {
   readonly #settings: MailSettings;
   #transport: Transport | undefined;
-  readonly #sent = new Map<string, { count: number; sinceMs: MonotonicMs }>();
   /** Queued emails, those being sent, and those that wait for their next attempt. */
   readonly #ready: { readonly sending: Sending; readonly round: number }[] = [];
   readonly #later = new Map<NodeJS.Timeout, Sending>();
@@ -78,16 +63,9 @@ class SmtpMailer implements Mailer {
     this.#more();
   }
 
-  hasRoom(kind: EmailContent['kind'], to: string): boolean {
-    const { nowMs } = this.#settings;
-    for (const [key, { sinceMs }] of this.#sent) if (nowMs() - sinceMs > hourMs) this.#sent.delete(key);
-    return (this.#sent.get(keyOf(kind, to))?.count ?? 0) < maxAnHour[budgetOf(kind)];
-  }
-
   send(email: Email, onEnd: (how: Delivery) => void = () => undefined): void {
-    const { nowMs, onError } = this.#settings;
-    const { to, about } = email;
-    if (this.#stopped || !this.delivers || !this.hasRoom(about.kind, to)) {
+    const { onError } = this.#settings;
+    if (this.#stopped || !this.delivers) {
       onEnd(this.delivers ? 'unsent' : 'refused');
       return;
     }
@@ -96,9 +74,6 @@ class SmtpMailer implements Mailer {
       onEnd('unsent');
       return;
     }
-    const key = keyOf(about.kind, to);
-    const { count, sinceMs } = this.#sent.get(key) ?? { count: 0, sinceMs: nowMs() };
-    this.#sent.set(key, { count: count + 1, sinceMs });
     this.#ready.push({ sending: { email, onEnd }, round: 0 });
     this.#more();
   }
@@ -209,8 +184,6 @@ function messageId(id: string, { from }: MailServer): string {
   const domain = /@([^\s@>]+)>?\s*$/.exec(from)?.[1] ?? 'localhost';
   return `<${createHash('sha256').update(id).digest('hex').slice(0, 32)}@${domain}>`;
 }
-
-const keyOf = (kind: EmailContent['kind'], to: string): string => `${budgetOf(kind)} ${mailboxOf(to)}`;
 
 export const openSmtpMailer = (settings: MailSettings): Mailer => new SmtpMailer(settings);
 

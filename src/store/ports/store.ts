@@ -24,6 +24,7 @@ import type { LinkStore } from './one-time-links.ts';
 import type { OutboxStore } from './outbox.ts';
 import type { PasswordStore } from './passwords.ts';
 import type { PersonStore } from './people.ts';
+import type { PlaceStore } from './places.ts';
 import type { PlanStore } from './plans.ts';
 import type { PullStore } from './pulls.ts';
 import type { RegistrationStore } from './registration.ts';
@@ -61,6 +62,7 @@ export interface Store
     InvitationStore,
     AdmissionStore,
     OutboxStore,
+    PlaceStore,
     PersonStore,
     LinkStore,
     SignInStore,

@@ -23,6 +23,7 @@ import { linkQueries } from './one-time-links.ts';
 import { outboxQueries } from './outbox.ts';
 import { passwordQueries } from './passwords.ts';
 import { personQueries } from './people.ts';
+import { placeQueries } from './places.ts';
 import { planQueries } from './plans.ts';
 import { PolledChanges } from './polled-changes.ts';
 import { pullQueries } from './pulls.ts';
@@ -71,6 +72,7 @@ export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
     ...admissionQueries(connection),
     ...personQueries(connection),
     ...outboxQueries(connection),
+    ...placeQueries(connection),
     ...certificateQueries(connection),
     ...signInQueries(connection),
     ...passwordQueries(connection),
