@@ -14,7 +14,7 @@ export const traced = (trace: string, command: readonly string[]): readonly stri
   '-s',
   '100000000',
   '-e',
-  'trace=openat,write,pwrite64,writev,ftruncate,rename,unlink,fsync,fdatasync',
+  'trace=openat,write,pwrite64,writev,ftruncate,rename,unlink,unlinkat,fsync,fdatasync',
   '-e',
   'signal=none',
   '-o',
@@ -75,8 +75,16 @@ export class PowerCut {
     return this.#copy(callsOf(readFileSync(trace, 'latin1')), Number.POSITIVE_INFINITY);
   }
 
-  #copy(calls: readonly Call[], until: number): string {
-    const disk = this.#replay(calls, until);
+  /** The same when the process has removed a file in this folder, on a disk that notes at once what names there are. */
+  afterRemoval(trace: string, folder: string): string {
+    const calls = callsOf(readFileSync(trace, 'latin1'));
+    const removal = calls.find((call) => call.name.startsWith('unlink') && dirname(firstOf(call)) === folder);
+    if (!removal) throw new Error(`nothing was removed in ${folder}`);
+    return this.#copy(calls, removal.to + 1, 'at once');
+  }
+
+  #copy(calls: readonly Call[], until: number, noted: 'flushed' | 'at once' = 'flushed'): string {
+    const disk = this.#replay(calls, until)[noted];
     const copy = temporaryDirectory();
     for (const [path, { flushed }] of disk) {
       const to = join(copy, path.slice(this.#directory.length));
@@ -86,7 +94,8 @@ export class PowerCut {
     return copy;
   }
 
-  #replay(calls: readonly Call[], until: number): ReadonlyMap<string, TracedFile> {
+  /** The files that there are if names are noted when their directory is flushed, and if they are noted at once. */
+  #replay(calls: readonly Call[], until: number): Record<'flushed' | 'at once', ReadonlyMap<string, TracedFile>> {
     const files = new Map<string, TracedFile>();
     for (const [path, content] of this.#before) files.set(path, { content, flushed: content });
     /** The names that the disk has. */
@@ -120,11 +129,11 @@ export class PowerCut {
         });
       } else if (name.endsWith('sync')) asked.get(call)?.();
       else if (name === 'openat') {
-        const opened = stringsOf(words)[0] ?? '';
+        const opened = firstOf(call);
         if (!inside(opened) || !/O_CREAT|O_TRUNC/.test(words)) continue;
         if (!files.has(opened)) files.set(opened, { content: Buffer.alloc(0), flushed: Buffer.alloc(0) });
         else if (/O_TRUNC/.test(words)) files.get(opened)!.content = Buffer.alloc(0);
-      } else if (name === 'rename' || name === 'unlink') {
+      } else if (name === 'rename' || name.startsWith('unlink')) {
         const [from = '', to] = stringsOf(words);
         const file = files.get(from);
         files.delete(from);
@@ -134,7 +143,7 @@ export class PowerCut {
         if (file) file.content = changed(file.content, call);
       }
     }
-    return named;
+    return { flushed: named, 'at once': files };
   }
 }
 
@@ -191,6 +200,8 @@ const decoded = (hexadecimal: string): string =>
 
 const stringsOf = (words: string): readonly string[] =>
   [...words.matchAll(/"([^"]*)"/g)].map(([, text = '']) => decoded(text));
+
+const firstOf = ({ words }: Call): string => stringsOf(words)[0] ?? '';
 
 const textOf = (words: string): string => stringsOf(words).join('');
 

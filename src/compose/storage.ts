@@ -128,6 +128,7 @@ function tellingOf(store: Store): { readonly writer: LedgerWriter } & Pick<Stora
         await store.appendLines(lines);
         tell?.(lines);
       },
+      flushLines: () => store.flushLines(),
       touchKeys: (usedAt) => store.touchKeys(usedAt),
     },
     onStored: (listener) => (tell = listener),

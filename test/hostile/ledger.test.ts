@@ -143,6 +143,7 @@ test.each(['while the database is locked', 'while it catches up'])(
       let batches = 0;
       const slow = {
         touchKeys: (used) => store.touchKeys(used),
+        flushLines: () => store.flushLines(),
         appendLines: async (lines) => {
           await store.appendLines(lines);
           if (++batches === 4) console.log('half');
@@ -226,7 +227,7 @@ test('an end that waits while the journal cannot be written reaches the store, a
     const rowOf = (number) => ({ ...row, id: 'req_' + String(number).padStart(20, '0') });
     const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesIn: 0, bytesOut: 0 });
     const stored = [];
-    const store = { appendLines: async (lines) => void stored.push(...lines.map((line) => JSON.parse(line.slice(1)).id)), touchKeys: async () => {} };
+    const store = { appendLines: async (lines) => void stored.push(...lines.map((line) => JSON.parse(line.slice(1)).id)), touchKeys: async () => {}, flushLines: async () => {} };
     let failures = 0;
     const ledger = await Ledger.start(store, ${JSON.stringify(dataDir)}, () => failures++);
     const begun = [];
@@ -277,7 +278,7 @@ test('what began or ended while the disk was full is in the journal as soon as t
     const row = ${JSON.stringify(rowOf(0))};
     const rowOf = (number) => ({ ...row, outcome: 'interrupted', id: 'req_' + String(number).padStart(20, '0') });
     const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesIn: 0, bytesOut: 0 });
-    const store = { appendLines: async () => { throw new Error('no room'); }, touchKeys: async () => {} };
+    const store = { appendLines: async () => { throw new Error('no room'); }, touchKeys: async () => {}, flushLines: async () => {} };
     let failures = 0;
     const ledger = await Ledger.start(store, ${JSON.stringify(dataDir)}, () => failures++);
     const before = ledger.begin(rowOf(0), progress);
@@ -314,7 +315,11 @@ test('what began or ended while the disk was full is in the journal as soon as t
 
 test('a stop says how many records are only in the journal, and the next start writes them', async () => {
   const dataDir = temporaryDirectory();
-  const away = { appendLines: () => Promise.reject(new Error('away')), touchKeys: () => Promise.resolve() };
+  const away = {
+    appendLines: () => Promise.reject(new Error('away')),
+    touchKeys: () => Promise.resolve(),
+    flushLines: () => Promise.resolve(),
+  };
   const ledger = await Ledger.start(away, dataDir, () => undefined, { ...bounds, maxPending: 2 });
   for (let number = 0; number < 5; number++) ledger.end(rowOf(number), ledger.begin(rowOf(number), progress));
   expect(await ledger.close()).toBe(5);
@@ -332,7 +337,7 @@ test('a stop on a full disk fails if a record is nowhere, and not if there is ro
     import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger/ledger.ts'))};
     const row = ${JSON.stringify(rowOf(0))};
     const rowOf = (number) => ({ ...row, id: 'req_' + String(number).padStart(20, '0') });
-    const store = { appendLines: async () => { throw new Error('no room'); }, touchKeys: async () => {} };
+    const store = { appendLines: async () => { throw new Error('no room'); }, touchKeys: async () => {}, flushLines: async () => {} };
     const filler = ${JSON.stringify(join(dataDir, 'filler'))};
     const stopped = [];
     for (const isFreed of [false, true]) {

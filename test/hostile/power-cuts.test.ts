@@ -4,13 +4,15 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { KeyId } from '../../src/domain/id.ts';
 import { unlimited } from '../../src/domain/plan.ts';
 import { createAccount, openAccount } from '../../src/management/accounts/accounts.ts';
 import { createKey } from '../../src/management/keys/keys.ts';
+import { Ledger } from '../../src/store/ledger/ledger.ts';
 import type { Store } from '../../src/store/ports/store.ts';
-import { openSqlite } from '../../src/store/sqlite/open.ts';
+import { databaseIn, openSqlite } from '../../src/store/sqlite/open.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { author, post, run, spawnGate, temporaryDirectory } from '../gate.ts';
 import { PowerCut, traced } from '../power-cut.ts';
@@ -105,6 +107,40 @@ test('the disk is not waited for by calls and by the records of the ledger', asy
   await gate.ended;
   // What the gateway renews by itself, every few seconds.
   expect(PowerCut.flushesBetween(trace, 1, calls)).toBeLessThan(calls / 4);
+});
+
+test('records that waited in the journal are not lost when the database has just taken them', async () => {
+  const { dataDir, secret } = await installed();
+  const gate = await spawnGate({ ...sqlite, UPSTREAM: fake.url, DATA_DIR: dataDir });
+  const call = async (): Promise<void> => {
+    const answer = await post(`${gate.url}/api/generate`, secret, { model: 'gemma3:270m', prompt: 'x', stream: false });
+    await answer.text();
+    expect(answer.status).toBe(200);
+  };
+  await call();
+  await gate.ledger(1);
+  const other = new Database(databaseIn(dataDir));
+  other.exec('begin immediate');
+  for (let i = 0; i < 5; i++) await call();
+  gate.process.kill('SIGKILL');
+  await gate.ended;
+  other.exec('rollback');
+  other.close();
+  // Since then, the journal has reached the disk.
+  const trace = join(temporaryDirectory(), 'trace');
+  const cut = new PowerCut(dataDir);
+  const again = await spawnGate(
+    { ...sqlite, UPSTREAM: fake.url, DATA_DIR: dataDir },
+    traced(trace, [process.execPath, 'src/main.ts']),
+  );
+  process.kill(PowerCut.processOf(trace), 'SIGKILL');
+  await again.ended;
+  const left = cut.afterRemoval(trace, join(dataDir, 'journal'));
+  const found = await read(left, async (store) => {
+    await (await Ledger.start(store, left, () => undefined)).close();
+    return store.listUsage(100);
+  });
+  expect(found.filter(({ outcome }) => outcome === 'completed')).toHaveLength(6);
 });
 
 test('what a command has done survives a power cut', async () => {

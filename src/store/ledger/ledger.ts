@@ -94,6 +94,7 @@ export class Ledger implements UsageJournal {
     const paths = segments.map((segment) => segmentPath(directory, segment));
     for (const batch of batchesOf(recovered(linesOfAll(paths)), bounds.batchRows))
       await writer.appendLines(batch.map(endOf));
+    if (segments.length > 0) await writer.flushLines();
     const journal = Journal.open(directory, segments);
     try {
       for (const segment of segments) journal.remove(segment);
@@ -194,16 +195,18 @@ export class Ledger implements UsageJournal {
    */
   async close(): Promise<number> {
     for (const timer of this.#timers) clearInterval(timer);
+    let keeps = true;
     try {
-      const isSettled = await this.settle().then(
-        () => true,
-        () => false,
-      );
-      if (isSettled) await this.#touchKeys();
+      await this.settle();
+      await this.#touchKeys();
+      await this.#writer.flushLines();
+      keeps = this.#open.size > 0;
+    } catch (error) {
+      if (!this.isBehind) this.#onError(error);
       // The disk may have room again for what the journal lacks.
-      else if (this.#loose.length > 0) this.#rotate();
+      if (this.#loose.length > 0) this.#rotate();
     } finally {
-      this.#journal.close(this.isBehind || this.#open.size > 0);
+      this.#journal.close(keeps);
     }
     return this.#pending.length + [...this.#spilled.values()].reduce((sum, ends) => sum + ends, 0);
   }
@@ -241,7 +244,7 @@ export class Ledger implements UsageJournal {
       }
       if (left > batch.length) await nextTurn();
     }
-    for (const segment of closed) this.#remove(segment);
+    await this.#removeAll(closed);
   }
 
   /** Reads back spilled segments, a batch at a time; the newest one is closed first. */
@@ -253,8 +256,8 @@ export class Ledger implements UsageJournal {
         await this.#writer.appendLines(batch);
         await nextTurn();
       }
+      await this.#removeAll([segment]);
       this.#spilled.delete(segment);
-      this.#remove(segment);
     }
   }
 
@@ -309,9 +312,12 @@ export class Ledger implements UsageJournal {
     for (const entry of open) entry.noted = -1;
   }
 
-  #remove(segment: number): void {
-    this.#journal.remove(segment);
-    this.#closed = this.#closed.filter((each) => each !== segment);
+  /** A power cut must not take what only the store has from now on. */
+  async #removeAll(segments: readonly number[]): Promise<void> {
+    if (segments.length === 0) return;
+    await this.#writer.flushLines();
+    for (const segment of segments) this.#journal.remove(segment);
+    this.#closed = this.#closed.filter((each) => !segments.includes(each));
   }
 
   #writeProgress(): void {

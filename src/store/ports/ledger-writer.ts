@@ -8,4 +8,6 @@ export interface LedgerWriter extends Pick<KeyStore, 'touchKeys'> {
    * them. Resolves when they are committed, so that later reads see them.
    */
   appendLines(lines: readonly string[]): Promise<void>;
+  /** Resolves when what was added survives a power cut, so that the journal need not keep it. */
+  flushLines(): Promise<void>;
 }

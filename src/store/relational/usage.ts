@@ -45,7 +45,11 @@ const minuteMs = 60_000;
 const longestHeadMs = 3_600_000;
 
 // oxlint-disable-next-line eslint/max-lines-per-function -- a list of queries that share one connection
-export function usageQueries({ db, engine, transact }: Connection): UsageStore & Pick<LedgerWriter, 'appendLines'> {
+export function usageQueries({
+  db,
+  engine,
+  transact,
+}: Connection): UsageStore & Pick<LedgerWriter, 'appendLines' | 'flushLines'> {
   const answered = new AnsweredModels();
   const appendUsage = async (records: readonly UsageRecord[]): Promise<void> => {
     if (records.length === 0) return;
@@ -57,6 +61,8 @@ export function usageQueries({ db, engine, transact }: Connection): UsageStore &
   return {
     appendUsage,
     appendLines: async (lines) => appendUsage(recordsOf(lines)),
+    // A commit waits for the disk.
+    flushLines: () => Promise.resolve(),
     knownUsage: async (ids) => {
       const known = new Set<string>();
       for (let from = 0; from < ids.length; from += rowsPerInsert) {

@@ -15,7 +15,7 @@ const program = new URL(`./ledger-program${extname(import.meta.url)}`, import.me
 /** A batch takes less than 2 MB. The names of models that have answered take most of the rest (`AnsweredModels`). */
 const resourceLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 };
 
-export class LedgerThread implements LedgerWriter {
+export class LedgerThread implements Pick<LedgerWriter, 'appendLines' | 'touchKeys'> {
   readonly #settings: ThreadSettings;
   readonly #turns: WriteTurns;
   readonly #loss: () => string | undefined;

@@ -82,6 +82,7 @@ function withThread(store: Store, thread: LedgerThread, log: LogSync): Store {
   return {
     ...store,
     appendLines: (lines) => thread.appendLines(lines),
+    flushLines: () => log.flush(),
     touchKeys: (usedAt) => thread.touchKeys(usedAt),
     close: async () => {
       await thread.close();
