@@ -8,7 +8,7 @@ import { createServer, type Server } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import { type AddressInfo, createServer as createTcp } from 'node:net';
 import { join } from 'node:path';
-import { connect } from 'node:tls';
+import { type ConnectionOptions, connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StoredCertificate } from '../../src/store/ports/certificates.ts';
 import type { HeldLease } from '../../src/store/ports/leases.ts';
@@ -53,9 +53,10 @@ interface Shown {
   readonly serial: string;
 }
 
-function shown({ port }: TestGate, servername = 'gate.example'): Promise<Shown> {
+/** Without a `servername`, none is sent, because the host is an address (RFC 6066, section 3). */
+function shown({ port }: TestGate, more: ConnectionOptions = { servername: 'gate.example' }): Promise<Shown> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: '127.0.0.1', port, servername, rejectUnauthorized: false }, () => {
+    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...more }, () => {
       const { issuer, subjectaltname = '', serialNumber } = socket.getPeerCertificate();
       socket.destroy();
       resolve({ issuer: String(issuer.CN), names: subjectaltname, serial: serialNumber });
@@ -78,6 +79,7 @@ describe('obtaining a certificate', () => {
     // The gate is open before the certificate arrives.
     expect((await shown(gate)).issuer).toMatch(/Sekisho/);
     const { names, serial } = await fromPebble(gate);
+    expect((await shown(gate, {})).serial).toBe(serial);
     expect(names).toBe('DNS:gate.example, DNS:www.gate.example');
     expect(statSync(join(gate.dataDir, 'sekisho.db')).mode & 0o777).toBe(0o600);
     expect(gate.log()).not.toContain('PRIVATE KEY');
@@ -95,6 +97,18 @@ describe('obtaining a certificate', () => {
       expect(found?.chain).toContain('BEGIN CERTIFICATE');
     });
     expect(serial).toMatch(/^[0-9A-F]+$/);
+  });
+
+  test('until the first one arrives, callers see one that they cannot trust, with and without a server name', async () => {
+    const ca = await authority();
+    await ca.kill();
+    const gate = await open(ca);
+    const early = await shown(gate);
+    expect(early.issuer).toMatch(/Sekisho/);
+    expect(await shown(gate, {})).toEqual(early);
+    const trusting = { servername: 'gate.example', rejectUnauthorized: true, checkServerIdentity: () => undefined };
+    for (const roots of [{}, { ca: readFileSync(ca.ca) }])
+      await expect(shown(gate, { ...trusting, ...roots })).rejects.toThrow(/self-signed|unable to verify/);
   });
 
   test('works by a TLS challenge on the encrypted port when port 80 is closed', async () => {
