@@ -127,7 +127,7 @@ test('a call that gets its turn because of its account’s suspension is stopped
 });
 
 test('a stream of a revoked key ends even when the rules cannot be read from that moment on', async () => {
-  const own = await openGate(fake.url);
+  const own = await openGate(fake.url, { DATABASE_URL: '' });
   const { secret, id } = await own.key();
   fake.next(stall);
   const arrivals = fake.calls.length;

@@ -173,12 +173,13 @@ test('invalid messages and times are refused and change nothing', async () => {
 
 test('a gate that starts under maintenance refuses its first call', async () => {
   const dataDir = temporaryDirectory();
+  const place = { DATA_DIR: dataDir, DATABASE_URL: '' };
   const store = await openSqlite(dataDir);
-  await openGate(fake.url, { DATA_DIR: dataDir }).then((first) => first.stop());
+  await openGate(fake.url, place).then((first) => first.stop());
   const { secret } = await createKey(store, { name: 'test', account: 'operator' }, author());
   await beginMaintenance(store, { message: 'Moving.' }, author());
   await store.close();
-  const second = await openGate(fake.url, { DATA_DIR: dataDir });
+  const second = await openGate(fake.url, place);
   expect((await chat(second.url, secret?.reveal())).status).toBe(503);
   await second.stop();
 });
