@@ -356,6 +356,20 @@ test.each(['LATIN1', 'SQL_ASCII'])('a database with the encoding %s is refused w
   );
 });
 
+test.each(['serializable', 'repeatable read'])(
+  'a database whose transactions are %s is refused with a sentence',
+  async (level) => {
+    const url = await server.database(made);
+    await asking(
+      url,
+      `alter database ${new URL(url).pathname.slice(1)} set default_transaction_isolation = '${level}'`,
+    );
+    await expect(openPostgres({ url, connections: 2 })).rejects.toThrow(
+      new RegExp(`^Transactions in this database are ${level} .* set default_transaction_isolation`),
+    );
+  },
+);
+
 test('an installation in a schema of its own has all its tables there, beside one that runs in another schema', async () => {
   const url = await server.database(made);
   const first = await openPostgres({ url, connections: 2 }, factsOf('a'), beats);

@@ -25,7 +25,7 @@ export function migrate(
   { mayBeNewer = true, gateId = '', list = migrations }: Migrating = {},
 ): Promise<void> {
   return pool.transact(begin, async (connection) => {
-    await refuseEncoding(connection);
+    await refuseUnfit(connection);
     await lockMigrations(connection);
     await connection.query(
       'create table if not exists migrations (name text primary key, expands bigint not null, at bigint not null)',
@@ -41,13 +41,23 @@ export function migrate(
   });
 }
 
-/** A database of another encoding takes only some characters: one call with others would hold up the whole ledger. @throws StoreUnusable */
-async function refuseEncoding(connection: Taken): Promise<void> {
-  const { rows } = await connection.query<{ server_encoding: string }>('show server_encoding', []);
-  const encoding = rows[0]?.server_encoding;
+/**
+ * A database of another encoding takes only some characters: one call with others would hold up the whole ledger. In other isolation
+ * levels, statements that meet fail instead of waiting. @throws StoreUnusable
+ */
+async function refuseUnfit(connection: Taken): Promise<void> {
+  const { rows } = await connection.query<{ encoding: string; isolation: string }>(
+    "select current_setting('server_encoding') as encoding, current_setting('transaction_isolation') as isolation",
+    [],
+  );
+  const { encoding, isolation } = rows[0] as (typeof rows)[number];
   if (encoding !== 'UTF8')
     throw new StoreUnusable(
       `The database has the encoding ${encoding}, in which not every text can be stored. Create one with UTF8: createdb --encoding UTF8 --template template0 --owner <user> <database>`,
+    );
+  if (isolation !== 'read committed')
+    throw new StoreUnusable(
+      `Transactions in this database are ${isolation} unless they say otherwise, and Sekisho needs them read committed: alter role <user> set default_transaction_isolation = 'read committed'`,
     );
 }
 
