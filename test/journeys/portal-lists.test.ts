@@ -80,6 +80,23 @@ test('a name in a right-to-left script leaves the order of what stands beside it
   await reader.close();
 });
 
+const beyond = `(() => {
+  const { scrollWidth, clientWidth } = document.querySelector('[role="dialog"] pre');
+  return scrollWidth - clientWidth;
+})()`;
+
+test('a new key is shown whole on a phone', async () => {
+  const reader = await readerOf(await applicant('Whole', 'whole@lists.example'), { width: 390 });
+  await reader.open('/portal/keys');
+  await reader.press('New key');
+  await reader.fill(/^What is it for/, 'phone');
+  await reader.press('Create key');
+  const shown = reader.page.getByRole('dialog').locator('pre').first();
+  await shown.waitFor();
+  expect(await reader.page.evaluate<number>(beyond)).toBeLessThanOrEqual(0);
+  await reader.close();
+});
+
 test('accounts, keys, steps, calls and changes are shown and found by name, address and id', async () => {
   const hanako = await applicant('花子', 'hanako@lists.example');
   const twin = await applicant('花子', 'other@lists.example');

@@ -42,7 +42,15 @@ export function Copy({ text, label, block = false, onCopy }: CopyProps): ReactNo
     );
   return (
     <Code component="div" p={0} className="copied">
-      <Code block flex={1} tabIndex={0} role="region" aria-label={label}>
+      {/* A key or a link is one word, which is shown whole; lines of a program are scrolled. */}
+      <Code
+        block
+        flex={1}
+        tabIndex={0}
+        role="region"
+        aria-label={label}
+        {...(/\s/.test(text) ? {} : { style: { whiteSpace: 'pre-wrap' } })}
+      >
         {text}
       </Code>
       <Box p={6}>{button}</Box>
