@@ -2,7 +2,7 @@
 // are held for it, the rolling figures of the ladder, and the length of its keys' last answers. Decides nothing.
 import type { KeyId } from '../../domain/id.ts';
 import type { Rule } from '../../domain/rule.ts';
-import type { SteadyMs } from '../../domain/time.ts';
+import type { SteadyMs, WallMs } from '../../domain/time.ts';
 import type { AccountLimits, CallerLimits } from '../../store/ports/limit-store.ts';
 import type { Holder } from '../payload/body-budget.ts';
 import { AccountLine } from './account-line.ts';
@@ -13,12 +13,19 @@ import type { RollingCount } from './rolling-count.ts';
 export interface RollingFigure {
   readonly rule: Rule;
   readonly count: RollingCount;
-  /** The end of the step that this figure caused, so that it is not taken twice. */
-  takenUntil: SteadyMs;
-  /** When that step was stored; a caller read later without the step has had it lifted. */
-  storedAt: SteadyMs;
+  readonly taken: TakenStep;
   /** The ledger is being asked what other gates add to it. */
   isAsked: boolean;
+}
+
+/** The last step that a figure caused. A changed rule has a figure of its own, but the same step. */
+export interface TakenStep {
+  /** Its end, so that it is not taken twice. */
+  until: SteadyMs;
+  /** When it was stored; a caller read later without the step has had it lifted. */
+  storedAt: SteadyMs;
+  /** Since when the store has failed to say whether it has the step; Infinity if it is known. */
+  unsureSince: WallMs;
 }
 
 /** The ladder's figures, by rule name. */

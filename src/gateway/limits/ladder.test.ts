@@ -20,7 +20,7 @@ const accountId = 'acc_a' as AccountId;
 /**
  * The usage of accounts, and a ladder, on a clock of their own, over a store that keeps suspensions and has no rows.
  */
-async function ladderWith(fields: Readonly<Record<string, unknown>>) {
+async function ladderWith(fields: Readonly<Record<string, unknown>>, ...others: readonly Rule[]) {
   const time = { now: start };
   const clocks: Clocks = {
     wall: () => time.now,
@@ -31,25 +31,36 @@ async function ladderWith(fields: Readonly<Record<string, unknown>>) {
   };
   let steps: Suspension[] = [];
   const rule: Rule = readRule({ name: 'rule', per: 'key', windowSeconds: 3_600, threshold: 10, ...fields });
-  const store: Omit<LadderStore, 'atomically'> = {
-    insertSuspension: (step) => Promise.resolve(void steps.unshift(step)),
+  const store: Parameters<Parameters<LadderStore['atomically']>[0]>[0] = {
+    insertSuspension: (step) => Promise.resolve(void (steps = [step, ...steps])),
     listSuspensions: () => Promise.resolve(steps),
-    countSuspensions: () => Promise.resolve(0),
+    countSuspensions: (_account, _key, since) =>
+      failing.at === 'escalation'
+        ? Promise.reject(new Error('away'))
+        : Promise.resolve(steps.filter(({ step, createdAt }) => step === 'suspend' && createdAt >= since).length),
     listKeys: () => Promise.resolve([]),
     revokeKey: () => Promise.resolve(true),
   };
-  /** A step and what it revokes are written together. */
-  const apart = (): Promise<never> => Promise.reject(new Error('outside of the transaction'));
+  /** Where the store fails. */
+  const failing: { at?: 'escalation' | 'answer' | undefined } = {};
+  const atomically: LadderStore['atomically'] = async (work) => {
+    const before = steps;
+    const result = await work(store).catch((error: unknown) => {
+      steps = before;
+      throw error;
+    });
+    if (failing.at === 'answer') throw new Error('away');
+    return result;
+  };
+  const failures: unknown[] = [];
   const ladder = new Ladder({
-    store: { ...store, insertSuspension: apart, revokeKey: apart, atomically: (work) => work(store) },
+    store: { listSuspensions: store.listSuspensions, atomically },
     clocks,
     sums: { gates: 1, sum: () => Promise.reject(new Error('a single gate knows')) },
     onStep: () => Promise.resolve(),
-    onError: (error) => {
-      throw error;
-    },
+    onError: (error) => failures.push(error),
   });
-  ladder.setRules([rule]);
+  ladder.setRules([rule, ...others]);
   const accountUsages = await AccountUsages.open(
     {
       usageByMinute: () => Promise.resolve([]),
@@ -69,6 +80,9 @@ async function ladderWith(fields: Readonly<Record<string, unknown>>) {
     time,
     accountUsages,
     steps: () => steps,
+    failing,
+    failures,
+    rule,
     /** Something that the caller did, as the store has it now. */
     note: async (what: (caller: Principal, usage: AccountUsage) => void): Promise<void> => {
       const caller = principalOf({ ...key, ...rest } as unknown as StoredKey, plan, steps, time.now);
@@ -122,5 +136,54 @@ test.each([
   for (let calls = 0; calls < 9; calls++) await call();
   expect(gate.steps()).toHaveLength(1);
   await call();
+  expect(gate.steps()).toHaveLength(2);
+});
+
+const perDay = { measure: 'requests', windowSeconds: 86_400, step: 'suspend', durationSeconds: 3_600, per: 'account' };
+
+type Tested = Awaited<ReturnType<typeof ladderWith>>;
+
+async function spend(gate: Tested, count: number): Promise<void> {
+  for (let call = 0; call < count; call++) {
+    gate.time.now += 1_000;
+    await gate.note((caller, usage) => gate.ladder.noteUse(caller, usage, 1));
+  }
+}
+
+test('a step and the step that it leads to are taken together, or both later', async () => {
+  const again = { name: 'again', measure: 'suspensions', per: 'account', windowSeconds: 86_400, threshold: 1 };
+  const gate = await ladderWith(perDay, readRule({ ...again, step: 'review' }));
+  gate.failing.at = 'escalation';
+  await spend(gate, 10);
+  expect(gate.failures).toHaveLength(1);
+  expect(gate.steps()).toEqual([]);
+  gate.failing.at = undefined;
+  await spend(gate, 1);
+  expect(gate.steps().map(({ step }) => step)).toEqual(['review', 'suspend']);
+  expect(gate.failures).toHaveLength(1);
+});
+
+test('a step whose answer the store owed is not taken again for the calls that caused it', async () => {
+  const gate = await ladderWith(perDay);
+  gate.failing.at = 'answer';
+  await spend(gate, 10);
+  expect(gate.failures).toHaveLength(1);
+  gate.failing.at = undefined;
+  gate.time.now += 2 * hourMs;
+  await spend(gate, 10);
+  expect(gate.steps()).toHaveLength(1);
+  await spend(gate, 1);
+  expect(gate.steps()).toHaveLength(2);
+});
+
+test('a lifted step is taken again for later calls also after its rule was changed', async () => {
+  const gate = await ladderWith({ ...perDay, step: 'review', durationSeconds: null });
+  await spend(gate, 10);
+  gate.ladder.setRules([{ ...gate.rule, threshold: 5 }]);
+  await spend(gate, 1);
+  gate.lift();
+  await spend(gate, 4);
+  expect(gate.steps()).toHaveLength(1);
+  await spend(gate, 1);
   expect(gate.steps()).toHaveLength(2);
 });

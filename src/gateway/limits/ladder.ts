@@ -1,7 +1,8 @@
 // Runs the suspension ladder: adds up what keys and accounts do over rolling windows, and takes the step of a rule when
-// its threshold is reached. A step is stored with its evidence and takes effect at once; it ends by its end time. A
-// shadow rule writes the same row and has no effect. Accounts without limits, which only operators have, are exempt:
-// using the operator's key must not lock the operator out. Several gates judge by the sums of all of them (sums-of-gates.ts).
+// its threshold is reached. A step is stored with its evidence, in one transaction with the steps of rules over suspensions
+// that it leads to, and takes effect at once; it ends by its end time. A shadow rule writes the same row and has no effect.
+// Accounts without limits, which only operators have, are exempt: using the operator's key must not lock the operator out.
+// Several gates judge by the sums of all of them (sums-of-gates.ts).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { auditEvent, leadingTo } from '../../domain/audit.ts';
 import { type KeyId, newSuspensionId } from '../../domain/id.ts';
@@ -17,15 +18,17 @@ import type { Store } from '../../store/ports/store.ts';
 import type { Exchange } from '../exchange.ts';
 import type { EndObserver } from '../observers.ts';
 import { recordFactsOf } from '../record-facts.ts';
-import type { AccountUsage, RollingFigure } from './account-usage.ts';
+import type { AccountUsage, RollingFigure, TakenStep } from './account-usage.ts';
 import type { History } from './account-usages.ts';
 import { RollingCount } from './rolling-count.ts';
 import { amountOf, type SumsOfGates } from './sums-of-gates.ts';
 
 type Steps = 'insertSuspension' | 'listSuspensions' | 'countSuspensions' | 'listKeys' | 'revokeKey';
 
-export interface LadderStore extends Pick<Store, Steps> {
-  atomically<T>(work: (store: Pick<Store, Steps>) => Promise<T>): Promise<T>;
+type StepStore = Pick<Store, Steps>;
+
+export interface LadderStore extends Pick<Store, 'listSuspensions'> {
+  atomically<T>(work: (store: StepStore) => Promise<T>): Promise<T>;
 }
 
 export interface LadderTools {
@@ -114,8 +117,7 @@ export class Ladder implements EndObserver {
   }
 
   #note(rule: Rule, principal: Principal, usage: AccountUsage, amount: number): void {
-    const { plan } = principal;
-    if (plan === unlimited || (rule.plans !== null && !rule.plans.includes(plan.name)) || amount <= 0) return;
+    if (!appliesTo(rule, principal) || amount <= 0) return;
     const { steady, wall } = this.#tools.clocks;
     const now = steady();
     const { rolling } = rule.per === 'account' ? usage : usage.key(principal.lineage);
@@ -126,19 +128,19 @@ export class Ladder implements EndObserver {
         rule,
         count: new RollingCount(rule.windowSeconds * 1000),
         // A shadow step has no effect, so it does not prevent the real one.
-        takenUntil: figure && figure.rule.shadow === rule.shadow ? figure.takenUntil : 0,
-        storedAt: Infinity,
+        taken: figure && figure.rule.shadow === rule.shadow ? figure.taken : noStep(),
         isAsked: false,
       };
       rolling.set(rule.name, figure);
     }
-    if (now < figure.takenUntil && wasLifted(figure, principal, wall())) {
+    const { taken } = figure;
+    if (now < taken.until && wasLifted(figure, principal, wall())) {
       // Also drops what was counted meanwhile, such as the calls that the step itself refused.
       figure.count.clear();
-      figure.takenUntil = 0;
+      taken.until = 0;
     }
     figure.count.add(now, amount);
-    if (now < figure.takenUntil) return;
+    if (now < taken.until) return;
     const total = figure.count.total(now);
     const gates = this.#gatesOf(rule);
     if (total * gates < rule.threshold || isTaken(rule, principal, wall())) return;
@@ -161,7 +163,7 @@ export class Ladder implements EndObserver {
       do {
         // A store that is away has no news of calls either.
         const total = await this.#sumOf(figure, principal).catch(() => 0);
-        if (steady() < figure.takenUntil) return;
+        if (steady() < figure.taken.until) return;
         if (total >= rule.threshold) {
           this.#reached(figure, principal, total);
           return;
@@ -178,16 +180,13 @@ export class Ladder implements EndObserver {
   /** What counts at all gates. A step that another gate took meanwhile is noted as if this one had taken it. */
   async #sumOf(figure: RollingFigure, principal: Principal): Promise<number> {
     const { store, clocks, sums } = this.#tools;
-    const { rule } = figure;
+    const { rule, taken } = figure;
     const now = clocks.wall();
-    const keyId = rule.per === 'key' ? principal.lineage : null;
-    const last = lastOf(rule, keyId, await store.listSuspensions({ accountId: principal.accountId, limit: 200 }));
+    const last = await lastIn(store, rule, principal);
+    if (last && last.createdAt >= taken.unsureSince) taken.unsureSince = Infinity;
     if (last && isStanding(rule, last, now)) {
-      figure.takenUntil = Math.max(
-        clocks.toSteady(last.endsAt ?? standsUntil(rule, last.createdAt)),
-        clocks.steady() + 1,
-      );
-      figure.storedAt = clocks.steady();
+      taken.until = Math.max(clocks.toSteady(last.endsAt ?? standsUntil(rule, last.createdAt)), clocks.steady() + 1);
+      taken.storedAt = clocks.steady();
       figure.count.clear();
       return 0;
     }
@@ -197,63 +196,96 @@ export class Ladder implements EndObserver {
   }
 
   #reached(figure: RollingFigure, principal: Principal, total: number): void {
-    const { rule } = figure;
-    const { steady, wall } = this.#tools.clocks;
+    const { rule, count, taken } = figure;
+    const { steady } = this.#tools.clocks;
     const now = steady();
-    figure.takenUntil = standsUntil(rule, now);
-    figure.storedAt = Infinity;
-    figure.count.clear();
-    const taken = this.#take(rule, principal, total, wall(), () => (figure.storedAt = steady()));
-    void taken.catch((error: unknown) => {
-      // Not stored, so not taken: restore the figure, and let the next call try again.
-      figure.takenUntil = 0;
-      figure.count.add(now, total);
+    taken.until = standsUntil(rule, now);
+    taken.storedAt = Infinity;
+    count.clear();
+    void this.#take(figure, principal, total).catch((error: unknown) => {
+      // Not taken, as far as is known: restore the figure, and let the next call try again.
+      taken.until = 0;
+      count.add(now, total);
       this.#tools.onError(error);
     });
   }
 
-  async #take(rule: Rule, principal: Principal, count: number, now: WallMs, onStored: () => void): Promise<void> {
-    const { store } = this.#tools;
-    const keyId = rule.per === 'key' ? principal.lineage : null;
+  /** Rejects if the store did not confirm the step, which it may have nevertheless. */
+  async #take({ rule, taken }: RollingFigure, principal: Principal, count: number): Promise<void> {
+    const { store, clocks, onStep, onError } = this.#tools;
+    const now = clocks.wall();
+    const { unsureSince } = taken;
+    taken.unsureSince = Math.min(unsureSince, now);
+    const stored = await store.atomically(async (within) => {
+      const last = await lastIn(within, rule, principal);
+      // Another gate has seen the same, and was first.
+      if (last && isStanding(rule, last, now)) return [];
+      if (last && last.createdAt >= unsureSince) return undefined;
+      return this.#write(within, rule, principal, count, now);
+    });
+    taken.unsureSince = Infinity;
+    // An earlier attempt had succeeded, and its step is over.
+    if (!stored) taken.until = 0;
+    for (const suspension of stored ?? []) await onStep(suspension).catch(onError);
+    taken.storedAt = clocks.steady();
+  }
+
+  /** Writes a step, what it does, and the steps of rules over suspensions that it leads to; returns them all. */
+  async #write(
+    within: StepStore,
+    rule: Rule,
+    principal: Principal,
+    count: number,
+    now: WallMs,
+  ): Promise<readonly Suspension[]> {
     const suspension = stepOf(rule, principal, count, now);
     const author = { actor: `rule:${rule.name}`, at: now };
+    const { id, keyId, step, shadow, reason, evidence } = suspension;
     const subject = keyId ?? principal.accountId;
-    const { id, step, shadow, reason, evidence } = suspension;
     const event = auditEvent(author, `suspension.${step}`, subject, null, { id, shadow, reason, ...evidence });
-    const isFirst = await store.atomically(async (within) => {
-      const last = lastOf(rule, keyId, await within.listSuspensions({ accountId: principal.accountId, limit: 200 }));
-      // Another gate has seen the same, and was first.
-      if (last && isStanding(rule, last, now)) return false;
-      await within.insertSuspension(suspension, leadingTo(event, stepEmail(suspension)));
-      if (step !== 'revoke' || shadow) return true;
+    await within.insertSuspension(suspension, leadingTo(event, stepEmail(suspension)));
+    if (shadow) return [suspension];
+    if (step === 'revoke')
       for (const key of await within.listKeys(principal.accountId)) {
         if (keyId !== null && key.lineage !== keyId) continue;
         const revocation = auditEvent(author, 'key.revoke', key.id, { status: 'active' }, { status: 'revoked' });
         await within.revokeKey(key.id, now, revocation);
       }
-      return true;
-    });
-    if (isFirst) await this.#tools.onStep(suspension);
-    onStored();
-    if (isFirst && !shadow && (step === 'suspend' || step === 'review')) await this.#countSteps(principal, now);
+    if (step !== 'suspend' && step !== 'review') return [suspension];
+    return [suspension, ...(await this.#escalate(within, principal, now))];
   }
 
   /** Applies rules over repeated suspensions. */
-  async #countSteps(principal: Principal, now: WallMs): Promise<void> {
+  async #escalate(within: StepStore, principal: Principal, now: WallMs): Promise<readonly Suspension[]> {
+    const taken: Suspension[] = [];
     for (const rule of this.#rules) {
-      if (rule.measure !== 'suspensions') continue;
-      if (principal.plan === unlimited || (rule.plans !== null && !rule.plans.includes(principal.plan.name))) continue;
-      const keyId = rule.per === 'key' ? principal.lineage : null;
-      const { store } = this.#tools;
-      const steps = await store.listSuspensions({ accountId: principal.accountId, limit: 200 });
-      const last = lastOf(rule, keyId, steps);
-      if (last && (rule.shadow ? now < standsUntil(rule, last.createdAt) : inForce(last, now))) continue;
+      if (rule.measure !== 'suspensions' || !appliesTo(rule, principal)) continue;
+      const last = await lastIn(within, rule, principal);
+      if (last && isStanding(rule, last, now)) continue;
       // Suspensions that caused its last step do not count again.
       const since = Math.max(now - rule.windowSeconds * 1000, last ? Math.min(last.createdAt, now) + 1 : 0);
-      const count = await store.countSuspensions(principal.accountId, keyId, since);
-      if (count >= rule.threshold) await this.#take(rule, principal, count, now, () => undefined);
+      const count = await within.countSuspensions(principal.accountId, subjectOf(rule, principal), since);
+      if (count >= rule.threshold) taken.push(...(await this.#write(within, rule, principal, count, now)));
     }
+    return taken;
   }
+}
+
+const noStep = (): TakenStep => ({ until: 0, storedAt: Infinity, unsureSince: Infinity });
+
+/** The key that a step of the rule is against; null for the account. */
+const subjectOf = ({ per }: Rule, { lineage }: Principal): KeyId | null => (per === 'key' ? lineage : null);
+
+const appliesTo = ({ plans }: Rule, { plan }: Principal): boolean =>
+  plan !== unlimited && (plans === null || plans.includes(plan.name));
+
+async function lastIn(
+  store: Pick<Store, 'listSuspensions'>,
+  rule: Rule,
+  principal: Principal,
+): Promise<Suspension | undefined> {
+  const steps = await store.listSuspensions({ accountId: principal.accountId, limit: 200 });
+  return lastOf(rule, subjectOf(rule, principal), steps);
 }
 
 /** Builds a figure from the ledger; usage that caused an earlier step does not count again. */
@@ -269,13 +301,13 @@ function figureOf(rule: Rule, key: KeyId | null, { buckets, steps }: History, cl
     if (bucket.at > since && (key === null || bucket.keyId === key))
       count.add(bucket.at, amountOf(rule.measure, bucket));
   const stands = last !== undefined && last.liftedAt === null;
-  const takenUntil = stands ? toSteady(last.endsAt ?? standsUntil(rule, last.createdAt)) : 0;
-  return { rule, count, takenUntil, storedAt: now, isAsked: false };
+  const until = stands ? toSteady(last.endsAt ?? standsUntil(rule, last.createdAt)) : 0;
+  return { rule, count, taken: { until, storedAt: now, unsureSince: Infinity }, isAsked: false };
 }
 
 /** Whether an operator lifted the step, so that counting starts again. */
-function wasLifted({ rule, storedAt }: RollingFigure, principal: Principal, now: WallMs): boolean {
-  if (rule.shadow || principal.readAt < storedAt) return false;
+function wasLifted({ rule, taken }: RollingFigure, principal: Principal, now: WallMs): boolean {
+  if (rule.shadow || principal.readAt < taken.storedAt) return false;
   return !isTaken(rule, principal, now);
 }
 
@@ -317,7 +349,7 @@ function stepOf(rule: Rule, principal: Principal, count: number, now: WallMs): S
     ...untouched,
     id: newSuspensionId(now),
     accountId: principal.accountId,
-    keyId: rule.per === 'key' ? principal.lineage : null,
+    keyId: subjectOf(rule, principal),
     step,
     rule: rule.name,
     reason: `${figure(count)} ${formOf(count, measured[measure], `${measured[measure]}s`)} within ${window}; the threshold of the rule ${rule.name} is ${figure(threshold)}.`,
