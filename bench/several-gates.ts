@@ -21,12 +21,14 @@ import { type Count, Counts } from './server-counts.ts';
 
 const usage = `node bench/several-gates.ts [--rounds <n>] [--seconds <n>] [--calls <n>] [--only <n>,…]
   --rounds   rounds over all; default 3
-  --seconds  of load in each, after as many of warm-up; default 8
+  --seconds  of load in each; default 8
   --calls    calls of the single caller; default 4000
   --only     some of them: 0 is one gate on its own memory, 1, 2, 4, … so many gates on Redis and PostgreSQL; default 0,1,4
 `;
 
 const accounts = 8;
+/** Of each gate before the first figure; by then V8 has compiled the path. */
+const warmUpCalls = 15_000;
 const idleS = 10;
 const cli = join(import.meta.dirname, '../src/cli.ts');
 const main = join(import.meta.dirname, '../src/main.ts');
@@ -115,7 +117,8 @@ async function measure(gates: number, round: number, upstreamPort: number): Prom
   const rested = await counted.read();
   const bytes = launched.map(({ process: gate }) => residentBytes(treeOf(gate!.pid)));
 
-  let answers = await load(launched, keys, directory);
+  let answers = 0;
+  while (answers < warmUpCalls * launched.length) answers += await load(launched, keys, directory);
   const before = { ...(await counted.read()), gates: cpuOfGates(launched) };
   const requests = await load(launched, keys, directory);
   const after = { ...(await counted.read()), gates: cpuOfGates(launched) };
