@@ -1,7 +1,6 @@
 // `sekisho suspension …`: suspensions of accounts and keys, and appeals against them.
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Step, stepMeanings, steps } from '../domain/rule.ts';
-import { inForce } from '../domain/suspension.ts';
 import { requireAccount } from '../management/accounts/accounts.ts';
 import {
   answer,
@@ -34,9 +33,9 @@ export function suspensionCommand(program: Command, withContext: WithContext): v
     .action(({ account, all, limit, json }: { account?: string; all?: boolean; limit: number } & Json) =>
       withContext(async ({ store, author }) => {
         const filter = account === undefined ? {} : { accountId: (await requireAccount(store, account)).id };
-        const found = await store.listSuspensions({ ...filter, limit });
-        const asked = found.filter((each) => all === true || inForce(each, author.at));
-        const rows = await nameSuspensions(store, asked.map(showSuspension));
+        const standing = all === true ? {} : { inForceAt: author.at };
+        const found = await store.listSuspensions({ ...filter, ...standing, limit });
+        const rows = await nameSuspensions(store, found.map(showSuspension));
         const columns = [
           'id',
           'accountName',

@@ -338,6 +338,32 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
+      'what is in force and the last step of each rule are found, however many steps are newer',
+      withStores(async (mine, other) => {
+        const [alice, bob] = [await account(mine), await account(mine, 'bob')];
+        const [first, second] = ['key_x' as KeyId, 'key_y' as KeyId];
+        const inForceNow = step(alice.id, { keyId: first });
+        const warned = step(alice.id, { step: 'warn', rule: 'warns', endsAt: ++ticks });
+        const slowed = step(alice.id, { step: 'slow', rule: 'slows', keyId: second, endsAt: ++ticks });
+        const of = { step: 'warn', rule: 'warns', shadow: true } as const;
+        const newer = Array.from({ length: 300 }, (_, i) =>
+          step(alice.id, { ...of, keyId: i % 2 === 0 ? first : null }),
+        );
+        for (const each of [inForceNow, warned, slowed, ...newer, step(bob.id, { rule: 'slows' })])
+          await mine.insertSuspension(each, event());
+        const now = ++ticks;
+        const open = await other.openSuspensions(alice.id, now);
+        expect(open.filter((each) => inForce(each, now))).toEqual([inForceNow]);
+        expect(await other.listSuspensions({ accountId: alice.id, inForceAt: now, limit: 1 })).toEqual([inForceNow]);
+        expect(await other.listSuspensions({ accountId: alice.id, unshadowed: true, limit: 9 })).toEqual([
+          slowed,
+          warned,
+          inForceNow,
+        ]);
+        expect(await other.latestSteps(alice.id)).toEqual([newer[299], newer[298], slowed, warned]);
+      }),
+    );
+    test(
       'a suspension of a missing account is not stored, nor is its event',
       withStores(async (mine) => {
         await expect(mine.insertSuspension(step('acc_nothing' as AccountId), event())).rejects.toThrow();

@@ -18,7 +18,7 @@ export interface History {
   readonly steps: readonly Suspension[];
 }
 
-type Source = Pick<Store, 'usageByMinute' | 'usageByQuarter' | 'findKey' | 'listSuspensions'>;
+type Source = Pick<Store, 'usageByMinute' | 'usageByQuarter' | 'findKey' | 'latestSteps'>;
 
 const hourMs = 3_600_000;
 /** Usage unused for this long holds nothing that the roll-ups lack. */
@@ -95,7 +95,7 @@ export class AccountUsages {
     const before = this.#minutes.has(accountId) ? this.#fineFrom : Infinity;
     const [quarters, steps] = await Promise.all([
       this.#source.usageByQuarter(accountId, wallNow - longestWindowMs, Math.min(before, wallNow + 1)),
-      this.#source.listSuspensions({ accountId, limit: 200 }),
+      this.#source.latestSteps(accountId),
     ]);
     // Rows have times of the wall clock, windows those of the steady clock.
     const buckets = [...quarters, ...minutes].map((bucket) => ({

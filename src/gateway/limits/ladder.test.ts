@@ -33,7 +33,7 @@ async function ladderWith(fields: Readonly<Record<string, unknown>>, ...others: 
   const rule: Rule = readRule({ name: 'rule', per: 'key', windowSeconds: 3_600, threshold: 10, ...fields });
   const store: Parameters<Parameters<LadderStore['atomically']>[0]>[0] = {
     insertSuspension: (step) => Promise.resolve(void (steps = [step, ...steps])),
-    listSuspensions: () => Promise.resolve(steps),
+    latestSteps: () => Promise.resolve(steps),
     countSuspensions: (_account, _key, since) =>
       failing.at === 'escalation'
         ? Promise.reject(new Error('away'))
@@ -54,7 +54,7 @@ async function ladderWith(fields: Readonly<Record<string, unknown>>, ...others: 
   };
   const failures: unknown[] = [];
   const ladder = new Ladder({
-    store: { listSuspensions: store.listSuspensions, atomically },
+    store: { latestSteps: store.latestSteps, atomically },
     clocks,
     sums: { gates: 1, sum: () => Promise.reject(new Error('a single gate knows')) },
     onStep: () => Promise.resolve(),
@@ -66,7 +66,7 @@ async function ladderWith(fields: Readonly<Record<string, unknown>>, ...others: 
       usageByMinute: () => Promise.resolve([]),
       usageByQuarter: () => Promise.resolve([]),
       findKey: () => Promise.resolve(undefined),
-      listSuspensions: () => Promise.resolve(steps),
+      latestSteps: () => Promise.resolve(steps),
     },
     new MemoryLimits(new Calendar('UTC')),
     clocks,

@@ -23,11 +23,11 @@ import type { History } from './account-usages.ts';
 import { RollingCount } from './rolling-count.ts';
 import { amountOf, type SumsOfGates } from './sums-of-gates.ts';
 
-type Steps = 'insertSuspension' | 'listSuspensions' | 'countSuspensions' | 'listKeys' | 'revokeKey';
+type Steps = 'insertSuspension' | 'latestSteps' | 'countSuspensions' | 'listKeys' | 'revokeKey';
 
 type StepStore = Pick<Store, Steps>;
 
-export interface LadderStore extends Pick<Store, 'listSuspensions'> {
+export interface LadderStore extends Pick<Store, 'latestSteps'> {
   atomically<T>(work: (store: StepStore) => Promise<T>): Promise<T>;
 }
 
@@ -280,11 +280,11 @@ const appliesTo = ({ plans }: Rule, { plan }: Principal): boolean =>
   plan !== unlimited && (plans === null || plans.includes(plan.name));
 
 async function lastIn(
-  store: Pick<Store, 'listSuspensions'>,
+  store: Pick<Store, 'latestSteps'>,
   rule: Rule,
   principal: Principal,
 ): Promise<Suspension | undefined> {
-  const steps = await store.listSuspensions({ accountId: principal.accountId, limit: 200 });
+  const steps = await store.latestSteps(principal.accountId);
   return lastOf(rule, subjectOf(rule, principal), steps);
 }
 

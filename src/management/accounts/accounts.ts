@@ -131,7 +131,7 @@ export async function showAccount(
   account: Account,
   now: WallMs,
 ): Promise<z.output<typeof accountSchema>> {
-  const suspensions = await store.listSuspensions({ accountId: account.id, limit: 1000 });
+  const suspensions = await store.openSuspensions(account.id, now);
   const person = await store.findPersonOf(account.id);
   return {
     id: account.id,

@@ -59,7 +59,7 @@ export const anybody: Caller = {
 /** The facts about a caller that are looked up. */
 type Lookups = Pick<
   Store,
-  'findCaller' | 'findPerson' | 'findPersonOf' | 'findAccount' | 'findView' | 'listSuspensions' | 'sessionStands'
+  'findCaller' | 'findPerson' | 'findPersonOf' | 'findAccount' | 'findView' | 'openSuspensions' | 'sessionStands'
 >;
 
 export interface Authentication {
@@ -129,7 +129,7 @@ async function callerOfPerson(
   const person = await store.findPerson(personId);
   if (!person) return undefined;
   const account = person.accountId === null ? undefined : await store.findAccount(person.accountId);
-  const suspensions = account ? await store.listSuspensions({ accountId: account.id, limit: 200 }) : [];
+  const suspensions = account ? await store.openSuspensions(account.id, now()) : [];
   const { refused } = restrictionsOf(
     suspensions.filter(({ keyId }) => keyId === null),
     now(),

@@ -32,6 +32,20 @@ export async function* pagesOfUsage(
   } while (before !== undefined);
 }
 
+/** All of a list that is read in pages, the newest first. */
+async function everyOf<Row extends { readonly id: string }>(
+  list: (page: { readonly limit: number; readonly before?: string }) => Promise<Row[]>,
+): Promise<Row[]> {
+  const all: Row[] = [];
+  for (;;) {
+    const last = all.at(-1);
+    const page = await list(last ? { limit: rowsPerLook, before: last.id } : { limit: rowsPerLook });
+    all.push(...page);
+    if (page.length < rowsPerLook) return all;
+    await nextTurn();
+  }
+}
+
 const passkeyOf = ({ id, name, createdAt, lastUsedAt }: StoredPasskey) => ({
   id,
   name,
@@ -73,9 +87,10 @@ export async function* exportOf(
   }
   yield member('account', await showAccount(store, account, now)) +
     member('keys', (await store.listKeys(account.id)).map(showKey));
-  const steps = await store.listSuspensions({ accountId: account.id, limit: 1000 });
-  yield member('suspensions', steps.filter(({ shadow }) => !shadow).map(showSuspension));
-  const events = await store.listAudit({ subject: account.id, limit: 1000 });
+  const ofAccount = { accountId: account.id, unshadowed: true } as const;
+  const steps = await everyOf((page) => store.listSuspensions({ ...ofAccount, ...page }));
+  yield member('suspensions', steps.map(showSuspension));
+  const events = await everyOf((page) => store.listAudit({ subject: account.id, ...page }));
   yield member(
     'audit',
     events.map(({ id, at, action }) => ({ id, at, action })),

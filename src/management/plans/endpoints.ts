@@ -86,7 +86,7 @@ export const previewEndpoints: readonly Endpoint[] = [
     atomic: false,
     body: previewQuestionSchema,
     answer: previewSchema,
-    run: async ({ store, body, introspection, language }) => {
+    run: async ({ store, body, introspection, language, now }) => {
       const { path, model, promptTokens, maxTokens } = body;
       const key = body.key === undefined ? undefined : await requireKey(store, body.key);
       const named = body.account ?? key?.accountId;
@@ -94,7 +94,7 @@ export const previewEndpoints: readonly Endpoint[] = [
       const account = named === undefined ? undefined : await requireAccount(store, named);
       if (key && account && key.accountId !== account.id) throw new Fault('key_of_another_account', {});
       const plan = account ? await allowanceOf(store, account) : await requirePlan(store, body.plan ?? '');
-      const suspensions = account ? await store.listSuspensions({ accountId: account.id, limit: 200 }) : [];
+      const suspensions = account ? await store.openSuspensions(account.id, now()) : [];
       const preview = await introspection.preview({
         account,
         plan,

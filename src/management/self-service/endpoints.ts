@@ -212,10 +212,10 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     pace: 'look',
     inView: true,
     answer: pageOf(limitSchema),
-    run: async ({ store, caller, introspection }) => {
+    run: async ({ store, caller, introspection, now }) => {
       const account = ownAccount(caller);
       const plan = await allowanceOf(store, account);
-      const suspensions = await store.listSuspensions({ accountId: account.id, limit: 200 });
+      const suspensions = await store.openSuspensions(account.id, now());
       const states = await introspection.limits({ account, plan, suspensions, key: caller.key });
       return { items: states.map(showLimit(caller.key?.id ?? null)), next: null };
     },
@@ -253,16 +253,21 @@ export const selfServiceEndpoints: readonly Endpoint[] = [
     },
   }),
   endpoint('listOwnSuspensions', 'get /me/suspensions', {
-    summary: 'Suspensions of the account, newest first, without shadow ones',
+    summary:
+      'Suspensions of the account: all that are in force, and the latest ones, newest first, without shadow ones',
     group,
     needs: 'self',
     fresh: 'never',
     pace: 'look',
     inView: true,
     answer: pageOf(suspensionSchema),
-    run: async ({ store, caller }) => {
-      const steps = await store.listSuspensions({ accountId: ownAccount(caller).id, limit: 200 });
-      return { items: steps.filter(({ shadow }) => !shadow).map((step) => showSuspension(step)), next: null };
+    run: async ({ store, caller, now }) => {
+      const { id: accountId } = ownAccount(caller);
+      const latest = await store.listSuspensions({ accountId, unshadowed: true, limit: 200 });
+      const oldest = latest.at(-1)?.id ?? '';
+      const open = await store.openSuspensions(accountId, now());
+      const older = open.filter(({ id, shadow }) => !shadow && id < oldest).toReversed();
+      return { items: [...latest, ...older].map((step) => showSuspension(step)), next: null };
     },
   }),
 ];

@@ -7,12 +7,20 @@ import type { WallMs } from '../../domain/time.ts';
 export interface SuspensionStore {
   insertSuspension(suspension: Suspension, event: AuditEvent): Promise<void>;
   findSuspension(id: SuspensionId): Promise<Suspension | undefined>;
-  /** Newest first. */
+  /** For pages, newest first. What is decided by needs all of them: `openSuspensions` or `latestSteps`. */
   listSuspensions(filter: {
     readonly accountId?: AccountId;
+    /** Only those in force then. */
+    readonly inForceAt?: WallMs;
+    /** Without shadow steps. */
+    readonly unshadowed?: true;
     readonly before?: string;
     readonly limit: number;
   }): Promise<Suspension[]>;
+  /** All that may be in force against an account or its keys: neither lifted nor over by then; oldest first. */
+  openSuspensions(accountId: AccountId, now: WallMs): Promise<Suspension[]>;
+  /** The newest step of each rule, and the newest shadow step, against an account and each of its keys; newest first. */
+  latestSteps(accountId: AccountId): Promise<Suspension[]>;
   /** Writes lifting, appeal and answer; a suspension's other fields never change. */
   updateSuspension(suspension: Suspension, event: AuditEvent): Promise<void>;
   /** How many steps were taken since then against an account or one of its keys, without shadow steps. */

@@ -1,5 +1,5 @@
 // Steps taken by rules and operators, with their appeals.
-import type { Kysely, Selectable } from 'kysely';
+import type { ExpressionBuilder, Kysely, Selectable } from 'kysely';
 import type { AccountId, SuspensionId } from '../../domain/id.ts';
 import type { Suspension } from '../../domain/suspension.ts';
 import type { SuspensionStore } from '../ports/suspensions.ts';
@@ -18,11 +18,29 @@ export function suspensionQueries({ db, transact }: Connection): SuspensionStore
       const row = await db.selectFrom('suspensions').selectAll().where('id', '=', id).executeTakeFirst();
       return row && suspensionOf(row);
     },
-    listSuspensions: async ({ accountId, before, limit }) => {
+    listSuspensions: async ({ accountId, inForceAt, unshadowed, before, limit }) => {
       let query = db.selectFrom('suspensions').selectAll().orderBy('id', 'desc').limit(limit);
+      if (inForceAt !== undefined) query = query.where(isOpen(inForceAt));
+      if (inForceAt !== undefined || unshadowed) query = query.where('shadow', '=', 0);
       if (accountId !== undefined) query = query.where('account_id', '=', accountId);
       if (before !== undefined) query = query.where('id', '<', before as SuspensionId);
       return (await query.execute()).map(suspensionOf);
+    },
+    openSuspensions: (accountId, now) => openSuspensions(db, accountId, now),
+    latestSteps: async (accountId) => {
+      const newest = db
+        .selectFrom('suspensions')
+        .select(({ fn }) => fn.max('id').as('id'))
+        .where('account_id', '=', accountId)
+        .where('rule', 'is not', null)
+        .groupBy(['rule', 'key_id', 'shadow']);
+      const rows = await db
+        .selectFrom('suspensions')
+        .selectAll()
+        .where('id', 'in', newest)
+        .orderBy('id', 'desc')
+        .execute();
+      return rows.map(suspensionOf);
     },
     updateSuspension: (suspension, event) =>
       transact(async (transaction) => {
@@ -57,14 +75,18 @@ export function suspensionQueries({ db, transact }: Connection): SuspensionStore
   };
 }
 
-/** Suspensions that may still be in force: neither lifted nor over. */
+/** Neither lifted nor over. */
+const isOpen =
+  (now: number) =>
+  ({ and, or, eb }: ExpressionBuilder<Tables, 'suspensions'>) =>
+    and([eb('lifted_at', 'is', null), or([eb('ends_at', 'is', null), eb('ends_at', '>', now)])]);
+
 export async function openSuspensions(db: Kysely<Tables>, accountId: AccountId, now: number): Promise<Suspension[]> {
   const rows = await db
     .selectFrom('suspensions')
     .selectAll()
     .where('account_id', '=', accountId)
-    .where('lifted_at', 'is', null)
-    .where((where) => where.or([where('ends_at', 'is', null), where('ends_at', '>', now)]))
+    .where(isOpen(now))
     .orderBy('id')
     .execute();
   return rows.map(suspensionOf);
