@@ -53,11 +53,13 @@ async function ladderWith(fields: Readonly<Record<string, unknown>>, ...others: 
     return result;
   };
   const failures: unknown[] = [];
+  /** What happens as soon as a step is stored. */
+  const told = { step: (): void => undefined };
   const ladder = new Ladder({
     store: { latestSteps: store.latestSteps, atomically },
     clocks,
     sums: { gates: 1, sum: () => Promise.reject(new Error('a single gate knows')) },
-    onStep: () => Promise.resolve(),
+    onStep: () => Promise.resolve(told.step()),
     onError: (error) => failures.push(error),
   });
   ladder.setRules([rule, ...others]);
@@ -76,8 +78,11 @@ async function ladderWith(fields: Readonly<Record<string, unknown>>, ...others: 
   const key = { id: 'key_a', lineage: 'key_a', accountId, kind: 'secret', digest: '', status: 'active' };
   const rest = { scopes: [], models: ['*'], cidr: [], expiresAt: null, narrowing: {} };
   const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const read = (): Principal => principalOf({ ...key, ...rest } as unknown as StoredKey, plan, steps, time.now);
   return {
     time,
+    told,
+    read,
     accountUsages,
     steps: () => steps,
     failing,
@@ -85,8 +90,7 @@ async function ladderWith(fields: Readonly<Record<string, unknown>>, ...others: 
     rule,
     /** Something that the caller did, as the store has it now. */
     note: async (what: (caller: Principal, usage: AccountUsage) => void): Promise<void> => {
-      const caller = principalOf({ ...key, ...rest } as unknown as StoredKey, plan, steps, time.now);
-      what(caller, await accountUsages.of(accountId));
+      what(read(), await accountUsages.of(accountId));
       await settled();
     },
     lift: (): void => {
@@ -140,6 +144,18 @@ test.each([
 });
 
 const perDay = { measure: 'requests', windowSeconds: 86_400, step: 'suspend', durationSeconds: 3_600, per: 'account' };
+
+test('a step that is lifted while it is still being told is taken again for later calls', async () => {
+  const gate = await ladderWith(perDay);
+  let caller = gate.read();
+  gate.told.step = () => {
+    gate.lift();
+    caller = gate.read();
+    gate.time.now += 1_000;
+  };
+  for (let calls = 0; calls < 20; calls++) await gate.note((_, usage) => gate.ladder.noteUse(caller, usage, 1));
+  expect(gate.steps()).toHaveLength(2);
+});
 
 type Tested = Awaited<ReturnType<typeof ladderWith>>;
 

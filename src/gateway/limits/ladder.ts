@@ -223,11 +223,12 @@ export class Ladder implements EndObserver {
       if (last && last.createdAt >= unsureSince) return undefined;
       return this.#write(within, rule, principal, count, now);
     });
+    // Before others hear of it: a caller who is read from now on shows whether it was lifted.
+    taken.storedAt = clocks.steady();
     taken.unsureSince = Infinity;
     // An earlier attempt had succeeded, and its step is over.
     if (!stored) taken.until = 0;
     for (const suspension of stored ?? []) await onStep(suspension).catch(onError);
-    taken.storedAt = clocks.steady();
   }
 
   /** Writes a step, what it does, and the steps of rules over suspensions that it leads to; returns them all. */

@@ -27,21 +27,7 @@ export function suspensionQueries({ db, transact }: Connection): SuspensionStore
       return (await query.execute()).map(suspensionOf);
     },
     openSuspensions: (accountId, now) => openSuspensions(db, accountId, now),
-    latestSteps: async (accountId) => {
-      const newest = db
-        .selectFrom('suspensions')
-        .select(({ fn }) => fn.max('id').as('id'))
-        .where('account_id', '=', accountId)
-        .where('rule', 'is not', null)
-        .groupBy(['rule', 'key_id', 'shadow']);
-      const rows = await db
-        .selectFrom('suspensions')
-        .selectAll()
-        .where('id', 'in', newest)
-        .orderBy('id', 'desc')
-        .execute();
-      return rows.map(suspensionOf);
-    },
+    latestSteps: (accountId) => latestSteps(db, accountId),
     updateSuspension: (suspension, event) =>
       transact(async (transaction) => {
         const { lifted_at, lifted_by, appeal, appealed_at, answer, answered_at, answered_by } = rowOf(suspension);
@@ -76,10 +62,8 @@ export function suspensionQueries({ db, transact }: Connection): SuspensionStore
 }
 
 /** Neither lifted nor over. */
-const isOpen =
-  (now: number) =>
-  ({ and, or, eb }: ExpressionBuilder<Tables, 'suspensions'>) =>
-    and([eb('lifted_at', 'is', null), or([eb('ends_at', 'is', null), eb('ends_at', '>', now)])]);
+const isOpen = (now: number) => (where: ExpressionBuilder<Tables, 'suspensions'>) =>
+  where.and([where('lifted_at', 'is', null), where.or([where('ends_at', 'is', null), where('ends_at', '>', now)])]);
 
 export async function openSuspensions(db: Kysely<Tables>, accountId: AccountId, now: number): Promise<Suspension[]> {
   const rows = await db
@@ -89,6 +73,17 @@ export async function openSuspensions(db: Kysely<Tables>, accountId: AccountId, 
     .where(isOpen(now))
     .orderBy('id')
     .execute();
+  return rows.map(suspensionOf);
+}
+
+async function latestSteps(db: Kysely<Tables>, accountId: AccountId): Promise<Suspension[]> {
+  const newest = db
+    .selectFrom('suspensions')
+    .select(({ fn }) => fn.max('id').as('id'))
+    .where('account_id', '=', accountId)
+    .where('rule', 'is not', null)
+    .groupBy(['rule', 'key_id', 'shadow']);
+  const rows = await db.selectFrom('suspensions').selectAll().where('id', 'in', newest).orderBy('id', 'desc').execute();
   return rows.map(suspensionOf);
 }
 
