@@ -279,7 +279,7 @@ describe('on the pages', () => {
     for (const name of ['localhost', '127.0.0.1', 'box.lan'])
       expect(await page.getByText(name, { exact: true }).count(), name).toBe(1);
     await reader.sees(written(leaf.validTo));
-    await reader.sees('days left: 396');
+    await reader.sees('396 days left');
     await reader.sees(leaf.fingerprint256);
     await reader.isSound();
     await page.getByRole('link', { name: 'How to make devices trust it' }).click();
@@ -296,7 +296,7 @@ describe('on the pages', () => {
     copyFileSync(made.cert, files.cert);
     const gate = await open(filesOf(files));
     const reader = await atSettings(gate, { width: 390 });
-    await reader.sees('days left: 9');
+    await reader.sees('9 days left');
     expect(await reader.page.getByText('The newest files are not used').count()).toBe(0);
     await reader.open('/portal/operate');
     await reader.sees(`A certificate expires on ${written(certificateIn(files).validTo)}`);
