@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { auditEvent } from '../../src/domain/audit.ts';
 import { newSuspensionId } from '../../src/domain/id.ts';
-import type { Suspension } from '../../src/domain/suspension.ts';
+import { type Suspension, untouched } from '../../src/domain/suspension.ts';
 import { suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { openGate, sekisho, type TestGate } from '../gate.ts';
@@ -25,6 +25,7 @@ const leave = (accountId: Suspension['accountId'], count: number, extra: Partial
     store.atomically(async (within) => {
       for (let i = 0; i < count; i++) {
         const step: Suspension = {
+          ...untouched,
           id: newSuspensionId(by.at + i),
           accountId,
           keyId: null,
@@ -35,13 +36,6 @@ const leave = (accountId: Suspension['accountId'], count: number, extra: Partial
           shadow: false,
           createdAt: by.at - 2_000_000,
           endsAt: by.at - 1_000_000,
-          liftedAt: null,
-          liftedBy: null,
-          appeal: null,
-          appealedAt: null,
-          answer: null,
-          answeredAt: null,
-          answeredBy: null,
           ...extra,
         };
         await within.insertSuspension(step, auditEvent(by, 'suspension.warn', accountId, null, { id: step.id }));

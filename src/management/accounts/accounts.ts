@@ -131,7 +131,7 @@ export async function showAccount(
   account: Account,
   now: WallMs,
 ): Promise<z.output<typeof accountSchema>> {
-  const suspensions = await store.openSuspensions(account.id, now);
+  const suspensions = (await store.openSuspensions(account.id, now)).toReversed();
   const person = await store.findPersonOf(account.id);
   return {
     id: account.id,
