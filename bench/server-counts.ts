@@ -2,7 +2,8 @@
 // bench.
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
-import pg from 'pg';
+import type pg from 'pg';
+import { connectTo } from '../test/postgres-client.ts';
 import type { RedisServer } from '../test/redis.ts';
 import { tokens } from './load.ts';
 import { cpuUs, treeOf } from './processes.ts';
@@ -32,8 +33,7 @@ export class Counts {
 
   async open(): Promise<void> {
     if (this.#database === undefined) return;
-    this.#client = new pg.Client(this.#database);
-    await this.#client.connect();
+    this.#client = await connectTo(this.#database);
   }
 
   async close(): Promise<void> {
@@ -63,8 +63,7 @@ export class Counts {
   /** Answers in the ledger with exactly the upstream's figures. */
   async booked(): Promise<number> {
     if (this.#database === undefined) return NaN;
-    const client = new pg.Client(this.#database);
-    await client.connect();
+    const client = await connectTo(this.#database);
     try {
       const { rows } = await client.query(
         `select count(*)::int as booked from usage where outcome = 'completed' and source = 'exact' and prompt_tokens = $1 and completion_tokens = $2`,

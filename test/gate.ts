@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import pg from 'pg';
+import { connectTo } from './postgres-client.ts';
 import './quick-passwords.ts';
 import { type Adapters, inMemory } from '../src/compose/adapters.ts';
 import { type OpenGate, serve } from '../src/compose/serve.ts';
@@ -161,8 +161,7 @@ async function databaseOf(dataDir: string | undefined): Promise<Record<string, s
 }
 
 async function makeDatabase(server: string, name: string): Promise<string> {
-  const client = new pg.Client(server);
-  await client.connect();
+  const client = await connectTo(server);
   await client.query(`create database ${name}`);
   await client.end();
   return Object.assign(new URL(server), { pathname: `/${name}` }).href;

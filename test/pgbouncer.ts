@@ -5,9 +5,9 @@ import { once } from 'node:events';
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import pg from 'pg';
 import { freePort } from './free-ports.ts';
 import { eventually, temporaryDirectory } from './gate.ts';
+import { connectTo } from './postgres-client.ts';
 
 export interface Pooler {
   /** The same database through it. */
@@ -45,8 +45,7 @@ logfile =
   const through = (database: string): string => Object.assign(new URL(database), { port: String(port) }).href;
   await eventually(async () => {
     if (child.pid === undefined || child.exitCode !== null) throw new Error(`PgBouncer ended: ${said}`);
-    const client = new pg.Client(through('postgres://sekisho@127.0.0.1/postgres'));
-    await client.connect();
+    const client = await connectTo(through('postgres://sekisho@127.0.0.1/postgres'));
     await client.end();
   });
   return {

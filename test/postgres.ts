@@ -5,9 +5,10 @@ import { once } from 'node:events';
 import { chownSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import pg from 'pg';
+import type pg from 'pg';
 import { freePort } from './free-ports.ts';
 import { eventually, temporaryDirectory } from './gate.ts';
+import { connectTo } from './postgres-client.ts';
 
 export interface PostgresServer {
   readonly port: number;
@@ -220,8 +221,7 @@ const home = (port: number): string => `postgres://sekisho@127.0.0.1:${port}/pos
 
 /** One question over a connection of its own. @returns its rows. */
 export async function asking<Row extends pg.QueryResultRow>(url: string, text: string): Promise<Row[]> {
-  const client = new pg.Client(url);
-  await client.connect();
+  const client = await connectTo(url);
   try {
     return (await client.query<Row>(text)).rows;
   } finally {

@@ -1,7 +1,6 @@
 // A PgBouncer in transaction mode between gates and PostgreSQL. It has two connections for all clients of a database, so that what a
 // gate left on a session would be met by another.
 import { join } from 'node:path';
-import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { inMemory } from '../../src/compose/adapters.ts';
 import { revokeKey } from '../../src/management/keys/keys.ts';
@@ -10,6 +9,7 @@ import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts'
 import { eventually, openGate, post, type TestGate } from '../gate.ts';
 import { type Pooler, startPgBouncer } from '../pgbouncer.ts';
 import { type PostgresServer, startPostgres } from '../postgres.ts';
+import { connectTo } from '../postgres-client.ts';
 import { quickBeats, quickLives, sharingSecret } from '../quick-gate.ts';
 import { operatorOf, Visitor } from '../visitor.ts';
 import { decisionsContract } from './decisions.ts';
@@ -77,8 +77,7 @@ test('gates that start at once behind PgBouncer make the tables once, serve as o
   await here.manage((store, by) => revokeKey(store, member.id, by));
   for (const gate of [here, there]) await eventually(async () => expect(await call(gate)).toBe(401));
 
-  const client = new pg.Client(direct);
-  await client.connect();
+  const client = await connectTo(direct);
   const asked = async (text: string): Promise<unknown[]> => (await client.query(text)).rows;
   expect(await asked("select owner from leases where name in ('gate', 'upkeep')")).toHaveLength(2);
   expect(await asked('select id from gates')).toHaveLength(2);
@@ -90,11 +89,10 @@ test('gates that start at once behind PgBouncer make the tables once, serve as o
 
 /** Settings, prepared statements, cursors, listeners and temporary tables on the connections that the pooler keeps. */
 async function sessionsLeft(url: string): Promise<unknown[]> {
-  const clients = [new pg.Client(url), new pg.Client(url)];
+  const clients = [await connectTo(url), await connectTo(url)];
   const left: unknown[] = [];
   const backends = new Set<unknown>();
   for (const client of clients) {
-    await client.connect();
     // Keeps its backend, so that the second one gets the other.
     await client.query('begin');
     backends.add((await client.query('select pg_backend_pid() as id')).rows[0].id);

@@ -1,13 +1,14 @@
 // Several gates write the ledger of one PostgreSQL database: what a race, or an answer that was lost, must not change.
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { UsageRecord } from '../../src/domain/usage.ts';
 import { openPostgres } from '../../src/store/postgres/open.ts';
 import { StoreAway, StoreBusy } from '../../src/store/unusable.ts';
 import { eventually } from '../gate.ts';
 import { asking, type PostgresServer, startPostgres } from '../postgres.ts';
+import { connectTo } from '../postgres-client.ts';
 import { record } from './requests.ts';
 
 let server: PostgresServer;
@@ -109,8 +110,7 @@ test('a batch whose COMMIT was not answered is written again without counting an
 
 /** A session of another program, which holds what it asks for. */
 async function session(url: string, text: string): Promise<pg.Client> {
-  const client = new pg.Client(url);
-  await client.connect();
+  const client = await connectTo(url);
   await client.query(`set deadlock_timeout = '1h'; begin; ${text}`);
   return client;
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newRequestId } from '../../src/domain/id.ts';
 import { migrate } from '../../src/store/postgres/migrate.ts';
@@ -15,6 +15,7 @@ import { migrations } from '../../src/store/sqlite/migrations/list.ts';
 import { StoreAway, StoreBusy } from '../../src/store/unusable.ts';
 import { eventually, withinASecond } from '../gate.ts';
 import { asking, type PostgresServer, startPostgres } from '../postgres.ts';
+import { connectTo } from '../postgres-client.ts';
 import { changesContract } from './changes.ts';
 import { decisionsContract } from './decisions.ts';
 import { leasesContract } from './leases.ts';
@@ -71,8 +72,7 @@ ledgerWriterContract('PostgreSQL', async () => {
   const url = await server.database(made);
   const store = await openPostgres({ url, connections: 4 });
   const hold = async (): Promise<() => Promise<void>> => {
-    const other = new pg.Client(url);
-    await other.connect();
+    const other = await connectTo(url);
     await other.query('begin; lock table usage, keys in exclusive mode');
     return () => other.end();
   };
@@ -456,8 +456,7 @@ test('a server that ends a connection between two statements of a decision fails
 test('a decision that could not begin in time leaves its connection to the next one as it was', async () => {
   const url = await server.database(made);
   const store = await openPostgres({ url, connections: 1 });
-  const other = new pg.Client(url);
-  await other.connect();
+  const other = await connectTo(url);
   await other.query('begin; lock table store_version in exclusive mode');
   await expect(store.atomically((within) => within.readRegistration())).rejects.toThrow(StoreBusy);
   await other.end();

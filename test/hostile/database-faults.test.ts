@@ -2,13 +2,14 @@
 // servers. A row without a test fails, and so does a test without a row.
 import { appendFileSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { inMemory } from '../../src/compose/adapters.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts';
 import { eventually, openGate, post, root, spawnGate, type TestGate, temporaryDirectory } from '../gate.ts';
 import { asking, type PostgresServer, startPostgres } from '../postgres.ts';
+import { connectTo } from '../postgres-client.ts';
 
 /** A fault, and the address of the database that gets it. */
 interface Fault {
@@ -53,10 +54,8 @@ async function server(over: Over, ...given: Parameters<typeof startPostgres>): P
 }
 
 async function clientOf(over: Over, url: string): Promise<pg.Client> {
-  const client = new pg.Client(url);
-  client.on('error', () => undefined);
+  const client = await connectTo(url);
   over.push(() => client.end());
-  await client.connect();
   return client;
 }
 
@@ -230,9 +229,8 @@ const faults: Readonly<Record<string, (over: Over) => Promise<Fault>>> = {
         do {
           await other.query(`select pg_terminate_backend(pid) ${ours}`);
           for (let isFull = false; !isFull; ) {
-            const client = new pg.Client(url).on('error', () => undefined);
-            isFull = await client.connect().then(
-              () => taken.push(client) < 0,
+            isFull = await connectTo(url).then(
+              (client) => taken.push(client) < 0,
               () => true,
             );
           }
@@ -334,8 +332,7 @@ test.concurrent('a key that was revoked while accounts are locked is not let in 
   const postgres = await startPostgres();
   const url = await postgres.database();
   const gate = await openGate(ollama.url, { DATABASE_URL: url });
-  const other = new pg.Client(url);
-  await other.connect();
+  const other = await connectTo(url);
   onTestFinished(async () => {
     await other.end();
     await gate.stop();

@@ -1,11 +1,11 @@
 // Several gates on one PostgreSQL and one Redis see the same breach at the same moment: one of them takes the step.
-import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { inMemory } from '../../src/compose/adapters.ts';
 import { createRule } from '../../src/management/rules/rules.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, type TestGate } from '../gate.ts';
 import { type PostgresServer, startPostgres } from '../postgres.ts';
+import { connectTo } from '../postgres-client.ts';
 import { quickBeats, sharingSecret } from '../quick-gate.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
 
@@ -36,15 +36,13 @@ test.each([2, 4])('%i gates that take the same step at the same moment take it o
     await eventually(() => expect(gate.log().split('"the rules in force"').at(-2)).toContain('at-once'));
 
   // Nobody can store a step until every gate wants to.
-  const holder = new pg.Client(DATABASE_URL);
-  await holder.connect();
+  const holder = await connectTo(DATABASE_URL);
   await holder.query('begin');
   await holder.query('lock table suspensions in exclusive mode');
   const body = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }], stream: false };
   const calls = gates.flatMap(({ url }) => [1, 2, 3].map(() => post(`${url}/api/chat`, member.secret, body)));
   for (const answer of await Promise.all(calls)) expect(answer.status).toBe(200);
-  const watcher = new pg.Client(DATABASE_URL);
-  await watcher.connect();
+  const watcher = await connectTo(DATABASE_URL);
   const waiting = async (): Promise<number> => {
     const { rows } = await watcher.query<{ n: number }>(
       `select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,

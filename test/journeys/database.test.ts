@@ -1,6 +1,5 @@
 // A gate on PostgreSQL: the same as on its own file, and what happens when the server goes away and comes back.
 import process from 'node:process';
-import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { inMemory } from '../../src/compose/adapters.ts';
 import { revokeKey } from '../../src/management/keys/keys.ts';
@@ -8,6 +7,7 @@ import { moveStore } from '../../src/store/open-store.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
 import { asking, type PostgresServer, startPostgres } from '../postgres.ts';
+import { connectTo } from '../postgres-client.ts';
 import { quickBeats } from '../quick-gate.ts';
 
 let server: PostgresServer;
@@ -132,8 +132,7 @@ test('a gate that is held up in the middle of a heartbeat does not count on the 
   const held = await spawnGate({ DATABASE_URL, UPSTREAM: ollama.url }, [process.execPath, 'test/quick-gate.ts']);
   const { secret } = await held.key();
   expect((await send(held.url, secret)).status).toBe(200);
-  const session = new pg.Client(DATABASE_URL).on('error', () => undefined);
-  await session.connect();
+  const session = await connectTo(DATABASE_URL);
   await session.query('begin');
   await session.query('select 1 from gates for update');
   // The lease is renewed, and the rest of the heartbeat waits until it is over.
@@ -163,8 +162,7 @@ test('a gate that was frozen for longer than others wait for it learns what it m
   const [first, second] = [await frozen.key(), await frozen.key()];
   const statusOf = async ({ secret }: { readonly secret: string }) => (await send(frozen.url, secret)).status;
   expect([await statusOf(first), await statusOf(second)]).toEqual([200, 200]);
-  const watching = new pg.Client(DATABASE_URL).on('error', () => undefined);
-  await watching.connect();
+  const watching = await connectTo(DATABASE_URL);
   const isOver = async (): Promise<void> => {
     const alive = 'select 1 from gates where until > extract(epoch from clock_timestamp()) * 1000';
     expect((await watching.query(alive)).rowCount).toBe(0);

@@ -7,7 +7,6 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { inMemory } from '../../src/compose/adapters.ts';
@@ -30,6 +29,7 @@ import {
 } from '../gate.ts';
 import { holdStream } from '../held-stream.ts';
 import { type PostgresServer, startPostgres } from '../postgres.ts';
+import { connectTo } from '../postgres-client.ts';
 import { quickBeats, quickLives, sharingSecret } from '../quick-gate.ts';
 import { startRedis } from '../redis.ts';
 import { operatorOf, Visitor } from '../visitor.ts';
@@ -230,8 +230,7 @@ test('periodic work is done once, by another gate when the one that did it is fr
   const command = [process.execPath, 'test/quick-gate.ts'];
   const frozen = await spawnGate({ DATABASE_URL, UPSTREAM: fake.url, SHARES: 'on', ...sharingSecret() }, command);
   const other = await openGate(fake.url, { DATABASE_URL, ...sharingSecret() }, adapters);
-  const client = new pg.Client(DATABASE_URL);
-  await client.connect();
+  const client = await connectTo(DATABASE_URL);
   const lease = async (): Promise<{ owner: string; epoch: string }> =>
     (await client.query("select owner, epoch from leases where name = 'upkeep'")).rows[0];
   let ended = 0;
@@ -285,8 +284,7 @@ test('a gate that is killed right after its answers loses none of them, and none
   const again = await spawnGate(environment, command);
   const rows = await other.ledger(calls);
   expect([rows.length, new Set(rows.map(({ id }) => id)).size]).toEqual([calls, calls]);
-  const client = new pg.Client(DATABASE_URL);
-  await client.connect();
+  const client = await connectTo(DATABASE_URL);
   const sums = await client.query('select sum(requests) as requests from usage_quarterly');
   expect(Number(sums.rows[0].requests)).toBe(calls);
   await client.end();
