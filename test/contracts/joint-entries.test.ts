@@ -197,7 +197,9 @@ test('a call without room has no turn at any moment', async () => {
   const [gate] = (await openGates(1, 1)) as [Gate];
   const [none, crowded] = [caller({ requestsPerDay: 0 }), caller({ concurrentRequests: 1 })];
   await together(gate, crowded);
-  const last = await gate.client.command('HGET', laneKey('v'), 'last');
+  // Tickets are numbered when they enter.
+  const figures = await gate.client.command('HGET', laneKey('v'), 'figures');
+  expect(figures).not.toBeNull();
   const scripts = await sentDuring(async () => {
     for (const who of [none, crowded]) {
       const { reserved, answer } = await together(gate, who);
@@ -206,9 +208,55 @@ test('a call without room has no turn at any moment', async () => {
     }
   });
   expect(scripts.filter((line) => line.includes(`{${accountId}}:b`))).toHaveLength(2);
-  // Tickets are numbered when they enter: no number was given.
-  expect(await gate.client.command('HGET', laneKey('v'), 'last')).toBe(last);
+  expect(await gate.client.command('HGET', laneKey('v'), 'figures')).toBe(figures);
   expect(gate.queue.snapshot()).toMatchObject([{ running: 1, waiting: 0 }]);
+});
+
+test('calls that end together give their slots and limits back in one question, and each that waits starts once', async () => {
+  const [gate] = (await openGates(1, 3)) as [Gate];
+  const who = caller({ tokensPerDay: 1_000, concurrentRequests: 10 });
+  const narrow = caller({ tokensPerDay: 1_000, concurrentRequests: 10 }, { tokensPerDay: 500 }, 'key_b');
+  const started: Slot<string>[] = [];
+  const running = [await together(gate, who), await together(gate, narrow), await together(gate, who)];
+  for (let i = 0; i < 4; i++) await together(gate, who, (slot) => started.push(slot));
+  const ended = await sentDuring(async () => {
+    for (const [at, each] of running.entries()) {
+      slotOf(each).release(10);
+      leasesOf([each.reserved])[0]!.settle({ requests: 1, promptTokens: at + 1, completionTokens: 10, units: 0 });
+    }
+    await gate.queue.settled();
+  });
+  expect(ended.filter((line) => line.includes(`{${accountId}}:b`))).toHaveLength(1);
+  expect(started).toHaveLength(3);
+  expect(gate.queue.snapshot()).toMatchObject([{ running: 3, waiting: 1 }]);
+  // Four calls hold 20 tokens each, and the ended ones used 11, 12 and 13.
+  const standing = await gate.account.of(narrow.lineage).look(narrow, Date.now(), false);
+  expect(narrow.limits.map(({ on }) => on)).toEqual(['account', 'key']);
+  expect(narrow.limits.map((limit) => standing.used(limit))).toEqual([116, 12]);
+  expect(standing.running('account')).toBe(4);
+});
+
+test('what an earlier version wrote is forgotten: its leases and turns count for nothing and break nothing', async () => {
+  const [gate] = (await openGates(1, 1)) as [Gate];
+  const who = caller({ requestsPerDay: 2, concurrentRequests: 1 });
+  // Both as MessagePack, of a run and a generation of a server that the gate does not name so.
+  const { client } = gate;
+  await client.command('HSET', `{${accountId}}:b`, 'seed', '1-old', 'a', Buffer.from([0x91, 1]));
+  await client.command('HSET', `{${accountId}}:ld`, 'req_old', Buffer.from([0x9e, 1]));
+  await client.command('HSET', `{joint${lanes - 1}:other}:v`, 'run', '000000000000000-', 'virtual', 7);
+  await client.command('HSET', `{joint${lanes - 1}:other}:t`, 'old#1.1', Buffer.from([0x81, 0xa1, 0x61, 1]));
+  await client.command('ZADD', `{joint${lanes - 1}:other}:s`, 0, 'a\0old#1.1');
+  const { reserved } = await together(gate, who);
+  expect(reserved.kind).toBe('lease');
+  expect(reserved.standing.used(who.limits[0]!)).toBe(1);
+  expect(await client.command('HKEYS', `{${accountId}}:ld`)).toHaveLength(1);
+  const entered = await gate.queue.enter(
+    'other',
+    turnOf(() => undefined),
+    performance.now(),
+  );
+  expect(entered?.kind).toBe('slot');
+  expect(await length(gate, `{joint${lanes - 1}:other}:s`)).toBe(1);
 });
 
 test('four gates that ask together let through exactly the limit, never more at once than slots, and lose nothing', async () => {

@@ -121,6 +121,39 @@ test('a gate is told which gates are alive only when that has changed', async ()
   expect(known()).toEqual(new Set([all.slice(0, -1).toSorted().join()]));
 });
 
+test('a sweep says nothing of calls that found a free slot or have ended', async () => {
+  const settings = { serversFor: () => ['a'], slotsFor: () => 2, maxWaiting: 500, maxWaitMs: 1e9 };
+  const queue = open(settings);
+  const sweptBytes = async (): Promise<number> => {
+    const received = async (): Promise<number> =>
+      Number(/total_net_input_bytes:(\d+)/.exec(await redis.ask('INFO', 'stats'))?.[1]);
+    const before = await received();
+    queue.sweep(0);
+    await last.settled();
+    return (await received()) - before;
+  };
+  const slot = async (): Promise<Slot<string>> => {
+    const { promise, resolve, reject } = Promise.withResolvers<Slot<string>>();
+    const turn = { accountId: 'a', cost: 1, most: 1, weight: 1, behind: false, start: resolve, refuse: reject };
+    const entered = await queue.enter('m', turn, 0);
+    return entered?.kind === 'slot' ? entered : promise;
+  };
+  const call = async (): Promise<void> => {
+    (await slot()).release(1);
+    await last.settled();
+  };
+  // The lane is in use throughout.
+  await slot();
+  await sweptBytes();
+  const before = await sweptBytes();
+  for (let i = 0; i < 100; i++) await call();
+  expect(await sweptBytes()).toBeLessThan(before + 500);
+  // Those that waited are named once.
+  await Promise.all(Array.from({ length: 300 }, call));
+  await sweptBytes();
+  expect(await sweptBytes()).toBeLessThan(before + 500);
+});
+
 test('the queues of a gate say together that it is there, and each sees the lanes of its own kind', async () => {
   const settings = { serversFor: () => ['a'], slotsFor: () => 1, maxWaiting: 10, maxWaitMs: 1e9, nameOf: String };
   const gateOf = (): { readonly presence: Presence; readonly both: readonly RedisTurnQueue<string>[] } => {

@@ -31,6 +31,8 @@ const clockMs = 10_000;
 /** A connection that was lost is there again well before. */
 const recoveryMs = 1_000;
 const prefix = 'sk1:';
+/** How values are written. Gateways that write them in different ways see different servers, and forget what the others wrote. */
+const layout = '2';
 /** One command of each kind that a script uses. */
 const write = `
 redis.call('SET', KEYS[1], '1', 'PX', 60000)
@@ -181,10 +183,7 @@ export class RedisClient {
     return this.#asking(async () => {
       const nodes = this.#connection instanceof Cluster ? this.#connection.nodes('master') : [this.#connection];
       const texts = await Promise.all(nodes.map((node) => node.info('server')));
-      return texts
-        .map((text) => /^run_id:(\S+)/m.exec(text)?.[1] ?? '')
-        .toSorted()
-        .join('.');
+      return [layout, ...texts.map((text) => /^run_id:(\S+)/m.exec(text)?.[1] ?? '').toSorted()].join('.');
     });
   }
 

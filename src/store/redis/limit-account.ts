@@ -25,13 +25,11 @@ import type { Generation } from './generation.ts';
 import { figuresOf, type HeldLease, HeldLeases, type ListedLease, listLeases } from './limit-leases.ts';
 import * as scripts from './limit-scripts.ts';
 import { type LocalShare, subjectOf } from './limit-share.ts';
-import { type Answer, type Asking, argumentsOf, RedisStanding, startsOf, type Told } from './limit-standing.ts';
+import { type Answer, type Asking, argumentsOf, RedisStanding, startsTextOf, type Told } from './limit-standing.ts';
 import { bookArguments } from './limit-sums.ts';
 import { RedisEntry } from './way-in.ts';
 import { wayOutOf } from './way-out.ts';
 
-/** How long a running call counts without being renewed. */
-export const leaseLifeMs = 30_000;
 /** A smaller difference between two clocks is that of the network. */
 const aheadFromMs = 1_000;
 /** How long a call waits for a cold book. */
@@ -110,9 +108,9 @@ export class RedisAccount implements AccountLimits {
     const keys = [...this.#keys.keys()];
     const all = this.leases.all();
     this.isUnsure = false;
-    const args = [this.#tools.gate, generation, leaseLifeMs, this.leases.coming.size, ...this.leases.coming];
+    const args = [this.#tools.gate, generation, this.leases.coming.size, ...this.leases.coming];
     for (const { id, key, runs, starts, use, isSettled } of all)
-      args.push(id, keys.indexOf(key) + 1, key, Number(isSettled), Number(runs), ...starts, ...figuresOf(use));
+      args.push(id, keys.indexOf(key) + 1, key, Number(isSettled), Number(runs), starts, ...figuresOf(use));
     const places = [this.key('b'), this.key('l'), this.key('ld'), ...keys.map((key) => this.key('l', key))];
     try {
       await this.#tools.client.run(scripts.adopt, places, args);
@@ -129,7 +127,7 @@ export class RedisAccount implements AccountLimits {
     const keys = [...new Set(running.map(({ key }) => key))];
     const places = [this.key('l'), this.key('ld'), ...keys.map((key) => this.key('l', key))];
     const args = running.flatMap(({ id, key }) => [id, keys.indexOf(key) + 1]);
-    const missing = (await this.#tools.client.run(scripts.renew, places, [leaseLifeMs, ...args])) as RequestId[];
+    const missing = (await this.#tools.client.run(scripts.renew, places, args)) as RequestId[];
     if (missing.some((id) => this.leases.has(id))) this.doubt();
   }
 
@@ -141,7 +139,7 @@ export class RedisAccount implements AccountLimits {
     for (const id of there) this.#tools.holders.delete(id);
     if (there.length === 0 || this.isUnsure) return;
     try {
-      await wayOutOf(this.#tools.client).ask('landed', [this.key('ld')], there);
+      await wayOutOf(this.#tools.client).ask('landed', [this.key('ld')], [], there);
     } catch {
       this.doubt();
     }
@@ -266,8 +264,8 @@ class RedisCaller implements CallerLimits {
     busy.add(this.#account);
     leases.coming.add(id);
     try {
-      const rest = [id, gate, leaseLifeMs, Number(ask.spends), ...figuresOf(ask), ...bounds.atOnce.map((n) => n ?? -1)];
-      while (rest.length < 10) rest.push(-1);
+      const atOnce = subjectNames.map((_, on) => bounds.atOnce[on] ?? -1);
+      const rest = [id, gate, Number(ask.spends), ...figuresOf(ask), ...atOnce];
       const asking =
         joint instanceof RedisEntry && joint.client === client
           ? (args: readonly (string | number)[]) => joint.ask(this.#places, args)
@@ -296,11 +294,11 @@ class RedisCaller implements CallerLimits {
     const now = this.#now(at);
     const reserved = await this.#share.reserve(this.#key, { id, ask, bounds, at: now, slowed });
     if (reserved.kind !== 'lease') return reserved;
-    return this.#lease(id, ask, reserved, reserved.standing, startsOf(this.#tools.calendar, now));
+    return this.#lease(id, ask, reserved, reserved.standing, startsTextOf(this.#tools.calendar, now));
   }
 
   /** `local`: the same lease in the memory of this gate. */
-  #lease(id: RequestId, ask: Ask, local: Lease, standing: Standing, starts: readonly number[]): Lease {
+  #lease(id: RequestId, ask: Ask, local: Lease, standing: Standing, starts: string): Lease {
     const account = this.#account;
     const held: HeldLease = {
       id,
@@ -340,13 +338,12 @@ class RedisCaller implements CallerLimits {
     const { client, gate } = this.#tools;
     const account = this.#account;
     const figures = use ? figuresOf(use) : [-1, 0, 0, 0];
-    const args = [id, ...figures, client.channel(endsChannel), `${gate} ${account.id}`];
     return wayOutOf(client)
-      .ask('end', this.#places, args)
+      .ask('end', this.#places, [client.channel(endsChannel), `${gate} ${account.id}`], [id, ...figures])
       .then(
-        (there) => {
+        ({ said, at }) => {
           // Redis lacks a lease that this gate has: it has forgotten more.
-          if (there === 0 && account.leases.has(id)) account.doubt();
+          if ((said as number[])[at] === 0 && account.leases.has(id)) account.doubt();
         },
         () => account.doubt(),
       );
@@ -373,11 +370,12 @@ class RedisCaller implements CallerLimits {
     for (;;) {
       const name = generation.name === '' ? await generation.check() : generation.name;
       const aheadMs = this.#aheadMs();
-      const head = [name, this.#key, client.now(), ...startsOf(calendar, at + aheadMs), ...limits];
-      const answer = (await ask([...head, ...rest])) as Answer;
+      const starts = startsTextOf(calendar, at + aheadMs);
+      const answer = (await ask([name, this.#key, client.now(), starts, ...limits, ...rest])) as Answer;
       if (answer[0] === 'cold') await this.#account.make(() => this.#now(at));
       else if (answer[0] !== 'skew') {
-        const standing = new RedisStanding(answer, bounds.limits, calendar, { at: at + aheadMs, aheadMs, slowed });
+        const asked = { at: at + aheadMs, aheadMs, slowed, starts };
+        const standing = new RedisStanding(answer, bounds.limits, calendar, asked);
         this.#last = { at, limits: bounds.limits, standing };
         if (standing.isStale) this.#account.reconcile(() => this.#now(at));
         return { answer, aheadMs, standing };

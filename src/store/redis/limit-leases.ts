@@ -12,7 +12,7 @@ export interface HeldLease {
   /** Counts as a running call. */
   readonly runs: boolean;
   /** When the windows began in which it counts. */
-  readonly starts: readonly number[];
+  readonly starts: string;
   use: Use;
   isSettled: boolean;
   /** Resolves when Redis knows of its end, or when it is certain that this has to be mended. */

@@ -3,170 +3,246 @@
 //   {account}:l[:key]   running calls with the time until which each of them counts, so that running is counted and never added up
 //   {account}:ld        every lease that is not in the ledger yet: the book is the ledger's sums and these
 //   {account}:w         present while a call somewhere waits for another one to end
-// A tally is a list of start, requests, prompt, completion and units for each window; a lease is a list, too (see `lease`).
-import { type Script, script } from './script.ts';
+// A tally (of the account: `a`, of a key: `k:` and its id) has two fields. `a` has five measures for each window: requests, tokens, prompt,
+// completion, units. `a+` has what was used in all windows since `a` was written, by measure, and when they began: so a call adds to five
+// figures and not to twenty-five, and `a` changes when a window begins, or a call of an earlier window ends.
+import { type Part, part, type Script, script } from './script.ts';
 
-const shared = `
-local windows = 5
-local function tally(text)
-  if text then return cmsgpack.unpack(text) end
-  local empty = {}
-  for i = 1, windows * 5 do empty[i] = 0 end
-  return empty
+/** How long a running call counts without being renewed. */
+const leaseLifeMs = 30_000;
+
+/**
+ * Figures are kept as eight bytes each: as text they take a script longer than all that it does with them. A lease is kept as text, too:
+ * whether it is open or settled, whether it counts as running, its requests, prompt, completion and units; gate, generation and key, each
+ * with a zero byte behind it, and when its windows began.
+ */
+const lease = `
+local function leaseOf(text)
+  if not string.find(text, '^[os]') then return nil end
+  local r, p, c, u, gate, gen, key, from = struct.unpack('ddddsss', text, 3)
+  return {settled = string.sub(text, 1, 1) == 's', runs = string.sub(text, 2, 2), r = r, p = p, c = c, u = u,
+    gate = gate, gen = gen, key = key, starts = string.sub(text, from)}
+end
+local function textOf(l)
+  return (l.settled and 's' or 'o') .. l.runs .. struct.pack('dddd', l.r, l.p, l.c, l.u)
+    .. l.gate .. '\\0' .. l.gen .. '\\0' .. l.key .. '\\0' .. l.starts
+end
+`;
+
+const tallies = `
+local windows, measures = 5, 5
+local form = string.rep('d', windows * measures)
+local function numbersOf(starts)
+  local all = {}
+  for each in string.gmatch(starts, '%S+') do all[#all + 1] = tonumber(each) end
+  return all
+end
+local function startsOf(all)
+  local texts = {}
+  for w = 1, windows do texts[w] = string.format('%.0f', all[w]) end
+  return table.concat(texts, ' ')
+end
+-- A tally as figures and starts.
+local function open(base, since)
+  local t, starts = {}, {}
+  for i = 1, windows * measures do t[i] = 0 end
+  for w = 1, windows do starts[w] = 0 end
+  if base and since then
+    t = {struct.unpack(form, base)}
+    local all = {struct.unpack('ddddd', since)}
+    starts = numbersOf(string.sub(since, 41))
+    for i = 1, windows * measures do t[i] = t[i] + all[(i - 1) % measures + 1] end
+  end
+  return t, starts
 end
 -- A window that has begun stays, and one that is over keeps nothing.
-local function roll(t, w, start)
-  local at = (w - 1) * 5 + 1
-  if start > t[at] then
-    t[at] = start
-    for i = 1, 4 do t[at + i] = 0 end
+local function roll(t, starts, w, start)
+  if start > starts[w] then
+    starts[w] = start
+    for m = 1, measures do t[(w - 1) * measures + m] = 0 end
   end
 end
-local function add(t, w, start, r, p, c, u)
-  local at = (w - 1) * 5 + 1
-  if start == t[at] then
-    t[at + 1] = t[at + 1] + r
-    t[at + 2] = t[at + 2] + p
-    t[at + 3] = t[at + 3] + c
-    t[at + 4] = t[at + 4] + u
+local function add(t, w, r, p, c, u)
+  for m, figure in ipairs({r, p + c, p, c, u}) do
+    local i = (w - 1) * measures + m
+    t[i] = t[i] + figure
   end
 end
-local function used(t, window, measure)
-  local at = window * 5 + 1
-  if measure == 0 then return t[at + 1] end
-  if measure == 1 then return t[at + 2] + t[at + 3] end
-  return t[at + measure]
+local function fieldsOf(t, starts)
+  return struct.pack(form, unpack(t, 1, windows * measures)), struct.pack('ddddd', 0, 0, 0, 0, 0) .. startsOf(starts)
 end
-local function clock()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
--- lease: 1 gate, 2 generation, 3 settled (1) or open (0), 4 counts as running, 5 key, 6-10 starts, 11-14 figures
 `;
 
-/** What `look` and `reserve` begin with. KEYS: book, running, running of the key. Eleven arguments and the limits. */
+/**
+ * What `look` and `reserve` begin with. KEYS: book, running, running of the key. ARGV: generation, key, time of the gate, when the windows
+ * began, which limits (a character each: subject, window and measure), how much each of them allows.
+ */
 const standing = `
-local gen, key, now = ARGV[1], ARGV[2], clock()
-if math.abs(now - ARGV[3]) > 2000 then return {'skew'} end
-local book = redis.call('HMGET', KEYS[1], 'seed', 'a', 'k:' .. key)
-if book[1] ~= gen then return {'cold'} end
-local both = {tally(book[2]), tally(book[3])}
-local starts, isNewMinute = {}, tonumber(ARGV[4]) > both[2][1]
-for w = 1, windows do
-  local at = (w - 1) * 5 + 1
-  starts[w] = math.max(tonumber(ARGV[3 + w]), both[1][at], both[2][at])
-  roll(both[1], w, starts[w])
-  roll(both[2], w, starts[w])
-end
-local held, running = redis.call('ZCARD', KEYS[2]), {0, 0}
-if held > 0 then
-  running = {redis.call('ZCOUNT', KEYS[2], now, '+inf'), redis.call('ZCOUNT', KEYS[3], now, '+inf')}
-end
-local stale = held > running[1] and 1 or 0
-local limits = tonumber(ARGV[9])
-local function answer(kind, which)
-  local said = {kind, which, running[1], running[2], stale}
-  for w = 1, windows do said[5 + w] = starts[w] end
-  for i = 0, limits - 1 do
-    local from = 9 + i * 4
-    said[11 + i] = used(both[ARGV[from + 1] + 1], tonumber(ARGV[from + 2]), tonumber(ARGV[from + 3]))
+local call = redis.call
+local book, leases = KEYS[k + 1], KEYS[k + 2]
+local gen, key, starts, limits = ARGV[a + 1], ARGV[a + 2], ARGV[a + 4], ARGV[a + 5]
+local now = at[1] * 1000 + math.floor(at[2] / 1000)
+if math.abs(now - ARGV[a + 3]) > 2000 then return {'skew'} end
+local field = 'k:' .. key
+local kept = call('HMGET', book, 'seed', 'a', 'a+', field, field .. '+')
+if kept[1] ~= gen then return {'cold'} end
+local ofAccount, sinceAccount, ofKey, sinceKey = kept[2], kept[3], kept[4], kept[5]
+local isRolled, isNewMinute = false, false
+if not sinceKey or string.sub(sinceKey, 41) ~= starts or string.sub(sinceAccount, 41) ~= starts then
+  ${tallies}
+  local one, startsOne = open(ofAccount, sinceAccount)
+  local other, startsOther = open(ofKey, sinceKey)
+  local given = numbersOf(starts)
+  isRolled, isNewMinute = true, given[1] > startsOther[1]
+  for w = 1, windows do
+    local start = math.max(given[w], startsOne[w], startsOther[w])
+    roll(one, startsOne, w, start)
+    roll(other, startsOther, w, start)
   end
-  return said
+  ofAccount, sinceAccount = fieldsOf(one, startsOne)
+  ofKey, sinceKey = fieldsOf(other, startsOther)
+  starts = startsOf(startsOne)
+end
+local held, running, runningOfKey = call('ZCARD', leases), 0, 0
+if held > 0 then
+  local from = string.format('%d', now)
+  running, runningOfKey = call('ZCOUNT', leases, from, '+inf'), call('ZCOUNT', KEYS[k + 3], from, '+inf')
+end
+local said = {'look', 0, running, runningOfKey, held > running and 1 or 0, isRolled and starts or ''}
+local all = {{struct.unpack('ddddd', sinceAccount)}, {struct.unpack('ddddd', sinceKey)}}
+for i = 1, #limits do
+  local code = string.byte(limits, i) - 48
+  local which, base = 1, ofAccount
+  if code >= 25 then code, which, base = code - 25, 2, ofKey end
+  said[6 + i] = struct.unpack('d', base, code * 8 + 1) + all[which][code % 5 + 1]
 end
 `;
 
-export const look: Script = script(`${shared}${standing}return answer('look', 0)`);
+export const look: Script = part(`${standing}return said`);
 
-/** KEYS: book, running, running of the key, leases, waits. After the limits: lease, gate, life, runs, figures, concurrency. */
-export const reserve: Script = script(`${shared}${standing}
-local rest = 9 + limits * 4
-local id, gate, life, runs = ARGV[rest + 1], ARGV[rest + 2], tonumber(ARGV[rest + 3]), tonumber(ARGV[rest + 4])
-local r, p, c, u = tonumber(ARGV[rest + 5]), tonumber(ARGV[rest + 6]), tonumber(ARGV[rest + 7]), tonumber(ARGV[rest + 8])
-if redis.call('HEXISTS', KEYS[4], id) == 1 then return answer('lease', 0) end
-if runs == 1 then
-  for i = 1, 2 do
-    local most = tonumber(ARGV[rest + 8 + i])
-    if most >= 0 and running[i] >= most then
-      redis.call('SET', KEYS[5], '1', 'PX', 5000)
-      return answer('crowded', i - 1)
-    end
+/**
+ * KEYS: book, running, running of the key, leases, waits. ARGV after the limits: lease, gate, runs, figures (requests, prompt, completion,
+ * units), how many of the account and of the key may run, or -1.
+ */
+export const reserve: Part = part(`${standing}
+local rest = a + 5 + #limits
+local id, runs = ARGV[rest + 1], ARGV[rest + 3]
+said[1] = 'lease'
+if call('HEXISTS', KEYS[k + 4], id) == 1 then return said end
+if runs == '1' then
+  local most, mostOfKey = tonumber(ARGV[rest + 8]), tonumber(ARGV[rest + 9])
+  local isFull = most >= 0 and running >= most
+  if isFull or mostOfKey >= 0 and runningOfKey >= mostOfKey then
+    call('SET', KEYS[k + 5], '1', 'PX', 5000)
+    said[1], said[2] = 'crowded', isFull and 0 or 1
+    return said
   end
 end
-local needs = {[0] = r, p + c, p, c, u}
-for i = 0, limits - 1 do
-  local from = 9 + i * 4
-  local measure, most = tonumber(ARGV[from + 3]), tonumber(ARGV[from + 4])
-  local need = needs[measure]
+local r, p, c, u = tonumber(ARGV[rest + 4]), tonumber(ARGV[rest + 5]), tonumber(ARGV[rest + 6]), tonumber(ARGV[rest + 7])
+local needs = {r, p + c, p, c, u}
+for i = 1, #limits do
+  local need = needs[(string.byte(limits, i) - 48) % 5 + 1]
   if need ~= 0 then
-    local before = used(both[ARGV[from + 1] + 1], tonumber(ARGV[from + 2]), measure)
-    if before >= most or before + math.min(need, most) > most then return answer('full', i) end
+    local before, most = said[6 + i], tonumber(ARGV[a + 5 + i])
+    if before >= most or before + math.min(need, most) > most then
+      for j = 1, i - 1 do said[6 + j] = said[6 + j] - needs[(string.byte(limits, j) - 48) % 5 + 1] end
+      said[1], said[2] = 'full', i - 1
+      return said
+    end
+    said[6 + i] = before + need
   end
 end
-local lease = {gate, gen, 0, runs, key}
-for w = 1, windows do
-  lease[5 + w] = starts[w]
-  add(both[1], w, starts[w], r, p, c, u)
-  add(both[2], w, starts[w], r, p, c, u)
+for i, since in ipairs({sinceAccount, sinceKey}) do
+  local sums = all[i]
+  all[i] = struct.pack('ddddd', sums[1] + r, sums[2] + p + c, sums[3] + p, sums[4] + c, sums[5] + u) .. starts
 end
-lease[11], lease[12], lease[13], lease[14] = r, p, c, u
-redis.call('HSET', KEYS[1], 'a', cmsgpack.pack(both[1]), 'k:' .. key, cmsgpack.pack(both[2]))
-redis.call('HSET', KEYS[4], id, cmsgpack.pack(lease))
-if runs == 1 then
-  for i = 2, 3 do
-    redis.call('ZADD', KEYS[i], now + life, id)
-    running[i - 1] = running[i - 1] + 1
-  end
-end
+call('HSET', book, 'a+', all[1], field .. '+', all[2])
+if isRolled then call('HSET', book, 'a', ofAccount, field, ofKey) end
+call('HSET', KEYS[k + 4], id, 'o' .. runs .. struct.pack('dddd', r, p, c, u) .. ARGV[rest + 2] .. '\\0' .. gen .. '\\0' .. key .. '\\0' .. starts)
 -- Whatever is in them for longer than this is renewed, or used again in another minute.
-if isNewMinute or held == 0 then redis.call('PEXPIRE', KEYS[4], 2851200000) end
-for i = 2, 3 do
-  if runs == 1 and (isNewMinute or running[i - 1] == 1) then redis.call('PEXPIRE', KEYS[i], 86400000) end
+if isNewMinute or held == 0 then call('PEXPIRE', KEYS[k + 4], 2851200000) end
+if runs == '1' then
+  local till = string.format('%d', now + ${leaseLifeMs})
+  call('ZADD', leases, till, id)
+  call('ZADD', KEYS[k + 3], till, id)
+  if isNewMinute or running == 0 then call('PEXPIRE', leases, 86400000) end
+  if isNewMinute or runningOfKey == 0 then call('PEXPIRE', KEYS[k + 3], 86400000) end
+  said[3], said[4] = running + 1, runningOfKey + 1
 end
-return answer('lease', 0)
+return said
 `);
 
-/** KEYS: book, running, running of the key, leases, waits. The lease, its last figures or -1 for none, channel, message. */
-export const end: Script = script(`${shared}
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('ZREM', KEYS[3], ARGV[1])
-local text = redis.call('HGET', KEYS[4], ARGV[1])
-if not text then return 0 end
-local lease = cmsgpack.unpack(text)
-if lease[3] == 1 then return 1 end
-local cancelled = ARGV[2] == '-1'
-local figures = {0, 0, 0, 0}
-if not cancelled then figures = {tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])} end
-local book = redis.call('HMGET', KEYS[1], 'seed', 'a', 'k:' .. lease[5])
-if book[1] then
-  local both = {tally(book[2]), tally(book[3])}
-  for i = 1, 2 do
-    for w = 1, windows do
-      add(both[i], w, lease[5 + w], figures[1] - lease[11], figures[2] - lease[12], figures[3] - lease[13], figures[4] - lease[14])
+/**
+ * KEYS: book, running, running of the key, leases, waits. ARGV: channel, message, then of each lease: its id and its last figures or -1 for
+ * none. Returns for each of them whether it was there.
+ */
+export const end: Part = part(`
+local call = redis.call
+local book, answers, kept, field, isChanged = KEYS[k + 1], {}, nil, nil, false
+for i = a + 3, a + n, 5 do
+  local id = ARGV[i]
+  call('ZREM', KEYS[k + 2], id)
+  call('ZREM', KEYS[k + 3], id)
+  local text = call('HGET', KEYS[k + 4], id)
+  answers[#answers + 1] = text and 1 or 0
+  if text and string.byte(text) == 111 then
+    local r, p, c, u, gate, gen, key, from = struct.unpack('ddddsss', text, 3)
+    local starts = string.sub(text, from)
+    local isCancelled = ARGV[i + 1] == '-1'
+    local figures = isCancelled and '' or struct.pack('dddd', ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+    if isCancelled then r, p, c, u = -r, -p, -c, -u
+    else r, p, c, u = ARGV[i + 1] - r, ARGV[i + 2] - p, ARGV[i + 3] - c, ARGV[i + 4] - u end
+    if not kept then
+      field = 'k:' .. key
+      kept = call('HMGET', book, 'seed', 'a+', field .. '+')
     end
+    if kept[1] then
+      for j = 2, 3 do
+        local since = kept[j]
+        if since then
+          local begun = string.sub(since, 41)
+          if begun ~= starts then
+            -- Some windows have begun since: it does not count in them.
+            local name = j == 2 and 'a' or field
+            local base = {struct.unpack(string.rep('d', 25), call('HGET', book, name))}
+            local change, each = {r, p + c, p, c, u}, string.gmatch(starts, '%S+')
+            local w = 0
+            for start in string.gmatch(begun, '%S+') do
+              if start ~= each() then
+                for m = 1, 5 do base[w * 5 + m] = base[w * 5 + m] - change[m] end
+              end
+              w = w + 1
+            end
+            call('HSET', book, name, struct.pack(string.rep('d', 25), unpack(base, 1, 25)))
+          end
+          local s1, s2, s3, s4, s5 = struct.unpack('ddddd', since)
+          kept[j] = struct.pack('ddddd', s1 + r, s2 + p + c, s3 + p, s4 + c, s5 + u) .. begun
+          isChanged = true
+        end
+      end
+    end
+    if isCancelled then call('HDEL', KEYS[k + 4], id)
+    else call('HSET', KEYS[k + 4], id, 's' .. string.sub(text, 2, 2) .. figures .. string.sub(text, 35)) end
   end
-  redis.call('HSET', KEYS[1], 'a', cmsgpack.pack(both[1]), 'k:' .. lease[5], cmsgpack.pack(both[2]))
 end
-if cancelled then
-  redis.call('HDEL', KEYS[4], ARGV[1])
-else
-  lease[3] = 1
-  for i = 1, 4 do lease[10 + i] = figures[i] end
-  redis.call('HSET', KEYS[4], ARGV[1], cmsgpack.pack(lease))
+if isChanged then
+  if kept[3] then call('HSET', book, 'a+', kept[2], field .. '+', kept[3])
+  else call('HSET', book, 'a+', kept[2]) end
 end
-if redis.call('DEL', KEYS[5]) == 1 then redis.call('PUBLISH', ARGV[6], ARGV[7]) end
-return 1
+if call('DEL', KEYS[k + 5]) == 1 then call('PUBLISH', ARGV[a + 1], ARGV[a + 2]) end
+return answers
 `);
 
 /** Takes out leases that the ledger has. KEYS: leases. */
-export const landed: Script = script("return redis.call('HDEL', KEYS[1], unpack(ARGV))");
+export const landed: Part = part("return redis.call('HDEL', KEYS[k + 1], unpack(ARGV, a + 1, a + n))");
 
-/** KEYS: running, leases, running of each key. Life, then lease and the place of its key. Returns the leases that are missing. */
-export const renew: Script = script(`${shared}
-local now, missing = clock(), {}
-for i = 2, #ARGV, 2 do
+/** KEYS: running, leases, running of each key. Lease and the place of its key. Returns the leases that are missing. */
+export const renew: Script = part(`
+local till, missing = at[1] * 1000 + math.floor(at[2] / 1000) + ${leaseLifeMs}, {}
+for i = 1, #ARGV, 2 do
   if redis.call('HEXISTS', KEYS[2], ARGV[i]) == 1 then
-    redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[i])
-    redis.call('ZADD', KEYS[2 + ARGV[i + 1]], now + ARGV[1], ARGV[i])
+    redis.call('ZADD', KEYS[1], till, ARGV[i])
+    redis.call('ZADD', KEYS[2 + ARGV[i + 1]], till, ARGV[i])
   else
     missing[#missing + 1] = ARGV[i]
   end
@@ -179,23 +255,24 @@ return missing
 
 /**
  * One gate's leases of an account become these, and the book cold. KEYS: book, running, leases, running of each key. Gate,
- * generation, life, how many are on their way, those, then for each lease: id, place of its key, key, settled, runs, starts, figures.
+ * generation, how many are on their way, those, then for each lease: id, place of its key, key, settled, runs, starts, figures.
  */
 export const adopt: Script = script(
-  `${shared}
-local gate, gen, now, coming = ARGV[1], ARGV[2], clock(), tonumber(ARGV[4])
+  `${lease}
+local gate, gen, time, coming = ARGV[1], ARGV[2], redis.call('TIME'), tonumber(ARGV[3])
+local till = time[1] * 1000 + math.floor(time[2] / 1000) + ${leaseLifeMs}
 redis.call('HDEL', KEYS[1], 'seed')
 local mine, places = {}, {}
-for i = 5, 4 + coming do mine[ARGV[i]] = 'coming' end
-for i = 5 + coming, #ARGV, 14 do mine[ARGV[i]] = 'held' end
-for i = 5 + coming, #ARGV, 14 do
+for i = 4, 3 + coming do mine[ARGV[i]] = 'coming' end
+for i = 4 + coming, #ARGV, 10 do mine[ARGV[i]] = 'held' end
+for i = 4 + coming, #ARGV, 10 do
   local id, place = ARGV[i], KEYS[3 + ARGV[i + 1]]
-  local lease = {gate, gen, tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), ARGV[i + 2]}
-  for j = 1, 9 do lease[5 + j] = tonumber(ARGV[i + 4 + j]) end
-  redis.call('HSET', KEYS[3], id, cmsgpack.pack(lease))
-  if lease[3] == 0 and lease[4] == 1 then
-    redis.call('ZADD', KEYS[2], now + ARGV[3], id)
-    redis.call('ZADD', place, now + ARGV[3], id)
+  local l = {gate = gate, gen = gen, key = ARGV[i + 2], settled = ARGV[i + 3] == '1', runs = ARGV[i + 4], starts = ARGV[i + 5],
+    r = ARGV[i + 6], p = ARGV[i + 7], c = ARGV[i + 8], u = ARGV[i + 9]}
+  redis.call('HSET', KEYS[3], id, textOf(l))
+  if not l.settled and l.runs == '1' then
+    redis.call('ZADD', KEYS[2], till, id)
+    redis.call('ZADD', place, till, id)
   else
     redis.call('ZREM', KEYS[2], id)
     redis.call('ZREM', place, id)
@@ -203,16 +280,16 @@ for i = 5 + coming, #ARGV, 14 do
 end
 local all = redis.call('HGETALL', KEYS[3])
 for i = 1, #all, 2 do
-  local lease = cmsgpack.unpack(all[i + 1])
-  if lease[1] == gate then
+  local l = leaseOf(all[i + 1])
+  if l and l.gate == gate then
     if not mine[all[i]] then
       redis.call('HDEL', KEYS[3], all[i])
       for k = 1, #KEYS do
         if k ~= 1 and k ~= 3 then redis.call('ZREM', KEYS[k], all[i]) end
       end
     elseif mine[all[i]] == 'coming' then
-      lease[2] = gen
-      redis.call('HSET', KEYS[3], all[i], cmsgpack.pack(lease))
+      l.gen = gen
+      redis.call('HSET', KEYS[3], all[i], textOf(l))
     end
   end
 end
@@ -222,14 +299,18 @@ return 1
   true,
 );
 
-/** KEYS: leases. Returns id, gate and generation of each. */
-export const list: Script = script(`
+/** KEYS: leases. Returns id, gate and generation of each; what another layout left is removed. */
+export const list: Script = script(`${lease}
 local all, said = redis.call('HGETALL', KEYS[1]), {}
 for i = 1, #all, 2 do
-  local lease = cmsgpack.unpack(all[i + 1])
-  said[#said + 1] = all[i]
-  said[#said + 1] = lease[1]
-  said[#said + 1] = lease[2]
+  local l = leaseOf(all[i + 1])
+  if l then
+    said[#said + 1] = all[i]
+    said[#said + 1] = l.gate
+    said[#said + 1] = l.gen
+  else
+    redis.call('HDEL', KEYS[1], all[i])
+  end
 end
 return said
 `);
@@ -237,9 +318,10 @@ return said
 /**
  * Makes the book from the ledger's sums and the leases that the ledger lacks: set, never added, so that two gates that do it write
  * the same. Does nothing if the leases are not those any more with which the ledger was asked. KEYS: book, running, leases.
- * Generation, how many leases, gone (in the ledger, or never begun) and lost ones, those three, then for each tally: its field and 25 figures.
+ * Generation, how many leases, gone (in the ledger, or never begun) and lost ones, those three, then for each tally: its field, when its
+ * windows began, and five figures for each of them.
  */
-export const seed: Script = script(`${shared}
+export const seed: Script = script(`${lease}${tallies}
 local gen, listed, known, lost = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local before = redis.call('HGET', KEYS[1], 'seed')
 if before == gen then return 'seeded' end
@@ -252,32 +334,36 @@ local from = 5 + listed
 for i = from, from + known + lost - 1 do
   local text = redis.call('HGET', KEYS[3], ARGV[i])
   -- A gate that has entered its leases again since then has not lost this one.
-  if text and (i < from + known or cmsgpack.unpack(text)[2] ~= gen) then
+  if text and (i < from + known or leaseOf(text).gen ~= gen) then
     redis.call('HDEL', KEYS[3], ARGV[i])
     redis.call('ZREM', KEYS[2], ARGV[i])
   end
 end
-local tallies = {}
-for i = from + known + lost, #ARGV, 26 do
+local all = {}
+for i = from + known + lost, #ARGV, 2 + windows * measures do
   local t = {}
-  for j = 1, 25 do t[j] = tonumber(ARGV[i + j]) end
-  tallies[ARGV[i]] = t
+  for j = 1, windows * measures do t[j] = tonumber(ARGV[i + 1 + j]) end
+  all[ARGV[i]] = {t, numbersOf(ARGV[i + 1])}
 end
-local all = redis.call('HGETALL', KEYS[3])
-for i = 1, #all, 2 do
-  local lease = cmsgpack.unpack(all[i + 1])
-  for _, field in ipairs({'a', 'k:' .. lease[5]}) do
-    local t = tallies[field] or tally(false)
-    tallies[field] = t
+local leases = redis.call('HGETALL', KEYS[3])
+for i = 1, #leases, 2 do
+  local l = leaseOf(leases[i + 1])
+  local begun = numbersOf(l.starts)
+  for _, field in ipairs({'a', 'k:' .. l.key}) do
+    all[field] = all[field] or {open()}
+    local t, starts = all[field][1], all[field][2]
     for w = 1, windows do
-      roll(t, w, lease[5 + w])
-      add(t, w, lease[5 + w], lease[11], lease[12], lease[13], lease[14])
+      roll(t, starts, w, begun[w])
+      if begun[w] == starts[w] then add(t, w, l.r, l.p, l.c, l.u) end
     end
   end
 end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'seed', gen)
-for field, t in pairs(tallies) do redis.call('HSET', KEYS[1], field, cmsgpack.pack(t)) end
+for field, tally in pairs(all) do
+  local base, since = fieldsOf(tally[1], tally[2])
+  redis.call('HSET', KEYS[1], field, base, field .. '+', since)
+end
 redis.call('PEXPIRE', KEYS[1], 21600000)
 return 'seeded'
 `);

@@ -17,6 +17,17 @@ export const script = (text: string, isWhole = false): Script => ({
   isWhole,
 });
 
-/** The script as a function of another one, which gives it its keys and arguments. */
-export const asFunction = (name: string, { text }: Script): string =>
-  `local function ${name}(KEYS, ARGV)\n${text}\nend\n`;
+/** A script that can also be part of another one, which has more keys and arguments than this one's. */
+export interface Part extends Script {
+  readonly body: string;
+}
+
+/** In `body`, keys follow KEYS[k] and arguments ARGV[a]; ARGV[a + n] is the last one, and `at` is what TIME said. */
+export const part = (body: string): Part => ({
+  ...script(`local k, a, n, at = 0, 0, #ARGV, redis.call('TIME')\n${body}`),
+  body,
+});
+
+/** The part as a function of another script, which says where its keys and arguments are. Copies of these would take longer. */
+export const asFunction = (name: string, { body }: Part): string =>
+  `local function ${name}(k, a, n, at)\n${body}\nend\n`;

@@ -9,8 +9,9 @@ import type { EnterQuestion } from './way-in.ts';
 import { wayOutOf } from './way-out.ts';
 
 export type LaneScript = Parameters<RedisClient['run']>[0];
-/** What a decision was, whether the gate was known, running, waiting, accounts, ms of a turn, grants, refusals, and more. */
-export type Reply = [string, number, number, number, number, string, string[], string[], ...unknown[]];
+/** What a decision was, whether the gate was known, running, waiting, accounts, µs of a turn or -1, grants, refusals, and more. */
+export type Reply = [...FiguresOfReply, string[], string[], ...unknown[]];
+type FiguresOfReply = [string, number, number, number, number, number];
 
 export class LaneAsker<Server> {
   readonly #client: RedisClient;
@@ -65,8 +66,9 @@ export class LaneAsker<Server> {
   async giveBack(lane: Lane<Server>, args: readonly string[]): Promise<Reply | undefined> {
     const { gate } = lane;
     try {
-      const reply = (await wayOutOf(this.#client).ask('release', lane.keys, [...this.#about(lane), ...args])) as Reply;
+      const { said, at } = await wayOutOf(this.#client).ask('release', lane.keys, this.#about(lane), args);
       if (lane.gate !== gate) return undefined;
+      const reply = at === 0 ? (said as Reply) : withoutTurns(said as Reply);
       if (isLate(reply)) return await this.ask(lane, release, () => args);
       return this.#isValid(lane, reply) ? reply : undefined;
     } catch (error) {
@@ -100,6 +102,10 @@ export class LaneAsker<Server> {
     };
   }
 }
+
+/** An answer to several: one of them acts on the turns that it gives. */
+const withoutTurns = (reply: Reply): Reply =>
+  isLate(reply) ? reply : [...(reply.slice(0, 6) as FiguresOfReply), [], []];
 
 /** The run was another one, or the question came too late. */
 const isLate = ([what]: Reply): boolean => what === 'stale' || what === 'late';

@@ -1,45 +1,90 @@
-// What all scripts of a lane begin with: its state in Redis, who may be served next, and how a slot is granted. The arithmetic is
+// What all scripts of a lane have in common: its state in Redis, who may be served next, and how a slot is granted. The arithmetic is
 // that of the memory queue (memory/fair-queue.ts). turn-scripts.ts has the decisions.
+import { type Part, part } from './script.ts';
 
 /**
- * What all decisions begin with. A ticket (a call at the queue) is kept in \`t\` with its state: waiting, offered to its gate,
- * held, or expelled. \`w\` and \`s\` list those that wait and those that hold a slot, so that a count is a count of members.
- * ARGV: gate and epoch, run, latest time, whether the run was read just now, the prefix of channels, then what the decision needs.
+ * What all decisions begin with. A ticket (a call at the queue) is kept in `t` with its state: waiting, offered to its gate,
+ * held, or expelled. `w` and `s` list those that wait and those that hold a slot, so that a count is a count of members.
+ * Arguments: gate and epoch, run, latest time, whether the run was read just now, the prefix of channels, then what the decision needs.
  *
  * A lane of another run says "stale": the gate looks which run it is before it goes on. The scripts of a run that has just
  * begun grant nothing, since other gates have yet to say what they hold.
  */
-export const lanePrelude = `
-local V, T, W, S, F, Q, B, N, C, U, G = unpack(KEYS)
+const opening = `
 local call = redis.call
-local gate, run = ARGV[1], ARGV[2]
-local at = call('TIME')
+local V, T, W, S, F, Q, B, N, C, U, G = unpack(KEYS, k + 1, k + 11)
+local gate, run = ARGV[a + 1], ARGV[a + 2]
 local now = at[1] * 1000 + math.floor(at[2] / 1000)
-if tonumber(ARGV[3]) < now then return {'late'} end
-local figures = call('HMGET', V, 'run', 'virtual', 'last', 'turns', 'tokens', 'ms')
-local known = figures[1]
-if known ~= run then
-  if known and known > run or not known and ARGV[4] ~= '1' then return {'stale'} end
-  call('DEL', unpack(KEYS))
+if tonumber(ARGV[a + 3]) < now then return {'late'} end
+local kept = call('HMGET', V, 'run', 'figures')
+if kept[1] ~= run then
+  if kept[1] and kept[1] > run or not kept[1] and ARGV[a + 4] ~= '1' then return {'stale'} end
+  call('DEL', V, T, W, S, F, Q, B, N, C, U, G)
   call('HSET', V, 'run', run)
-  figures = {}
+  kept = {}
 end
 local isYoung = now - tonumber(string.sub(run, 1, 15)) < 2000
 
-local virtual, last = tonumber(figures[2] or 0), tonumber(figures[3] or 0)
-local turns, tokens, ms = tonumber(figures[4] or 0), tonumber(figures[5] or 0), tonumber(figures[6] or 0)
-local before = {virtual, last, turns, tokens, ms}
-local waits = call('ZCARD', W)
+local virtual, last, turns, tokens, ms = 0, 0, 0, 0, 0
+if kept[2] then virtual, last, turns, tokens, ms = struct.unpack('ddddd', kept[2]) end
+local waits, running = call('ZCARD', W), call('ZCARD', S)
+local isKnown = 1 - call('ZADD', G, string.format('%d', now), gate)
 local granted, expelled = {}, {}
+local what, first, second, isClean
+`;
 
+/** Figures are kept as eight bytes each: as text they take a script longer than all that it does with them. */
+const closing = `
+local figures = struct.pack('ddddd', virtual, last, turns, tokens, ms)
+if figures ~= kept[2] then call('HSET', V, 'figures', figures) end
+if isKnown == 0 or isClean then
+  for i = k + 2, k + 11 do call('PEXPIRE', KEYS[i], 60000) end
+  -- What tells a lane that was long idle from one that was lost.
+  call('PEXPIRE', V, 3600000)
+end
+local accounts = waits > 0 and call('ZCARD', N) or 0
+return {what, isKnown, running, waits, accounts, turns > 0 and math.floor(ms / turns * 1000) or -1, granted, expelled, first, second}
+`;
+
+/** How a ticket is kept: cost, most, weight, number, behind, told, state, account, server, servers with slots. */
+const ticketForm = 'ddddBBssss';
+/** The same of one ticket as locals, and as kept from locals. */
+export const unpackTicket = (text: string): string =>
+  `local cost, most, weight, seq, behind, told, state, account, server, list = struct.unpack('${ticketForm}', ${text})`;
+export const packTicket = `struct.pack('${ticketForm}', cost, most, weight, seq, behind, told, state, account, server, list)`;
+
+/** The calls that hold a slot of a server. */
+export const busyOn = (server: string): string =>
+  `call('ZLEXCOUNT', S, '[' .. ${server} .. '\\0', '(' .. ${server} .. '\\1')`;
+
+/** `served` becomes what an account was served. */
+export const readClock = `
+  local clock = call('HGET', F, account)
+  local served = clock and struct.unpack('d', clock) or virtual`;
+export const writeClock = `
+  call('HSET', F, account, struct.pack('d', served))
+  if waits > 0 then
+    call('ZADD', Q, 'XX', served, account)
+    call('ZADD', B, 'XX', served, account)
+  end`;
+
+/** What needs more than its own ticket. */
+const functions = `
 local function gateOf(id) return string.match(id, '^(.*)%.') end
-local function notify(id) call('PUBLISH', ARGV[5] .. string.match(id, '^[^#]*'), V .. '\\0' .. id) end
+local function notify(id) call('PUBLISH', ARGV[a + 5] .. string.match(id, '^[^#]*'), V .. '\\0' .. id) end
 
 local function ticketOf(id)
-  local packed = call('HGET', T, id)
-  return packed and cmsgpack.unpack(packed)
+  local kept = call('HGET', T, id)
+  if not kept then return nil end
+  ${unpackTicket('kept')}
+  return {cost = cost, most = most, weight = weight, seq = seq, behind = behind, told = told, state = state, account = account,
+    server = server, list = list}
 end
-local function keep(id, ticket) call('HSET', T, id, cmsgpack.pack(ticket)) end
+local function keep(id, ticket)
+  local cost, most, weight, seq, behind = ticket.cost, ticket.most, ticket.weight, ticket.seq, ticket.behind
+  local told, state, account, server, list = ticket.told, ticket.state, ticket.account, ticket.server, ticket.list
+  call('HSET', T, id, ${packTicket})
+end
 
 local function memberOf(id, ticket)
   return ticket.account .. '\\0' .. ticket.behind .. '\\0' .. string.format('%016d', ticket.seq) .. '\\0' .. id
@@ -49,34 +94,23 @@ local function bounds(account, behind)
   return '[' .. account .. '\\0' .. behind .. '\\0', '(' .. account .. '\\0' .. behind .. '\\1'
 end
 
--- Clocks are read once, and written at the end.
-local clocks, moved = {}, {}
+-- Clocks are read once.
+local clocks = {}
 local function servedOf(account)
-  if clocks[account] == nil then clocks[account] = tonumber(call('HGET', F, account) or nil) or false end
+  if clocks[account] == nil then${readClock}
+    clocks[account] = clock and served
+  end
   return clocks[account] or virtual
 end
 local function setServed(account, served)
-  clocks[account], moved[account] = served, true
-  if waits > 0 then
-    call('ZADD', Q, 'XX', served, account)
-    call('ZADD', B, 'XX', served, account)
-  end
-end
-local function writeClocks()
-  for account in pairs(moved) do call('HSET', F, account, clocks[account]) end
-  moved = {}
-end
-
-local function nextSeq()
-  last = math.max(at[1] * 1000000 + at[2], last + 1)
-  return last
+  clocks[account] = served${writeClock}
 end
 
 local function wait(id, ticket)
   local account = ticket.account
   if not call('ZSCORE', N, account) then setServed(account, math.max(servedOf(account), virtual)) end
   ticket.state = 'waiting'
-  ticket.server = nil
+  ticket.server = ''
   waits = waits + call('ZADD', W, 0, memberOf(id, ticket))
   call('ZINCRBY', N, 1, account)
   call('HINCRBY', C, ticket.list, 1)
@@ -97,7 +131,7 @@ end
 
 local busy, lists = {}, {}
 local function busyOf(server)
-  if not busy[server] then busy[server] = call('ZLEXCOUNT', S, '[' .. server .. '\\0', '(' .. server .. '\\1') end
+  if not busy[server] then busy[server] = ${busyOn('server')} end
   return busy[server]
 end
 -- Of servers and their slots, the first that has a free one.
@@ -111,12 +145,12 @@ local function freeIn(list)
 end
 
 local function hold(id, ticket, server)
-  call('ZADD', S, 0, server .. '\\0' .. id)
+  running = running + call('ZADD', S, 0, server .. '\\0' .. id)
   if busy[server] then busy[server] = busy[server] + 1 end
   ticket.server = server
 end
 local function free(id, ticket)
-  call('ZREM', S, ticket.server .. '\\0' .. id)
+  running = running - call('ZREM', S, ticket.server .. '\\0' .. id)
   if busy[ticket.server] then busy[ticket.server] = busy[ticket.server] - 1 end
 end
 
@@ -126,7 +160,7 @@ local function tell(id, ticket)
   call('ZADD', U, now, id)
 end
 local function untell(id, ticket)
-  if ticket.told then call('ZREM', U, id) end
+  if ticket.told == 1 then call('ZREM', U, id) end
 end
 
 local function grant(id, ticket, server)
@@ -236,22 +270,15 @@ local function placer()
     return ahead + 1 + before - math.min(tonumber(call('ZSCORE', N, ticket.account) or 0), rank)
   end
 end
-
-local isKnown = 1 - call('ZADD', G, now, gate)
-local function lengthen()
-  for i = 2, #KEYS do call('PEXPIRE', KEYS[i], 60000) end
-  -- What tells a lane that was long idle from one that was lost.
-  call('PEXPIRE', V, 3600000)
-end
-
-local function done(what, ...)
-  writeClocks()
-  if virtual ~= before[1] or last ~= before[2] or turns ~= before[3] or tokens ~= before[4] or ms ~= before[5] then
-    call('HSET', V, 'virtual', virtual, 'last', last, 'turns', turns, 'tokens', tokens, 'ms', ms)
-  end
-  if isKnown == 0 then lengthen() end
-  local leftMs = turns > 0 and string.format('%.17g', ms / turns) or ''
-  local accounts = waits > 0 and call('ZCARD', N) or 0
-  return {what, isKnown, call('ZCARD', S), waits, accounts, leftMs, granted, expelled, ...}
-end
 `;
+
+/**
+ * A script that decides in two steps. `quick` does what needs no other ticket and sets `what`; what it leaves is decided by `rest`, with
+ * the functions above, which are made only then: making them takes as long as a whole quick decision.
+ */
+export const decision = (quick: string, rest: string): Part =>
+  part(`${opening}${quick}
+if not what then
+${functions}${rest}
+end
+${closing}`);

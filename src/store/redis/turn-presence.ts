@@ -7,6 +7,8 @@ import { channelPrefix, hail, keysOfGates } from './turn-scripts.ts';
 
 /** How late a command may arrive. One that stood in a queue for longer decides on what held then, so it decides nothing. */
 const latestMs = 1_500;
+/** Commands of this time say the same of how late they may arrive, so that what comes together can be said together. */
+const togetherMs = 50;
 /** Every fourth sweep asks for the lanes of other gates. */
 const sweepsALook = 4;
 
@@ -92,7 +94,7 @@ export class Presence {
 
   /** The latest time, on the clock of Redis, at which a command of now may run. */
   latest(): string {
-    return String(Math.ceil(this.#nowMs() + this.#offsetMs + latestMs));
+    return String(Math.floor((this.#nowMs() + this.#offsetMs + latestMs) / togetherMs) * togetherMs);
   }
 
   /** Resolves when Redis has answered, or does not. `isLook`: also says which lanes this gate uses, and learns which the others use. */

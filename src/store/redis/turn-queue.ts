@@ -27,6 +27,8 @@ export interface RedisQueueTools {
 
 /** How many waiting calls a sweep compares with what Redis knows of them; each sweep the next ones. */
 const lookedAt = 64;
+/** Bounds what a sweep says. */
+const heardAtOnce = 1_000;
 const ticketsAtOnce = 200;
 
 export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<Server> {
@@ -236,8 +238,8 @@ export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<S
     if (reply) this.#take(lane, reply);
   }
 
-  #take(lane: Lane<Server>, [, , running, waiting, accounts, turnMs, granted, expelled]: Reply): void {
-    lane.figures = { running, waiting, accounts, turnMs: turnMs === '' ? undefined : Number(turnMs) };
+  #take(lane: Lane<Server>, [, , running, waiting, accounts, turnUs, granted, expelled]: Reply): void {
+    lane.figures = { running, waiting, accounts, turnMs: turnUs < 0 ? undefined : turnUs / 1_000 };
     for (let at = 0; at < granted.length; at += 2) {
       const id = granted[at] as string;
       const ticket = lane.tickets.get(id);
@@ -267,7 +269,7 @@ export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<S
 
   async #sweepLane(lane: Lane<Server>): Promise<void> {
     const looked = lane.some(lookedAt);
-    const heard = lane.heard.splice(0, lookedAt);
+    const heard = lane.heard.splice(0, heardAtOnce);
     for (const ticket of looked) this.#refresh(ticket);
     const reply = await this.#asker.ask(lane, scripts.sweep, () => [
       String(heard.length),

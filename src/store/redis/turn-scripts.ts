@@ -1,7 +1,7 @@
 // The decisions of the queue that several gates share, as scripts that Redis runs: one script, one decision. The state of a
 // model's lane stands in the keys of one hash slot, so that a script sees all of it and a cluster takes it too.
-import { type Script, script } from './script.ts';
-import { lanePrelude } from './turn-prelude.ts';
+import { script } from './script.ts';
+import { busyOn, decision, packTicket, readClock, unpackTicket, writeClock } from './turn-prelude.ts';
 
 /** A gate that has not been heard of for so long has lost its places and slots. */
 const lostMs = 4_000;
@@ -53,15 +53,31 @@ local digest = name .. ' ' .. members .. ' ' .. others - lost
 return {now, name, lanes, digest, digest == ARGV[5] and {} or redis.call('ZRANGE', KEYS[2], 0, -1)}
 `);
 
-const decision = (lua: string): Script => script(lanePrelude + lua);
-
 /** ARGV: ticket, account, cost, most, weight, behind, servers with slots, longest queue. */
-export const enter = decision(`
-local id, account = ARGV[6], ARGV[7]
-local ticket = {account = account, cost = tonumber(ARGV[8]), most = tonumber(ARGV[9]), weight = tonumber(ARGV[10]),
-  behind = tonumber(ARGV[11]), list = ARGV[12], seq = nextSeq()}
-local seq = string.format('%d', ticket.seq)
-
+export const enter = decision(
+  `
+local id, account, list = ARGV[a + 6], ARGV[a + 7], ARGV[a + 12]
+local cost, most, weight, behind = tonumber(ARGV[a + 8]), tonumber(ARGV[a + 9]), tonumber(ARGV[a + 10]), tonumber(ARGV[a + 11])
+last = math.max(at[1] * 1000000 + at[2], last + 1)
+local seq, told, state = last, 0, 'held'
+first = string.format('%d', seq)
+if waits == 0 and not isYoung then
+  local servers = cjson.decode(list)
+  for i = 1, #servers, 2 do
+    local server, slots = servers[i], servers[i + 1]
+    -- With fewer calls on all servers, this one need not be counted.
+    if running < slots or ${busyOn('server')} < slots then${readClock}
+      virtual = math.max(virtual, served)
+      served = virtual + cost / weight${writeClock}
+      running = running + call('ZADD', S, '0', server .. '\\0' .. id)
+      call('HSET', T, id, ${packTicket})
+      what, second = 'slot', server
+      break
+    end
+  end
+end`,
+  `
+local ticket = {account = account, cost = cost, most = most, weight = weight, behind = behind, list = list, seq = seq, told = told}
 local function lastOf(behind, beyond)
   local accounts = call('ZREVRANGE', N, 0, -1, 'WITHSCORES')
   for i = 1, #accounts, 2 do
@@ -89,66 +105,76 @@ local function makeRoom()
   return true
 end
 
-if waits == 0 then
-  local server = freeIn(ticket.list)
-  if server then
-    setServed(account, math.max(servedOf(account), virtual))
-    grant(id, ticket, server)
-    return done('slot', seq, server)
-  end
-end
-if waits >= tonumber(ARGV[13]) and not makeRoom() then return done('full') end
-wait(id, ticket)
-local position = placer()(id, ticket)
-fill()
-return done('place', seq, position)
-`);
+if waits >= tonumber(ARGV[a + 13]) and not makeRoom() then what = 'full'
+else
+  wait(id, ticket)
+  what, second = 'place', placer()(id, ticket)
+  fill()
+end`,
+);
 
 /** ARGV: ticket. */
-export const leave = decision(`
-local ticket = ticketOf(ARGV[6])
-if ticket then remove(ARGV[6], ticket) end
+export const leave = decision(
+  '',
+  `
+local ticket = ticketOf(ARGV[a + 6])
+if ticket then remove(ARGV[a + 6], ticket) end
 fill()
-return done('left')
-`);
+what = 'left'`,
+);
 
-/** ARGV: ticket, cost or nothing, how long it was held or nothing, whether the cost was reported. Of a lost slot, it changes nothing. */
-export const release = decision(`
-local id, cost, heldMs = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
-local ticket = ticketOf(id)
-if ticket and (ticket.state == 'held' or ticket.state == 'offered') then
-  free(id, ticket)
-  call('HDEL', T, id)
-  untell(id, ticket)
-  if cost then
-    local settled = cost
-    if heldMs and ARGV[9] == '1' then
-      turns = turns * 0.9 + 1
-      tokens = tokens * 0.9 + cost
-      ms = ms * 0.9 + math.max(1, heldMs)
-    elseif heldMs then
-      local pace = ms > 0 and tokens / ms or 0.02
-      settled = math.max(cost, math.min(ticket.most, heldMs * pace))
+/**
+ * ARGV: for each ticket: ticket, cost or nothing, how long it was held or nothing, whether the cost was reported. Of a lost slot, it
+ * changes nothing.
+ */
+export const release = decision(
+  `
+for i = a + 6, a + n, 4 do
+  local id, used, heldMs = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+  local kept = call('HGET', T, id)
+  if kept then
+    ${unpackTicket('kept')}
+    if state == 'held' or state == 'offered' then
+      running = running - call('ZREM', S, server .. '\\0' .. id)
+      call('HDEL', T, id)
+      if told == 1 then call('ZREM', U, id) end
+      if used then
+        local settled = used
+        if heldMs and ARGV[i + 3] == '1' then
+          turns = turns * 0.9 + 1
+          tokens = tokens * 0.9 + used
+          ms = ms * 0.9 + math.max(1, heldMs)
+        elseif heldMs then
+          local pace = ms > 0 and tokens / ms or 0.02
+          settled = math.max(used, math.min(most, heldMs * pace))
+        end
+        if settled ~= cost then${readClock}
+          served = served + (settled - cost) / weight${writeClock}
+        end
+      end
     end
-    setServed(ticket.account, servedOf(ticket.account) + (settled - ticket.cost) / ticket.weight)
   end
 end
+if waits == 0 then what = 'released' end`,
+  `
 fill()
-return done('released')
-`);
+what = 'released'`,
+);
 
 /** Puts a ticket that waits on one of these servers, if one has a free slot. ARGV: ticket, servers with slots. */
-export const elsewhere = decision(`
-local id = ARGV[6]
+export const elsewhere = decision(
+  '',
+  `
+local id = ARGV[a + 6]
 local ticket = ticketOf(id)
-local server = ticket and ticket.state == 'waiting' and freeIn(ARGV[7])
+local server = ticket and ticket.state == 'waiting' and freeIn(ARGV[a + 7])
 if server then
   unwait(id, ticket)
   tell(id, ticket)
   grant(id, ticket, server)
 end
-return done('went')
-`);
+what = 'went'`,
+);
 
 /** What the gate was told of its tickets: they are held from now on, or were expelled. */
 const collect = `
@@ -168,30 +194,34 @@ end
 `;
 
 /** ARGV: the tickets of which the gate has heard. */
-export const confirm = decision(`${collect}
-for i = 6, #ARGV do collect(ARGV[i]) end
-return done('confirmed')
-`);
+export const confirm = decision(
+  '',
+  `${collect}
+for i = a + 6, a + n do collect(ARGV[i]) end
+what = 'confirmed'`,
+);
 
 /**
  * Looks after a lane: drops gates that are lost, takes back offers that no gate took within three seconds, forgets clocks that say nothing any more, and
  * tells the gate what it may have missed. ARGV: how many tickets the gate has heard of, and which; then, for each ticket that
  * it looks at, the ticket, behind, weight, and servers with slots.
  */
-export const sweep = decision(`${collect}
+export const sweep = decision(
+  '',
+  `${collect}
 local oldest = call('ZRANGE', G, 0, 0, 'WITHSCORES')
 while tonumber(oldest[2]) < now - ${lostMs} do
   dropGate(oldest[1])
   oldest = call('ZRANGE', G, 0, 0, 'WITHSCORES')
 end
-local heard = tonumber(ARGV[6])
-for i = 7, 6 + heard do
+local heard = tonumber(ARGV[a + 6])
+for i = a + 7, a + 6 + heard do
   local ticket = ticketOf(ARGV[i])
   call('ZREM', U, ARGV[i])
   if ticket and ticket.state == 'expelled' then call('HDEL', T, ARGV[i]) end
 end
 local looked = {}
-for i = 7 + heard, #ARGV, 4 do
+for i = a + 7 + heard, a + n, 4 do
   local id, behind = ARGV[i], tonumber(ARGV[i + 1])
   looked[#looked + 1] = id
   local ticket = ticketOf(id)
@@ -224,19 +254,18 @@ for _, member in ipairs(call('ZRANGE', S, 0, -1)) do
 end
 local cleaned = tonumber(call('HGET', V, 'cleaned') or 0)
 if now - cleaned > 1000 then
-  lengthen()
+  isClean = true
   call('HSET', V, 'cleaned', now)
-  writeClocks()
   local all = call('HGETALL', F)
   for i = 1, #all, 2 do
-    if tonumber(all[i + 1]) <= virtual and not accounts[all[i]] and not call('ZSCORE', N, all[i]) then
+    if struct.unpack('d', all[i + 1]) <= virtual and not accounts[all[i]] and not call('ZSCORE', N, all[i]) then
       call('HDEL', F, all[i])
     end
   end
 end
 if call('HLEN', T) == 0 then
   call('DEL', F, Q, B, N, C, U, W, S)
-  virtual, turns, tokens, ms, moved, waits = 0, 0, 0, 0, {}, 0
+  virtual, turns, tokens, ms, waits, running = 0, 0, 0, 0, 0, 0
 end
 local others = {}
 for i, server in ipairs(servers) do
@@ -248,20 +277,22 @@ for i, id in ipairs(looked) do
   local ticket = ticketOf(id)
   positions[i] = ticket and ticket.state == 'waiting' and place(id, ticket) or 0
 end
-return done('swept', others, positions)
-`);
+what, first, second = 'swept', others, positions`,
+);
 
 /**
  * Says again what a gate has at a lane, in place of all that it has said before. ARGV: the gate's name before, then of each ticket:
  * ticket, account, cost, most, weight, behind, servers with slots, number, server that it holds or nothing. May come in parts.
  */
-export const rejoin = decision(`
-if ARGV[6] ~= '' then dropGate(ARGV[6]) end
-for i = 7, #ARGV, 9 do
+export const rejoin = decision(
+  '',
+  `
+if ARGV[a + 6] ~= '' then dropGate(ARGV[a + 6]) end
+for i = a + 7, a + n, 9 do
   local id, server = ARGV[i], ARGV[i + 8]
   local ticket = {account = ARGV[i + 1], cost = tonumber(ARGV[i + 2]), most = tonumber(ARGV[i + 3]),
-    weight = tonumber(ARGV[i + 4]), behind = tonumber(ARGV[i + 5]), list = ARGV[i + 6], seq = tonumber(ARGV[i + 7])}
-  if ticket.seq == 0 then ticket.seq = nextSeq() end
+    weight = tonumber(ARGV[i + 4]), behind = tonumber(ARGV[i + 5]), list = ARGV[i + 6], seq = tonumber(ARGV[i + 7]), told = 0}
+  if ticket.seq == 0 then ticket.seq = math.max(at[1] * 1000000 + at[2], last + 1) end
   last = math.max(last, ticket.seq)
   if ticketOf(id) then remove(id, ticketOf(id)) end
   if server == '' then wait(id, ticket)
@@ -273,8 +304,8 @@ for i = 7, #ARGV, 9 do
   end
 end
 fill()
-return done('joined')
-`);
+what = 'joined'`,
+);
 
 /** Of a lane that only other gates use: running, waiting, accounts. */
 export const look = script(

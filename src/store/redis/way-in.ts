@@ -8,10 +8,10 @@ import { enter } from './turn-scripts.ts';
 
 /** KEYS: those of `reserve`, then those of `enter`. How many keys and arguments `reserve` has, its arguments, those of `enter`. */
 const reserveAndEnter: Script = script(`${asFunction('reserve', reserve)}${asFunction('enter', enter)}
-local keys, args = tonumber(ARGV[1]), tonumber(ARGV[2])
-local said = reserve({unpack(KEYS, 1, keys)}, {unpack(ARGV, 3, 2 + args)})
+local keys, args, at = tonumber(ARGV[1]), tonumber(ARGV[2]), redis.call('TIME')
+local said = reserve(0, 2, args, at)
 if said[1] ~= 'lease' then return {said} end
-return {said, enter({unpack(KEYS, keys + 1)}, {unpack(ARGV, 3 + args)})}
+return {said, enter(keys, 2 + args, #ARGV - 2 - args, at)}
 `);
 
 /** What the queue asks, and how it takes the answer. */

@@ -1,23 +1,25 @@
 // A call's way out: its turn is given back, its limits are settled, and its lease is taken out once the ledger has its row. Nobody waits
-// for that, so what comes together in one turn of the event loop is one script. In a Cluster each question goes on its own.
+// for that, so what comes together in one turn of the event loop is one script, and what concerns the same keys is one question in
+// it. In a Cluster each question goes on its own.
 import type { Argument, RedisClient } from './client.ts';
 import { end, landed } from './limit-scripts.ts';
-import { asFunction, type Script, script } from './script.ts';
+import { asFunction, type Part, type Script, script } from './script.ts';
 import { release } from './turn-scripts.ts';
 
-const questions = { end, release, landed } as const satisfies Readonly<Record<string, Script>>;
+const questions = { end, release, landed } as const satisfies Readonly<Record<string, Part>>;
 type Question = keyof typeof questions;
 const names = Object.keys(questions) as Question[];
 
 /** For each question: its number, how many keys and arguments it has, and its arguments. One that fails does not stop the others. */
 const all: Script = script(`${names.map((name) => asFunction(`to_${name}`, questions[name])).join('')}
-local questions, answers, key, at = {${names.map((name) => `to_${name}`).join(', ')}}, {}, 0, 1
-while at <= #ARGV do
-  local keys, args = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  local ok, said = pcall(questions[tonumber(ARGV[at])], {unpack(KEYS, key + 1, key + keys)}, {unpack(ARGV, at + 3, at + 2 + args)})
+local questions, answers, k, a = {${names.map((name) => `to_${name}`).join(', ')}}, {}, 0, 0
+local at = redis.call('TIME')
+while a < #ARGV do
+  local keys, args = tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3])
+  local ok, said = pcall(questions[tonumber(ARGV[a + 1])], k, a + 3, args, at)
   if not ok and type(said) == 'table' then said = said.err end
   answers[#answers + 1] = {ok and 1 or 0, said}
-  key, at = key + keys, at + 3 + args
+  k, a = k + keys, a + 3 + args
 end
 return answers
 `);
@@ -25,45 +27,58 @@ return answers
 /** Bounds how long other questions wait for one script. */
 const mostAtOnce = 64;
 
+/** What is asked, about the same keys, with the same `head`. */
 interface Asked {
   readonly name: Question;
   readonly keys: readonly string[];
-  readonly args: readonly Argument[];
+  readonly head: readonly Argument[];
+  readonly items: (readonly Argument[])[];
   readonly answer: PromiseWithResolvers<unknown>;
 }
 
 export class WayOut {
   readonly #client: RedisClient;
   #asked: Asked[] = [];
+  #count = 0;
 
   constructor(client: RedisClient) {
     this.#client = client;
   }
 
-  /** Asks at the end of this turn of the event loop, or with `send`. @throws RedisAway, as `run` of the client. */
-  ask(name: Question, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
-    if (this.#client.isCluster) return this.#client.run(questions[name], keys, args);
-    const answer = Promise.withResolvers<unknown>();
-    if (this.#asked.length === 0) setImmediate(() => this.send());
-    this.#asked.push({ name, keys, args, answer });
-    return answer.promise;
+  /**
+   * Asks at the end of this turn of the event loop, or with `send`. The arguments are `head` and then those of each item that came
+   * with the same keys and head; resolves with what the script says to all of these. @throws RedisAway, as `run` of the client.
+   */
+  async ask(
+    name: Question,
+    keys: readonly string[],
+    head: readonly Argument[],
+    item: readonly Argument[],
+  ): Promise<{ readonly said: unknown; readonly at: number }> {
+    if (this.#client.isCluster)
+      return { said: await this.#client.run(questions[name], keys, [...head, ...item]), at: 0 };
+    if (this.#count++ === 0) setImmediate(() => this.send());
+    let asked = this.#asked.find((each) => each.name === name && isSame(each.keys, keys) && isSame(each.head, head));
+    if (!asked) this.#asked.push((asked = { name, keys, head, items: [], answer: Promise.withResolvers<unknown>() }));
+    const at = asked.items.push(item) - 1;
+    if (this.#count >= mostAtOnce) this.send();
+    return { said: await asked.answer.promise, at };
   }
 
   /** Sends what waits. */
   send(): void {
     const asked = this.#asked;
     this.#asked = [];
-    for (let at = 0; at < asked.length; at += mostAtOnce) void this.#run(asked.slice(at, at + mostAtOnce));
+    this.#count = 0;
+    if (asked.length > 0) void this.#run(asked);
   }
 
   async #run(asked: readonly Asked[]): Promise<void> {
     const keys = asked.flatMap((each) => each.keys);
-    const args = asked.flatMap((each) => [
-      names.indexOf(each.name) + 1,
-      each.keys.length,
-      each.args.length,
-      ...each.args,
-    ]);
+    const args = asked.flatMap((each) => {
+      const own = [...each.head, ...each.items.flat()];
+      return [names.indexOf(each.name) + 1, each.keys.length, own.length, ...own];
+    });
     try {
       const answers = (await this.#client.run(all, keys, args)) as [isDone: number, said: unknown][];
       for (const [at, { answer }] of asked.entries()) {
@@ -76,6 +91,9 @@ export class WayOut {
     }
   }
 }
+
+const isSame = <T>(one: readonly T[], other: readonly T[]): boolean =>
+  one === other || (one.length === other.length && one.every((each, at) => each === other[at]));
 
 const waysOut = new WeakMap<RedisClient, WayOut>();
 
