@@ -45,6 +45,7 @@ import type { SignatureStore } from '../store/ports/signatures.ts';
 import type { Store } from '../store/ports/store.ts';
 import type { TicketStore } from '../store/ports/tickets.ts';
 import type { SharedQueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
+import { type Beats, usualBeats } from '../store/postgres/heartbeat.ts';
 import { ColdLoads } from '../upstream/loads/cold-loads.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
@@ -57,9 +58,6 @@ import { recorderOf } from './recorder.ts';
 import { openServices, openStoredRoutes, serviceQueue } from './services.ts';
 import type { Start } from './start.ts';
 import type { Storage } from './storage.ts';
-
-/** How long known keys go on while a database on another machine cannot be reached; a revocation cannot be seen meanwhile. */
-const knownWhileAwayMs = 30_000;
 
 export interface DataPlane {
   readonly gate: Gate;
@@ -91,6 +89,7 @@ interface Shared {
   readonly throttle: FailureBudget;
   readonly signatures: SignatureStore;
   readonly tickets: TicketStore;
+  readonly beats: Beats;
 }
 
 /** @throws StartFailed */
@@ -132,6 +131,7 @@ export async function openDataPlane(
       throttle: adapters.failures('keys', () => config.live.now.authFailuresPerMinute, clocks.nowMs),
       signatures: adapters.signatures(2_000 * config.signatureSkewSeconds + 1_000, clocks.nowMs),
       tickets: adapters.tickets(clocks.nowMs),
+      beats: adapters.beats ?? usualBeats,
     }),
   );
   const models = await openModelPulls(log, storage, gate);
@@ -185,8 +185,14 @@ const bodyLimitsOf = ({ live }: Config): BodyLimits => ({
   budget: new BodyBudget(() => live.now.bodyMemoryBytes),
 });
 
-function keyCacheOf(config: Config, { clock }: GateClocks, { store, operator, changes }: Storage): KeyCache {
-  const graceMs = config.databaseUrl === '' ? 0 : knownWhileAwayMs;
+function keyCacheOf(
+  config: Config,
+  { clock }: GateClocks,
+  { store, operator, changes }: Storage,
+  { lifeMs }: Beats,
+): KeyCache {
+  // Without heartbeats others give a gateway up after the same time.
+  const graceMs = config.databaseUrl === '' ? 0 : lifeMs;
   const isBlind = (): Promise<boolean> => changes.isBlind();
   return new KeyCache(store, staticDigests(config), operator.id, clock.wall, clock.steady, graceMs, isBlind);
 }
@@ -198,7 +204,7 @@ function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, 
   const relaying = relayingOf(live);
   const cors = live.derive(({ corsOrigins }) => corsPolicy(corsOrigins));
   const skewMs = config.signatureSkewSeconds * 1000;
-  const keyCache = keyCacheOf(config, clocks, storage);
+  const keyCache = keyCacheOf(config, clocks, storage, shared.beats);
   const shownBlobs = new ShownBlobs();
   const modelRules = modelRulesOf(live, registry, shownBlobs);
   const facts = new RegistryFacts(registry, nowMs);
@@ -354,8 +360,8 @@ export async function followChanges(
   });
   await changes.subscribe({
     what: 'callers that run could not be asked after',
-    run: () => {
-      gate.keyCache.forget();
+    run: (staleMs) => {
+      gate.keyCache.forget(staleMs);
       gate.tokens.forget();
       return gate.running.recheck();
     },

@@ -27,6 +27,10 @@ export class DirectoryHeld extends StoreUnusable {
   override name = 'DirectoryHeld';
 }
 
+/** Why tables that this version does not know cannot be used. `what`: the database's own words. */
+export const otherTables = (what: string): string =>
+  `${what}. Its tables are not those of this version. Undo what was changed in them, or restore the database from a backup.`;
+
 const againMs = 500;
 
 /** Runs the work once the store is free and there; reports once that it waits, and for what. */

@@ -141,6 +141,14 @@ const faults: Readonly<Record<string, (over: Over) => Promise<Fault>>> = {
     locked(over, 'lock table usage in access exclusive mode', (url, secret) => ask(url, secret, '/me/requests')),
   'waiting for a lock on `accounts`': (over) => locked(over, 'lock table accounts in access exclusive mode'),
   'waiting for a lock on `leases`': (over) => locked(over, 'lock table leases in access exclusive mode'),
+  'without tables or columns that it had': async (over) => {
+    const url = await (await server(over)).database();
+    return {
+      url,
+      begin: () => asking(url, 'alter table store_version rename to away; alter table keys rename id to away'),
+      end: () => asking(url, 'alter table away rename to store_version; alter table keys rename away to id'),
+    };
+  },
   'out of disk space': async (over) => {
     const path = temporaryDirectory();
     const postgres = await server(over, {}, { path, mebibytes: 40 });
@@ -167,11 +175,7 @@ const faults: Readonly<Record<string, (over: Over) => Promise<Fault>>> = {
       },
       end: () => other.query('drop table filler'),
       asks: (address, secret) =>
-        fetch(`${address}/management/v1/keys`, {
-          method: 'POST',
-          headers: { 'x-api-key': secret, 'content-type': 'application/json' },
-          body: JSON.stringify({ name: 'x'.repeat(60), account: 'operator' }),
-        }),
+        post(`${address}/management/v1/keys`, secret, { name: 'x'.repeat(60), account: 'operator' }),
     };
   },
   'out of disk space for its write-ahead log': async (over) => {

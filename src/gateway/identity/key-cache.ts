@@ -18,8 +18,8 @@ export class KeyCache {
   /** By key id, or by digest for public keys, which cannot collide. A Map, because no name is special in it. */
   readonly #known = new Map<string, Principal>();
   readonly #met = new Set<string>();
-  /** Forgotten ones, for while the store cannot answer. */
-  readonly #before = new Map<string, Principal>();
+  /** Forgotten ones, for while the store cannot answer, and when they were right. */
+  readonly #before = new Map<string, { readonly principal: Principal; readonly asOf: SteadyMs }>();
   readonly #now: () => WallMs;
   readonly #steady: () => SteadyMs;
   readonly #graceMs: number;
@@ -27,8 +27,8 @@ export class KeyCache {
   #epoch = 0;
 
   /**
-   * `graceMs`: how long a key that was read is still known while the store cannot answer; see docs/database.md. `isBlind`: whether the
-   * store cannot even say if anything has changed. If it can, a key that cannot be read may be one that was revoked.
+   * `graceMs`: how long a key is still known after it was right, while the store cannot answer; see docs/database.md. `isBlind`: whether
+   * the store cannot even say if anything has changed. If it can, a key that cannot be read may be one that was revoked.
    */
   constructor(
     store: Pick<Store, 'findCaller' | 'findCallerByDigest'>,
@@ -75,21 +75,25 @@ export class KeyCache {
     return this.#known.has(idOrDigest) || this.#met.has(idOrDigest);
   }
 
-  forget(): void {
+  /**
+   * The store may have changed. `staleMs`: what is known was right so many milliseconds ago; undefined: it may be wrong by what this
+   * process has just done, so nothing of it is used again.
+   */
+  forget(staleMs?: number): void {
+    if (staleMs === undefined) this.#before.clear();
+    const rightAt = this.#steady() - (staleMs ?? 0);
     // Only the names of known keys are remembered; the set is cleared when full, so it stays bounded.
     if (this.#known.size > 0) {
       if (this.#met.size > capacity) this.#met.clear();
       for (const [name, principal] of this.#known) {
         this.#met.add(name);
-        if (this.#graceMs > 0) this.#before.set(name, principal);
+        if (staleMs !== undefined && this.#graceMs > 0)
+          this.#before.set(name, { principal, asOf: Math.max(rightAt, principal.readAt) });
       }
     }
     this.#known.clear();
-    // Both are in the order in which they were read.
-    for (const [name, { readAt }] of this.#before) {
-      if (this.#before.size <= capacity && this.#steady() - readAt <= this.#graceMs) break;
-      this.#before.delete(name);
-    }
+    for (const [name, { asOf }] of this.#before)
+      if (this.#before.size > capacity || this.#steady() - asOf > this.#graceMs) this.#before.delete(name);
     this.#epoch++;
   }
 
@@ -101,7 +105,7 @@ export class KeyCache {
       caller = await query();
     } catch (error) {
       const before = this.#before.get(name);
-      if (before && readAt - before.readAt <= this.#graceMs && (await this.#isBlind())) return before;
+      if (before && readAt - before.asOf <= this.#graceMs && (await this.#isBlind())) return before.principal;
       throw error;
     }
     this.#before.delete(name);

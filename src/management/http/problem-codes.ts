@@ -110,8 +110,8 @@ export const problems = {
   },
   store_unusable: {
     status: 503,
-    en: 'The gateway cannot write right now: its disk is full or failing. Its operator has been told.',
-    ja: 'ディスクに空きがないか障害があるため、現在ゲートウェイは書き込めません。管理者に通知済みです。',
+    en: 'The gateway cannot use its database or its disk right now. The log says why.',
+    ja: '現在、ゲートウェイのデータベースまたはディスクを使用できません。原因はログに記録されています。',
   },
   internal: {
     status: 500,

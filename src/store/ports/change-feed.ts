@@ -3,8 +3,11 @@
 export interface ChangeListener {
   /** What failed, for the log. */
   readonly what: string;
-  /** Refreshes what depends on the store. */
-  readonly run: () => Promise<void>;
+  /**
+   * Refreshes what depends on the store. `staleMs`: nothing had changed so many milliseconds ago, as far as the store could say;
+   * undefined: this process has changed something.
+   */
+  readonly run: (staleMs?: number) => Promise<void>;
 }
 
 /** Where a feed reports that something starts to fail, once instead of at every look, and that it works again. */

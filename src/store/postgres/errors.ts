@@ -1,5 +1,5 @@
 // Translates errors of PostgreSQL and its client to those of every store. SQLSTATE codes: PostgreSQL, appendix A.
-import { StoreAway, StoreBusy, StoreUnusable } from '../unusable.ts';
+import { otherTables, StoreAway, StoreBusy, StoreUnusable } from '../unusable.ts';
 
 const codeOf = (error: unknown): string => String((error as { code?: unknown }).code);
 
@@ -35,6 +35,9 @@ export const readOnly = (): Error => Object.assign(new Error('cannot write'), { 
 
 /** A replica, or a primary that was set to read only: after a failover the writable server is at another connection. 55000: `lock table`. */
 const isReadOnly = (error: unknown): boolean => /^(25006|55000)$/.test(codeOf(error));
+
+/** A table, a column, a function or a schema that is not there: somebody has changed the tables, or the `search_path` leads elsewhere. */
+const isOtherSchema = (error: unknown): boolean => /^(42P01|42703|42883|3F000)$/.test(codeOf(error));
 
 const reasons: readonly (readonly [RegExp, string])[] = [
   [/^28/, 'the user name or password in DATABASE_URL is not accepted. Correct it, or allow this host in pg_hba.conf.'],
@@ -75,6 +78,8 @@ export function translated(error: unknown): unknown {
       'PostgreSQL can only be read at this address: it is a replica, or was set to read only. The gateway needs the primary.',
       { cause: error },
     );
+  if (isOtherSchema(error))
+    return new StoreUnusable(`PostgreSQL cannot be used: ${otherTables(messageOf(error))}`, { cause: error });
   const reason = reasons.find(([codes]) => codes.test(code))?.[1];
   return reason === undefined ? error : new StoreUnusable(`PostgreSQL cannot be used: ${reason}`, { cause: error });
 }

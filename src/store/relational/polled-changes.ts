@@ -1,11 +1,14 @@
 // The change feed of a database with a figure that changes when another process has changed something (`Engine.version`). A
 // look costs one read of the figure.
+import type { MonotonicMs } from '../../domain/time.ts';
 import type { ChangeFeed, ChangeListener, FeedReport } from '../ports/change-feed.ts';
 
 interface Followed extends ChangeListener {
-  /** The figure, and this process's change count, as of its last run; undefined: it must run. */
-  version: number | string | undefined;
+  /** The figure, and this process's change count, as of its last run. */
+  version: number | string;
   changes: number;
+  /** When the last look began after which nothing was left to do. */
+  doneAtMs: MonotonicMs;
   failure: string | undefined;
 }
 
@@ -20,18 +23,21 @@ export class PolledChanges implements ChangeFeed {
   #asked = 0;
   #looking: Promise<void> | undefined;
   #failure: string | undefined;
+  readonly #now: () => MonotonicMs;
 
-  constructor(version: () => Promise<number | string>, report: FeedReport) {
+  constructor(version: () => Promise<number | string>, report: FeedReport, now = (): MonotonicMs => performance.now()) {
     this.#version = version;
     this.#report = report;
+    this.#now = now;
   }
 
   async subscribe(listener: ChangeListener): Promise<() => void> {
     // Read before the run begins: writes during the run change the figure and cause another run.
     const changes = this.#changes;
+    const doneAtMs = this.#now();
     const version = await this.#version();
     await listener.run();
-    const followed = { ...listener, version, changes, failure: undefined };
+    const followed = { ...listener, version, changes, doneAtMs, failure: undefined };
     this.#followed.add(followed);
     return () => this.#followed.delete(followed);
   }
@@ -69,6 +75,7 @@ export class PolledChanges implements ChangeFeed {
 
   async #lookOnce(changes: number): Promise<void> {
     let version: number | string | undefined;
+    const beganAtMs = this.#now();
     try {
       version = await this.#version();
       this.#failure = this.#tell('the version of the store could not be read', this.#failure, undefined);
@@ -76,17 +83,23 @@ export class PolledChanges implements ChangeFeed {
       this.#failure = this.#tell('the version of the store could not be read', this.#failure, error);
     }
     for (const followed of this.#followed) {
-      const isDone = version !== undefined && followed.version === version && followed.changes === changes;
-      if (isDone) continue;
-      try {
-        await followed.run();
-        followed.failure = this.#tell(followed.what, followed.failure, undefined);
-        followed.version = version;
-        followed.changes = changes;
-      } catch (error) {
-        followed.failure = this.#tell(followed.what, followed.failure, error);
-        followed.version = undefined;
-      }
+      const isOwn = followed.changes !== changes;
+      const isSame = !isOwn && followed.version === version && followed.failure === undefined;
+      if (!isSame && !(await this.#runs(followed, isOwn))) continue;
+      followed.changes = changes;
+      if (version !== undefined) Object.assign(followed, { version, doneAtMs: beganAtMs });
+    }
+  }
+
+  /** @returns whether it has run. `isOwn`: for a change by this process. */
+  async #runs(followed: Followed, isOwn: boolean): Promise<boolean> {
+    try {
+      await followed.run(isOwn ? undefined : this.#now() - followed.doneAtMs);
+      followed.failure = this.#tell(followed.what, followed.failure, undefined);
+      return true;
+    } catch (error) {
+      followed.failure = this.#tell(followed.what, followed.failure, error);
+      return false;
     }
   }
 

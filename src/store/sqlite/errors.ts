@@ -1,5 +1,5 @@
 // Translates errors of SQLite and better-sqlite3 to those of every store.
-import { StoreBusy, unusableFile } from '../unusable.ts';
+import { otherTables, StoreBusy, StoreUnusable, unusableFile } from '../unusable.ts';
 
 const codeOf = (error: unknown): string => String((error as { code?: unknown }).code);
 
@@ -14,6 +14,14 @@ export function translated(error: unknown): unknown {
     });
   if (/^SQLITE_(FULL|READONLY|IOERR|CANTOPEN|CORRUPT|NOTADB)/.test(codeOf(error)))
     return unusableFile('The database', error);
+  // SQLite has one code for these and for a statement that is none (sqlite.org/rescode.html#error).
+  const { message } = error as { message?: unknown };
+  if (
+    codeOf(error) === 'SQLITE_ERROR' &&
+    typeof message === 'string' &&
+    /\bno such (table|column|function)\b|has no column named/.test(message)
+  )
+    return new StoreUnusable(`The database cannot be used: ${otherTables(message)}`, { cause: error });
   return error;
 }
 
