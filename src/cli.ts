@@ -1,40 +1,8 @@
 #!/usr/bin/env node
-// The `sekisho` command. Each subcommand calls one use case and prints its result. It writes to the same store as a running
-// gateway, which notices changes within a second.
+// The `sekisho` command. `serve` runs as long as the gateway does, so it loads only the gateway; every other command loads the rest.
 import process from 'node:process';
-import { CommanderError } from 'commander';
-import { printError } from './commands/command.ts';
-import { adoptJournal, contextFrom, exitCodeOf } from './commands/context.ts';
-import { gateCaller } from './commands/gate-call.ts';
-import { askGate } from './commands/health.ts';
-import { programOf } from './commands/program.ts';
-import { moveStore } from './store/open-store.ts';
 
-const program = programOf({
-  withContext: contextFrom(process.env),
-  // Only this command needs the gateway itself; loading it would slow down every other command.
-  serve: async () => (await import('./main.ts')).runGate(),
-  // The kinds load an HTTP client.
-  kindNames: async () => (await import('./upstream/kinds.ts')).kinds.map(({ name }) => name),
-  askGate,
-  callGate: gateCaller(process.env),
-  moveStore,
-  adoptJournal,
-  environment: process.env,
-});
-
-// `sekisho … | head` closes the pipe early, which is not an error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  process.stderr.write(`The output could not be written (${error.code}); changes were made nevertheless.\n`);
-  process.exit(1);
-});
-
-try {
-  await program.parseAsync();
-} catch (error) {
-  process.exitCode = exitCodeOf(error);
-  if (process.exitCode === 1) throw error;
-  // Commander has already printed the usage error.
-  if (!(error instanceof CommanderError)) for (const line of (error as Error).message.split('\n')) printError(line);
-}
+const [, , ...words] = process.argv;
+const isServe = words.length === 1 && words[0] === 'serve';
+if (isServe) void import('./main.ts').then(({ runGate }) => runGate());
+else void import('./run-command.ts').then(({ runCommand }) => runCommand());

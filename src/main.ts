@@ -4,7 +4,7 @@ import { type OpenGate, serve } from './compose/serve.ts';
 import { StartFailed } from './compose/start.ts';
 import { ListenFailed } from './listener/server.ts';
 import { describeCause, type Log, openLog } from './observe/log.ts';
-import { collectYoungAlone, releaseStartMemory } from './observe/start-memory.ts';
+import { collectYoungAlone, releaseStartMemory, startPlainly } from './observe/start-memory.ts';
 import { SecretUnusable } from './secret-file.ts';
 import { type Config, ConfigErrors, loadConfig } from './settings/config.ts';
 import { explained, StoreUnusable } from './store/unusable.ts';
@@ -22,6 +22,7 @@ const lookAtParentMs = 250;
 /** Serves until a signal, then drains; a second signal, at least a second later, ends it immediately. */
 export async function runGate(): Promise<void> {
   collectYoungAlone();
+  const optimize = startPlainly();
   refuseLenientParser();
   const config = readSettings();
   const log = openLog(config.logLevel, config.logFormat);
@@ -43,6 +44,7 @@ export async function runGate(): Promise<void> {
   }
   running.gate = gate;
   releaseStartMemory();
+  optimize();
   void gate.over.then((reason) => {
     log.logger.fatal(reason);
     stop(running, 'lost', config, log);
@@ -155,4 +157,4 @@ function leave(error: unknown): never {
   process.exit(1);
 }
 
-if (import.meta.main) await runGate();
+if (import.meta.main) void runGate();

@@ -12,7 +12,7 @@ import type { Config } from '../settings/config.ts';
 import type { Store } from '../store/ports/store.ts';
 import { tableLines } from './table.ts';
 
-/** What a command works with; cli.ts creates it. */
+/** What a command works with; run-command.ts creates it. */
 export interface CommandContext {
   readonly store: Store;
   readonly config: Config;

@@ -1,8 +1,8 @@
 // The `sekisho` command with all its subcommands, apart from running it.
 import { Command } from 'commander';
+import { version } from '../package.ts';
 import { describeConfig, loadConfig } from '../settings/config.ts';
 import { settings } from '../settings/settings.ts';
-import { version } from '../version.ts';
 import { accountCommand } from './account.ts';
 import { announcementCommand } from './announcement.ts';
 import { registrationCommand } from './application.ts';

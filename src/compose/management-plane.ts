@@ -1,10 +1,10 @@
 // Builds the management plane from the settings: sign-in, link addresses, and its view of the data plane.
-import { join } from 'node:path';
 import { openIntrospection } from '../gateway/introspection.ts';
 import { type ManagementApp, openManagementApp } from '../management/management-app.ts';
 import { routeRulesOf } from '../management/routes/route-rules.ts';
 import { serverRulesOf } from '../management/servers/server-rules.ts';
 import { describeCause, type Log } from '../observe/log.ts';
+import { pagesDirectory } from '../package.ts';
 import { type Config, isExposed, plainPort } from '../settings/config.ts';
 import { ownHostsOf } from '../settings/routes-file.ts';
 import type { GateCertificates } from '../tls/certificate-manager.ts';
@@ -39,7 +39,7 @@ export function openManagementPlane(
       ...config,
       portal: config.publicUrl === '' ? url : new URL(config.publicUrl),
       exposed: isExposed(config),
-      pages: join(import.meta.dirname, '../../portal/dist'),
+      pages: pagesDirectory,
     },
     {
       store: storage.store,

@@ -1,4 +1,4 @@
-// The composition root: settings → storage → data plane → certificates → listener → management plane → jobs. Besides cli.ts,
+// The composition root: settings → storage → data plane → certificates → listener → management plane → jobs. Besides run-command.ts,
 // only this room names adapters. Each part gets the parts before it; this file defines the order.
 import { maintenanceAt } from '../domain/maintenance.ts';
 import type { Health } from '../listener/server.ts';

@@ -3,7 +3,6 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Agent, request } from 'undici';
 import { readAuthorities } from '../domain/authority-certificates.ts';
 import type { WallMs } from '../domain/time.ts';
 import type { CertificateStore, StoredCertificate } from '../store/ports/certificates.ts';
@@ -180,7 +179,7 @@ function authorityKeyId(der: Buffer): Buffer | undefined {
  * as long as the server asks, and loses the cause of connection errors.
  */
 async function loadClient({ ca, callMs = defaultCallMs }: AcmeSettings) {
-  const acme = await import('acme-client');
+  const [acme, { Agent, request }] = await Promise.all([import('acme-client'), import('undici')]);
   const authorities = ca === '' ? undefined : readAuthorityFile(ca);
   acme.axios.defaults.adapter = async (config) => {
     const agent = new Agent({ connect: { timeout: callMs, ...(authorities ? { ca: authorities } : {}) } });

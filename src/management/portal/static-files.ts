@@ -1,5 +1,5 @@
-// The files of the portal, in memory, with their compressed forms from the build. A file stream per reader cost a quarter of a
-// megabyte, even for a stalled reader and a request of a hundred bytes.
+// The files of the portal with their compressed forms from the build, in memory from the first request for each. A file stream
+// per reader cost a quarter of a megabyte, even for a stalled reader and a request of a hundred bytes.
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import type { Request, Response } from 'express';
@@ -16,7 +16,7 @@ const types: Readonly<Record<string, string>> = {
 };
 
 export class StaticFiles {
-  readonly #files: ReadonlyMap<string, Coded>;
+  readonly #files: ReadonlyMap<string, () => Coded | undefined>;
   readonly #shared: SharedAnswers;
 
   /** Types of files that a page loads; other files are not served. */
@@ -24,23 +24,32 @@ export class StaticFiles {
     this.#shared = shared;
     const names = readdirSync(directory, { recursive: true, encoding: 'utf8' });
     const there = new Set(names);
-    const hold = (name: string): [string, Coded][] => {
+    const held = (name: string): [string, () => Coded | undefined][] => {
       const type = types[extname(name)];
       if (type === undefined) return [];
-      const bytes = readFileSync(join(directory, name));
-      const coded = codings.flatMap(([coding, suffix]): [string, Buffer][] =>
-        there.has(name + suffix) ? [[coding, readFileSync(join(directory, name + suffix))]] : [],
-      );
-      return [[`/${name}`, codedOf(type, bytes, new Map(coded))]];
+      const suffixes = codings.filter(([, suffix]) => there.has(name + suffix));
+      let file: Coded | undefined;
+      return [[`/${name}`, () => (file ??= readForms(join(directory, name), type, suffixes))]];
     };
-    this.#files = new Map(names.flatMap(hold));
+    this.#files = new Map(names.flatMap(held));
   }
 
   /** Answers a GET or HEAD for a path; false if there is no such file. */
   answer(path: string, cacheControl: string, request: Request, response: Response): boolean {
-    const file = this.#files.get(path);
+    const file = this.#files.get(path)?.();
     if (!file) return false;
     sendCoded(file, cacheControl, this.#shared, request, response);
     return true;
+  }
+}
+
+/** Undefined if the build that this process started with has been replaced by one without the file. */
+function readForms(path: string, type: string, suffixes: readonly (typeof codings)[number][]): Coded | undefined {
+  try {
+    const coded = suffixes.map(([coding, suffix]) => [coding, readFileSync(path + suffix)] as const);
+    return codedOf(type, readFileSync(path), new Map(coded));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
