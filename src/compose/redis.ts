@@ -5,12 +5,12 @@ import type { Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
 import { MemoryLimits } from '../store/memory/limit-store.ts';
 import { addressIn } from '../store/redis/address.ts';
+import { batchOf } from '../store/redis/batch.ts';
 import { LedgerBooks } from '../store/redis/book-source.ts';
 import { shareChanges } from '../store/redis/change-hints.ts';
 import { RedisClient } from '../store/redis/client.ts';
 import type { HeldNow, HeldTools } from '../store/redis/held-elsewhere.ts';
 import { RedisLimits } from '../store/redis/limit-store.ts';
-import { wayOutOf } from '../store/redis/way-out.ts';
 import { type Adapters, inMemory } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
 import { guessesThrough } from './redis-guesses.ts';
@@ -53,7 +53,7 @@ export async function throughRedis(
     ...inMemory,
     limits: () => limits,
     shown: () => limits.heldNow && { held: limits.heldNow },
-    send: () => wayOutOf(client).send(),
+    send: () => batchOf(client).send(),
     queue: turnsThrough(client, { logger }, closes),
     ...guessesThrough(client, { logger }, gates),
   };

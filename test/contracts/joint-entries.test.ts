@@ -212,6 +212,27 @@ test('a call without room has no turn at any moment', async () => {
   expect(gate.queue.snapshot()).toMatchObject([{ running: 1, waiting: 0 }]);
 });
 
+test('calls that come together are asked about in one question, and what fails for one of them fails for it alone', async () => {
+  const [gate] = (await openGates(1, 5)) as [Gate];
+  const who = caller({ requestsPerDay: 3, concurrentRequests: 5 });
+  const other = caller({ requestsPerDay: 3 }, {}, 'key_broken');
+  await together(gate, who);
+  await gate.client.command('SET', `{${accountId}}:l:${other.lineage}`, 'text');
+  let settled: PromiseSettledResult<Both>[] = [];
+  const asked = await sentDuring(async () => {
+    settled = await Promise.allSettled([who, other, who, who].map((each) => together(gate, each)));
+  });
+  expect(asked.filter((line) => line.includes('"EVALSHA"') && line.includes(`{${accountId}}:b`))).toHaveLength(1);
+  expect(settled.map((each) => (each.status === 'fulfilled' ? each.value.reserved.kind : each.status))).toEqual([
+    'lease',
+    'rejected',
+    'lease',
+    'full',
+  ]);
+  expect(gate.queue.snapshot()).toMatchObject([{ running: 3, waiting: 0 }]);
+  expect(faults.splice(0).map(String)).toEqual([expect.stringContaining('WRONGTYPE')]);
+});
+
 test('calls that end together give their slots and limits back in one question, and each that waits starts once', async () => {
   const [gate] = (await openGates(1, 3)) as [Gate];
   const who = caller({ tokensPerDay: 1_000, concurrentRequests: 10 });

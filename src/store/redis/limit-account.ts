@@ -18,6 +18,7 @@ import type { Soon } from '../../domain/soon.ts';
 import type { SteadyMs } from '../../domain/time.ts';
 import type { AccountLimits, CallerLimits, Lease, Reserved } from '../ports/limit-store.ts';
 import type { JointEntry } from '../ports/turn-queue.ts';
+import { batchOf } from './batch.ts';
 import type { BookSource } from './book-source.ts';
 import type { RedisClient } from './client.ts';
 import { RedisAway } from './failures.ts';
@@ -28,7 +29,6 @@ import { type LocalShare, subjectOf } from './limit-share.ts';
 import { type Answer, type Asking, argumentsOf, RedisStanding, startsTextOf, type Told } from './limit-standing.ts';
 import { bookArguments } from './limit-sums.ts';
 import { RedisEntry } from './way-in.ts';
-import { wayOutOf } from './way-out.ts';
 
 /** A smaller difference between two clocks is that of the network. */
 const aheadFromMs = 1_000;
@@ -139,7 +139,7 @@ export class RedisAccount implements AccountLimits {
     for (const id of there) this.#tools.holders.delete(id);
     if (there.length === 0 || this.isUnsure) return;
     try {
-      await wayOutOf(this.#tools.client).ask('landed', [this.key('ld')], [], there);
+      await batchOf(this.#tools.client).ask('landed', [this.key('ld')], [], there);
     } catch {
       this.doubt();
     }
@@ -338,7 +338,7 @@ class RedisCaller implements CallerLimits {
     const { client, gate } = this.#tools;
     const account = this.#account;
     const figures = use ? figuresOf(use) : [-1, 0, 0, 0];
-    return wayOutOf(client)
+    return batchOf(client)
       .ask('end', this.#places, [client.channel(endsChannel), `${gate} ${account.id}`], [id, ...figures])
       .then(
         ({ said, at }) => {

@@ -1,12 +1,12 @@
 // Asks Redis about a lane: each question carries the run that the gate knows and how late it may come, and each answer says whether Redis
 // still knows the gate.
 import type { JointEntry } from '../ports/turn-queue.ts';
+import { batchOf } from './batch.ts';
 import type { RedisClient } from './client.ts';
 import type { Lane, Ticket } from './turn-lane.ts';
 import type { Presence } from './turn-presence.ts';
 import { rejoin, release } from './turn-scripts.ts';
 import type { EnterQuestion } from './way-in.ts';
-import { wayOutOf } from './way-out.ts';
 
 export type LaneScript = Parameters<RedisClient['run']>[0];
 /** What a decision was, whether the gate was known, running, waiting, accounts, µs of a turn or -1, grants, refusals, and more. */
@@ -66,7 +66,7 @@ export class LaneAsker<Server> {
   async giveBack(lane: Lane<Server>, args: readonly string[]): Promise<Reply | undefined> {
     const { gate } = lane;
     try {
-      const { said, at } = await wayOutOf(this.#client).ask('release', lane.keys, this.#about(lane), args);
+      const { said, at } = await batchOf(this.#client).ask('release', lane.keys, this.#about(lane), args);
       if (lane.gate !== gate) return undefined;
       const reply = at === 0 ? (said as Reply) : withoutTurns(said as Reply);
       if (isLate(reply)) return await this.ask(lane, release, () => args);

@@ -1,18 +1,9 @@
 // A call's way in, in one round trip: its limits, and its turn only if these have room. Both are one script, which needs one server
 // for the keys of the account and those of the model. In a Cluster they are on different ones, so there the turn is asked for later.
 import type { JointEntry, Place, Slot } from '../ports/turn-queue.ts';
+import { batchOf } from './batch.ts';
 import type { RedisClient } from './client.ts';
 import { reserve } from './limit-scripts.ts';
-import { asFunction, type Script, script } from './script.ts';
-import { enter } from './turn-scripts.ts';
-
-/** KEYS: those of `reserve`, then those of `enter`. How many keys and arguments `reserve` has, its arguments, those of `enter`. */
-const reserveAndEnter: Script = script(`${asFunction('reserve', reserve)}${asFunction('enter', enter)}
-local keys, args, at = tonumber(ARGV[1]), tonumber(ARGV[2]), redis.call('TIME')
-local said = reserve(0, 2, args, at)
-if said[1] ~= 'lease' then return {said} end
-return {said, enter(keys, 2 + args, #ARGV - 2 - args, at)}
-`);
 
 /** What the queue asks, and how it takes the answer. */
 export interface EnterQuestion<Server> {
@@ -45,7 +36,7 @@ export class RedisEntry<Server> implements JointEntry<Server> {
     let said: [unknown, unknown?];
     try {
       const all = [keys.length, args.length, ...args, ...ofTurn];
-      said = (await this.client.run(reserveAndEnter, [...keys, ...ofLane], all)) as typeof said;
+      said = (await batchOf(this.client).ask('call', [...keys, ...ofLane], [], all)).said as typeof said;
     } catch (error) {
       fail(error);
       throw error;
