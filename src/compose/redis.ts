@@ -4,12 +4,14 @@ import type { RequestId } from '../domain/id.ts';
 import type { Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
 import { MemoryLimits } from '../store/memory/limit-store.ts';
+import type { Beats } from '../store/postgres/heartbeat.ts';
 import { addressIn } from '../store/redis/address.ts';
 import { batchOf } from '../store/redis/batch.ts';
 import { LedgerBooks } from '../store/redis/book-source.ts';
 import { shareChanges } from '../store/redis/change-hints.ts';
 import { RedisClient } from '../store/redis/client.ts';
 import type { HeldNow, HeldTools } from '../store/redis/held-elsewhere.ts';
+import { claimRedis } from '../store/redis/installation.ts';
 import { RedisLimits } from '../store/redis/limit-store.ts';
 import { type Adapters, inMemory } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
@@ -22,7 +24,8 @@ export async function throughRedis(
   config: Config,
   { logger }: Log,
   { clock, calendar }: GateClocks,
-  { gates, store, changes, onStored, patiently }: Storage,
+  { gates, store, changes, operator, onStored, patiently }: Storage,
+  beats: Beats,
   closes: (close: () => unknown) => void,
 ): Promise<Adapters> {
   const now = clock.steady;
@@ -38,6 +41,19 @@ export async function throughRedis(
       { milliseconds: client.offsetMs },
       'the clock of Redis differs from the one that dates follow; limits follow that of Redis',
     );
+  const closeClaim = await patiently(() =>
+    claimRedis({
+      client,
+      name: operator.id,
+      tenure: beats,
+      tell: (sentence) => logger.warn(sentence),
+      onShared: (isShared) =>
+        isShared
+          ? logger.error('another installation uses this Redis: limits, turns and guesses of both may be mixed up')
+          : logger.info('over: another installation used this Redis'),
+    }),
+  );
+  closes(closeClaim);
   const gate = `${gates.id}#${gates.epoch}.${randomUUID()}`;
   shareChanges(client, changes, gate);
   const books = new LedgerBooks(store, calendar, clock);

@@ -9,6 +9,8 @@ import { RedisTurnQueue } from '../../src/store/redis/turn-queue.ts';
 import { startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { startFaultProxy } from '../fault-proxy.ts';
 import { eventually, openGate } from '../gate.ts';
+import { startPostgres } from '../postgres.ts';
+import { sharingSecret } from '../quick-gate.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
 
 const redis = await startRedis();
@@ -393,7 +395,9 @@ test('two gates send a model one call at a time, and while Redis hangs one of th
   const own = await startRedis();
   const fake = await startFakeOllama();
   const REDIS_URL = own.database();
-  const gates = await Promise.all([0, 1].map(() => openGate(fake.url, { SLOTS: '1', REDIS_URL })));
+  const postgres = await startPostgres();
+  const settings = { SLOTS: '1', REDIS_URL, DATABASE_URL: await postgres.database() };
+  const gates = await Promise.all([0, 1].map(() => openGate(fake.url, { ...settings, ...sharingSecret() })));
   try {
     const keys = await Promise.all(gates.map((gate) => gate.key()));
     const oracle = new Oracle();
@@ -446,7 +450,7 @@ test('two gates send a model one call at a time, and while Redis hangs one of th
     expect(oracle).toMatchObject({ running: 0, most: 1 });
   } finally {
     await Promise.all(gates.map((gate) => gate.stop()));
-    await own.stop();
+    await Promise.all([own.stop(), postgres.stop()]);
     await fake.close();
   }
 });

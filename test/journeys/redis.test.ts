@@ -2,9 +2,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { inMemory } from '../../src/compose/adapters.ts';
 import { generateKey } from '../../src/domain/api-key.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, post, temporaryDirectory } from '../gate.ts';
+import { eventually, openGate, post, type TestGate, temporaryDirectory } from '../gate.ts';
+import { startPostgres } from '../postgres.ts';
+import { quickBeats, sharingSecret } from '../quick-gate.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
 import { documentedRoute } from '../services/documented-route.ts';
 
@@ -59,7 +62,10 @@ test('wrong keys count together through two gates, while known keys go on; witho
     JSON.stringify([documentedRoute('comfy', { upstreams: [ollama.url], websocket: { origins: [origin] } })]),
   );
   const settings = { REDIS_URL: redis.database(), AUTH_FAILURES_PER_MINUTE: '4', ROUTES };
-  const [here, there] = await Promise.all([openGate(ollama.url, settings), openGate(ollama.url, settings)]);
+  const postgres = await startPostgres();
+  const DATABASE_URL = await postgres.database();
+  const open = (): Promise<TestGate> => openGate(ollama.url, { ...settings, DATABASE_URL, ...sharingSecret() });
+  const [here, there] = await Promise.all([open(), open()]);
   const { secret } = await here.key({ scopes: ['metadata', 'route:comfy'] });
   const ask = async (gate: typeof here, key: string): Promise<number> =>
     (await fetch(`${gate.url}/v1/models`, { headers: { 'x-api-key': key } })).status;
@@ -83,6 +89,25 @@ test('wrong keys count together through two gates, while known keys go on; witho
   await redis.start();
   await eventually(async () => expect((await askTicket()).status).toBe(200));
   await Promise.all([here.stop(), there.stop()]);
+  await postgres.stop();
+});
+
+test('a Redis of another installation is refused, and free once that has ended', async () => {
+  const adapters = { ...inMemory, beats: quickBeats };
+  const REDIS_URL = redis.database();
+  const open = (): Promise<TestGate> => openGate(ollama.url, { REDIS_URL }, adapters);
+  const here = await open();
+  await expect(open()).rejects.toThrow('Another installation uses this database of Redis');
+  // After a flush another one can come first; the gateway that meets it says so.
+  const [number] = /\d+$/.exec(REDIS_URL) ?? [''];
+  await redis.ask('EVAL', `redis.call('SELECT', ${number}) redis.call('SET', 'sk1:{gates}:of', 'acc_else')`, '0');
+  await eventually(() => expect(here.log()).toContain('another installation uses this Redis'));
+  await redis.ask('EVAL', `redis.call('SELECT', ${number}) redis.call('FLUSHDB')`, '0');
+  await eventually(() => expect(here.log()).toContain('over: another installation used this Redis'));
+  const others = open();
+  others.catch(() => undefined);
+  await here.stop();
+  await (await others).stop();
 });
 
 test('an address that is none, a server that evicts, and a password that is wrong are refused with a sentence', async () => {
