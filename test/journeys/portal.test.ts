@@ -321,6 +321,11 @@ describe('an operator', () => {
     await card.getByRole('button', { name: '切り離し' }).click();
     await phone.page.getByRole('dialog').getByRole('button', { name: '切り離し' }).click();
     await card.getByText('停止中').waitFor();
+    await phone.open('/portal/operate/models');
+    const heading = phone.page.getByRole('heading', { name: 'box-2' }).locator('..');
+    await heading.getByText('停止中').waitFor();
+    expect(await heading.getByText('応答なし').count()).toBe(0);
+    await phone.open('/portal/operate/servers');
     await card.getByRole('button', { name: '復帰' }).click();
     await card.getByText('応答あり').waitFor();
     await card.getByRole('button', { name: '削除' }).click();

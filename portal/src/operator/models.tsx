@@ -74,9 +74,15 @@ function OneServer({ server, search }: OneServerProps): ReactNode {
             {server.kind}
           </Badge>
         )}
-        {!server.answers && (
-          <Badge variant="light" color="red">
-            {t('models.silent')}
+        {server.isServing ? (
+          !server.answers && (
+            <Badge variant="light" color="red">
+              {t('models.silent')}
+            </Badge>
+          )
+        ) : (
+          <Badge variant="light" color="yellow">
+            {t('models.outOfService')}
           </Badge>
         )}
         <Text size="sm" c="dimmed">

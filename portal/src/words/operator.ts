@@ -190,7 +190,7 @@ export const operator = {
       lead: 'Restrictions that rules or operators imposed.',
       create: 'Restrict an account or key',
       whom: 'Account or key',
-      step: 'Step',
+      step: 'Action',
       reason: 'Reason',
       reasonHint: 'The account’s owner can read it.',
       until: 'Until',
