@@ -14,21 +14,30 @@ const alone = globSync(wire, { cwd: import.meta.dirname }).filter((path) =>
 
 /** The slowest files by measurement. They begin first, so that no worker is left alone with one of them at the end. */
 const slowest = [
+  'journeys/portal-pages',
   'journeys/portal',
-  'journeys/commands',
   'hostile/amplification',
-  'hostile/host',
-  'hostile/state',
-  'journeys/portal-lists',
+  'hostile/database-faults',
   'journeys/portal-first-days',
-  'journeys/lifecycle',
-  'hostile/data-directory',
+  'journeys/portal-sessions',
+  'hostile/host',
+  'journeys/commands',
+  'contracts/postgres',
+  'journeys/gates',
+  'journeys/package',
+  'hostile/state',
+  'hostile/killed-gates',
+  'journeys/portal-operating',
+  'hostile/redis-limits',
+  'journeys/database',
+  'hostile/scanners',
   'hostile/queue',
+  'contracts/model-servers',
   'hostile/memory',
+  'journeys/portal-lists',
+  'journeys/lifecycle',
   'journeys/acme',
   'journeys/tls',
-  'hostile/model-pages',
-  'hostile/scanners',
 ];
 
 class SlowestFirst extends BaseSequencer {

@@ -115,23 +115,23 @@ export class Reader {
     return this.page.locator('h1').first().innerText();
   }
 
-  /** Nothing failed, nothing is wider than the screen, and axe finds nothing serious. */
-  async isSound(): Promise<void> {
+  /** Nothing failed, nothing is wider than the screen, and axe finds nothing serious. `rules`: of axe, those with one of these tags. */
+  async isSound(rules?: readonly string[]): Promise<void> {
     const { page } = this;
     expect(this.wrong, page.url()).toEqual([]);
     const beyond = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
     expect(beyond, `${page.url()} is wider than the screen`).toBeLessThanOrEqual(0);
     expect(await page.locator('h1').count(), `${page.url()} has one h1`).toBe(1);
-    await this.isAccessible();
+    await this.isAccessible(undefined, rules);
   }
 
-  /** axe finds nothing serious, in all of the page or in these parts of it. */
-  async isAccessible(within?: string): Promise<void> {
+  /** axe finds nothing serious, in all of the page or in these parts of it, by all rules or by those with one of these tags. */
+  async isAccessible(within?: string, rules?: readonly string[]): Promise<void> {
     const { page } = this;
     // Most pages have it already: half a megabyte is not sent twice.
     if (!(await page.evaluate<boolean>('"axe" in window'))) await page.evaluate(axe);
     // A control that is enabled while axe runs has the colours of one state and the attributes of the other.
-    await eventually(async () => expect(await seriousFaults(page, within), page.url()).toEqual([]), settlesMs);
+    await eventually(async () => expect(await seriousFaults(page, within, rules), page.url()).toEqual([]), settlesMs);
   }
 
   async close(): Promise<void> {
@@ -142,10 +142,11 @@ export class Reader {
 /** How long a page that has been drawn may still change its controls. */
 const settlesMs = 3_000;
 
-async function seriousFaults(page: Page, within?: string): Promise<string[]> {
+async function seriousFaults(page: Page, within?: string, rules?: readonly string[]): Promise<string[]> {
+  const options = { resultTypes: ['violations'], ...(rules && { runOnly: rules }) };
   const { violations } = await page.evaluate<{
     violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
-  }>(`window.axe.run(${within === undefined ? 'document' : JSON.stringify(within)}, { resultTypes: ["violations"] })`);
+  }>(`window.axe.run(${within === undefined ? 'document' : JSON.stringify(within)}, ${JSON.stringify(options)})`);
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .map(
