@@ -83,15 +83,15 @@ async function ask(tools: AuthRouteTools, hashing: HashLimiter, request: Request
   if (path === '/change-password') await requireOwnPassword(tools, asking.session, asking.body['newPassword']);
   const { address } = asking;
   const guess = whoIsGuessed(asking);
-  const network = networkOf(address);
-  hashing.enter(network);
+  const place = await hashing.enter(networkOf(address));
   try {
     const retryAfterSeconds = await throttle.attempt(address, guess);
     if (retryAfterSeconds > 0) throw new Problem('too_many_attempts', { retryAfterSeconds });
+    place.begin();
     const status = await forward(tools, asking, request, response);
     await (status < 400 ? throttle.succeeded(address, guess) : throttle.answered(address, guess));
   } finally {
-    hashing.leave(network);
+    place.leave();
   }
 }
 
