@@ -14,16 +14,17 @@ import { type RedisServer, startRedis } from '../test/redis.ts';
 import { Caller } from './caller.ts';
 import { countBooked } from './gate.ts';
 import type { Launched } from './launch.ts';
-import { chatBody, chatPath, connections } from './load.ts';
+import { chatBody, chatPath, connections as usualConnections } from './load.ts';
 import { cpuUs, freePort, loadCore, pinSelf, residentBytes, type Started, start, treeOf } from './processes.ts';
 import { runBench, startUpstream } from './run-bench.ts';
 import { type Count, Counts } from './server-counts.ts';
 
-const usage = `node bench/several-gates.ts [--rounds <n>] [--seconds <n>] [--calls <n>] [--only <n>,…]
-  --rounds   rounds over all; default 3
-  --seconds  of load in each; default 8
-  --calls    calls of the single caller; default 4000
-  --only     some of them: 0 is one gate on its own memory, 1, 2, 4, … so many gates on Redis and PostgreSQL; default 0,1,4
+const usage = `node bench/several-gates.ts [--rounds <n>] [--seconds <n>] [--calls <n>] [--connections <n>] [--only <n>,…]
+  --rounds       rounds over all; default 3
+  --seconds      of load in each; default 8
+  --calls        calls of the single caller; default 4000
+  --connections  of the load, over all gates; default 32
+  --only         some of them: 0 is one gate on its own memory, 1, 2, 4, … so many gates on Redis and PostgreSQL; default 0,1,4
 `;
 
 const accounts = 8;
@@ -40,13 +41,19 @@ const { values: given } = parseArgs({
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '8' },
     calls: { type: 'string', default: '4000' },
+    connections: { type: 'string', default: String(usualConnections) },
     only: { type: 'string', default: '0,1,4' },
     help: { type: 'boolean', default: false },
   },
 });
 const kinds = given.only.split(',').map(Number);
-const [rounds, seconds, calls] = [given.rounds, given.seconds, given.calls].map(Number) as [number, number, number];
-if (given.help || ![...kinds, rounds, seconds, calls].every((each) => Number.isInteger(each) && each >= 0)) {
+const [rounds, seconds, calls, connections] = [given.rounds, given.seconds, given.calls, given.connections].map(
+  Number,
+) as [number, number, number, number];
+if (
+  given.help ||
+  ![...kinds, rounds, seconds, calls, connections].every((each) => Number.isInteger(each) && each >= 0)
+) {
   process.stdout.write(usage);
   process.exit(given.help ? 0 : 2);
 }
