@@ -82,8 +82,7 @@ async function openGate(
   const gate = start({
     name,
     core: subjectCore,
-    // As `npm start` runs it.
-    command: [process.execPath, '--max-semi-space-size=4', ...profile, join(source, 'main.ts')],
+    command: [process.execPath, '--max-semi-space-size=4', ...profile, ...programOf(join(source, '..'))],
     // A directory without a sekisho.yaml, so that only the settings here apply.
     cwd: place.directory,
     env: {
@@ -105,6 +104,14 @@ async function openGate(
       throw new Error(`${name} gave ${answers} answers and booked ${booked} of them with the right tokens`);
   };
   return { port, process: gate, keys, checkBooks };
+}
+
+/** What `npm start` runs; earlier versions ran their sources. */
+function programOf(checkout: string): string[] {
+  const build = join(checkout, 'scripts/build-server.ts');
+  if (!existsSync(build)) return [join(checkout, 'src/main.ts')];
+  execFileSync(process.execPath, [build], { stdio: 'inherit' });
+  return [join(checkout, 'dist/cli.js'), 'serve'];
 }
 
 function createKey(

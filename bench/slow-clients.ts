@@ -92,7 +92,7 @@ process.exit(faults === 0 ? 0 : 1);
 async function play(scene: Scene): Promise<Line[]> {
   const gate = await spawnGate(
     { UPSTREAM: fake.url, LOG_LEVEL: 'info', AUTH_FAILURES_PER_MINUTE: '30', ...scene.environment },
-    // With as many descriptors as possible, and otherwise as `npm start` runs it.
+    // With as many descriptors as possible, and the option of `npm start`.
     ['sh', '-c', manyDescriptors, process.execPath, '--max-semi-space-size=4', 'src/main.ts'],
   );
   try {

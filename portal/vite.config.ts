@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
+import { licenseFile, licensesOf } from '../scripts/licenses.ts';
 
 /** The documents that pages link to ship with them. */
 const documents = (): Plugin => ({
@@ -37,36 +38,18 @@ const compress = (): Plugin => ({
   },
 });
 
-/** Most licenses ask for their text beside the code; minifying drops comments. */
+/** Minifying drops the comments that carry them. */
 const licenses = (): Plugin => ({
   name: 'licenses-beside',
   apply: 'build',
   generateBundle(_, bundle) {
-    const folders = new Set<string>();
-    for (const part of Object.values(bundle))
-      if (part.type === 'chunk')
-        for (const file of part.moduleIds) {
-          const [, folder] = /^\0?(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file) ?? [];
-          if (folder !== undefined) folders.add(folder);
-        }
+    const files = Object.values(bundle).flatMap((part) => (part.type === 'chunk' ? part.moduleIds : []));
     const own = readFileSync(join(import.meta.dirname, 'src/icons.ts'), 'utf8');
     const icons = (/\/\*! @license ([^]*?)\*\//.exec(own)?.[1] ?? '').replaceAll(/^ \* ?/gm, '');
-    const texts = [icons.trim(), ...[...folders].toSorted().map(licenseOf)];
-    this.emitFile({ type: 'asset', fileName: 'licenses.txt', source: `${texts.join(`\n\n${'-'.repeat(72)}\n\n`)}\n` });
+    const source = licenseFile([icons.trim(), ...licensesOf(files)]);
+    this.emitFile({ type: 'asset', fileName: 'licenses.txt', source });
   },
 });
-
-function licenseOf(folder: string): string {
-  const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
-    readonly name: string;
-    readonly version: string;
-    readonly license?: string;
-  };
-  const file = readdirSync(folder).find((each) => /^licen[cs]e(?:[.-]|$)/i.test(each));
-  const text =
-    file === undefined ? `License: ${license ?? 'unknown'}` : readFileSync(join(folder, file), 'utf8').trim();
-  return `${name} ${version}\n\n${text}`;
-}
 
 export default defineConfig({
   root: import.meta.dirname,

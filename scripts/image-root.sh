@@ -1,6 +1,6 @@
 #!/bin/sh
 # Assembles what the container image adds to its base, after `npm run build`: scripts/image-root.sh DIRECTORY
-#   /app                    the built program, the pages and the packages that run
+#   /app                    the built program, the pages and the package of the database
 #   /usr/local/bin          node, and the command sekisho
 #   /data                   for the database and the journal; the image's user owns it
 # The base has a C library and certificates, but no shell.
@@ -9,19 +9,14 @@ root=$1
 node=node_modules/node/bin/node
 
 mkdir -p "$root/app/portal" "$root/usr/local/bin" "$root/data"
-cp -R dist package.json package-lock.json .npmrc LICENSE README.md README.ja.md "$root/app/"
+cp -R dist package.json LICENSE README.md README.ja.md "$root/app/"
 cp -R portal/dist "$root/app/portal/dist"
 
-# Peers and optional packages are tools that better-auth can be combined with.
-(cd "$root/app" && npm ci --omit=dev --omit=optional --omit=peer --ignore-scripts)
-rm "$root/app/package-lock.json" "$root/app/.npmrc" "$root/app/node_modules/.package-lock.json"
-
-# Nothing below runs: sources of the native module, its builds for other platforms, types and source maps.
+# The one package that dist/ does not contain, without its sources and its builds for other platforms.
 sqlite=$root/app/node_modules/better-sqlite3
-platform=$($node -p '`${process.platform}-${process.arch}`')
-rm -rf "$sqlite/deps" "$sqlite/src"
-find "$sqlite/prebuilds" -type f ! -name "$platform.node" -delete
-find "$root/app" -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
+mkdir -p "$sqlite/prebuilds"
+cp -R node_modules/better-sqlite3/package.json node_modules/better-sqlite3/LICENSE node_modules/better-sqlite3/lib "$sqlite/"
+cp "node_modules/better-sqlite3/prebuilds/$($node -p '`${process.platform}-${process.arch}`').node" "$sqlite/prebuilds/"
 
 strip -o "$root/usr/local/bin/node" "$node"
 printf '#!/usr/local/bin/node\nimport("/app/dist/cli.js");\n' >"$root/usr/local/bin/sekisho"

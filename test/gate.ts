@@ -185,10 +185,14 @@ export interface GateProcess {
   readonly ended: Promise<number | string>;
 }
 
-/** Starts the gate as `npm start` does; `command` replaces the runtime. Resolves when it listens. */
+/** Setting TEST_BUILT=1 runs what `npm run build` made in place of the sources, wherever a test starts a process. */
+const isBuilt = process.env['TEST_BUILT'] !== undefined;
+const commandFile = isBuilt ? 'dist/cli.js' : 'src/cli.ts';
+
+/** Starts the gate from its sources; `command` replaces that. Resolves when it listens. */
 export async function spawnGate(
   environment: Record<string, string>,
-  command: readonly string[] = [process.execPath, 'src/main.ts'],
+  command: readonly string[] = [process.execPath, ...(isBuilt ? [commandFile, 'serve'] : ['src/main.ts'])],
 ): Promise<GateProcess> {
   const dataDir = environment['DATA_DIR'] ?? temporaryDirectory();
   const given = { DATA_DIR: dataDir, ...roomy, ...(await databaseOf(dataDir)), ...environment };
@@ -233,7 +237,7 @@ export async function sekisho(
   environment: Record<string, string>,
 ): Promise<{ code: number; out: string; err: string }> {
   const database = await databaseOf(environment['DATA_DIR']);
-  return run(process.execPath, ['src/cli.ts', ...words], { ...database, ...environment });
+  return run(process.execPath, [commandFile, ...words], { ...database, ...environment });
 }
 
 export async function run(

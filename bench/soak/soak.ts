@@ -74,7 +74,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
       // Every row is compared with its exchange, those of refusals too.
       REFUSED_ROWS_PER_MINUTE: '1000000000',
     },
-    // As `npm start` runs it, apart from the collecting.
+    // With the option of `npm start`, apart from the collecting.
     [process.execPath, '--max-semi-space-size=4', ...collecting, 'src/main.ts'],
   );
   try {

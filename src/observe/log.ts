@@ -2,6 +2,7 @@
 // objects are never passed to the logger whole: they can contain requests and headers.
 import { type Logger, pino } from 'pino';
 import { LogSink } from './log-sink.ts';
+import { withSources } from './source-lines.ts';
 
 export type Log = ReturnType<typeof openLog>;
 
@@ -42,5 +43,8 @@ export function describeCause(cause: unknown): string {
   if (!(cause instanceof Error)) return typeof cause === 'string' ? cause : 'unknown';
   const code = (cause as { code?: unknown }).code;
   if (typeof code === 'string') return `${cause.name} ${code}`;
-  return (cause.stack ?? cause.message).split('\n').slice(0, 6).join(' | ');
+  return withSources(cause.stack ?? cause.message)
+    .split('\n')
+    .slice(0, 6)
+    .join(' | ');
 }
