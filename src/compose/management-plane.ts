@@ -70,6 +70,10 @@ export function openManagementPlane(
       encryption: () => encryptionNow(config, certificates),
       onKeyUse: (id, at) => storage.ledger.noteUse(id, at),
       onChange: () => void storage.changes.announce(),
+      gates: async () => {
+        await storage.gates.confirm();
+        return storage.gates.alive.length;
+      },
       onError: (message, error, id) => logger.error({ id, cause: describeCause(error) }, message),
     },
   );

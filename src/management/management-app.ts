@@ -32,7 +32,7 @@ import { Connections } from './overview/connections.ts';
 import type { EncryptionNow } from './overview/encryption.ts';
 import { linkCodes } from './people/link-codes.ts';
 import type { OnboardingContext } from './people/onboarding.ts';
-import { createLink } from './people/one-time-links.ts';
+import { createLink, createLinkBeside } from './people/one-time-links.ts';
 import { portalPages } from './portal/portal.ts';
 import type { RouteRules } from './routes/route-rules.ts';
 import type { ServerRules } from './servers/server-rules.ts';
@@ -80,6 +80,8 @@ export interface ManagementAppTools {
   /** Called when a call was made with a key. */
   readonly onKeyUse: (id: KeyId, at: WallMs) => void;
   readonly onChange: () => void;
+  /** How many gateways the database has now, this one included. */
+  readonly gates: () => Promise<number>;
   readonly onError: (message: string, cause: unknown, requestId?: string) => void;
 }
 
@@ -140,7 +142,7 @@ export function openManagementApp(settings: ManagementAppSettings, tools: Manage
   return {
     router: managementRoutes({ api, auth, pages, refused, trustedProxies, now, authority: tools.tls?.authority }),
     outbox,
-    setUpLink: () => setUpLink(store, portal, now()),
+    setUpLink: () => setUpLink(tools, portal),
     stop: async (emailsMs) => {
       await refused.stop();
       await stopMail(mailer, outbox, emailsMs);
@@ -213,9 +215,16 @@ function encryptionOf(
   };
 }
 
-/** Undefined if an operator exists. */
-async function setUpLink(store: Store, portal: URL, at: WallMs): Promise<string | undefined> {
+/** Undefined if an operator exists. The links of several gateways that start together are all valid, as each shows its own. */
+async function setUpLink(
+  { store, now, gates }: Pick<ManagementAppTools, 'store' | 'now' | 'gates'>,
+  portal: URL,
+): Promise<string | undefined> {
   if ((await store.countAccounts('operator')) > 0) return undefined;
   const operator = await store.findAccount(operatorName);
-  return operator && (await createLink(store, portal, 'setup', operator.id, { actor: 'gate', at })).url;
+  if (!operator) return undefined;
+  const author = { actor: 'gate', at: now() };
+  const count = await gates();
+  const link = count > 1 ? await createLinkBeside(store, portal, 'setup', operator.id, author, count) : undefined;
+  return (link ?? (await createLink(store, portal, 'setup', operator.id, author))).url;
 }

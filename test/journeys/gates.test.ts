@@ -32,7 +32,7 @@ import { type PostgresServer, startPostgres } from '../postgres.ts';
 import { connectTo } from '../postgres-client.ts';
 import { quickBeats, quickLives, sharingSecret } from '../quick-gate.ts';
 import { startRedis } from '../redis.ts';
-import { operatorOf, Visitor } from '../visitor.ts';
+import { goodPassword, operatorOf, Visitor } from '../visitor.ts';
 
 let server: PostgresServer;
 let fake: FakeOllama;
@@ -395,6 +395,27 @@ async function startBalancer(one: TestGate, two: TestGate): Promise<{ url: strin
     },
   };
 }
+
+test('gateways that start together without an operator each log a link, and either one sets up the account, once', async () => {
+  const redis = await startRedis();
+  const environment = { DATABASE_URL: await server.database(), REDIS_URL: redis.database(), UPSTREAM: fake.url };
+  const gates = await Promise.all([0, 1].map(() => spawnGate({ ...environment, ...sharingSecret() })));
+  const codes = await Promise.all(
+    gates.map((gate) =>
+      eventually(() => /setup#(link_\w+)/.exec(gate.output())?.[1] ?? Promise.reject(new Error('no link'))),
+    ),
+  );
+  const visitor = new Visitor(gates[0]!.url);
+  const look = async (code: string): Promise<number> =>
+    (await visitor.post('/links/look', { code, purpose: 'setup' })).status;
+  expect(await Promise.all(codes.map(look))).toEqual([204, 204]);
+  const person = { name: 'Boss', email: 'boss@example.org', password: goodPassword };
+  expect((await visitor.post('/setup', { code: codes[1], ...person })).status).toBe(204);
+  expect(await look(codes[0]!)).toBe(403);
+  for (const gate of gates) gate.process.kill('SIGTERM');
+  expect(await Promise.all(gates.map(({ ended }) => ended))).toEqual([0, 0]);
+  await redis.stop();
+});
 
 test('deploy/several-gateways/compose.yaml has gates with one database, one Redis that evicts nothing, and one secret', () => {
   const { services } = parse(readFileSync(join(root, 'deploy/several-gateways/compose.yaml'), 'utf8'), {

@@ -55,6 +55,19 @@ export async function createLink(
   return { url, expiresAt };
 }
 
+/** As `createLink`, but earlier links stay valid; undefined if `most` of them are. */
+export async function createLinkBeside(
+  store: Store,
+  portal: URL,
+  purpose: LinkPurpose,
+  subject: string,
+  author: Author,
+  most: number,
+): Promise<MadeLink | undefined> {
+  const { url, expiresAt, stored } = draftLink(portal, purpose, subject, author);
+  return (await store.insertLink(stored, linkEvent(stored, author), most)) ? { url, expiresAt } : undefined;
+}
+
 /**
  * A link to a new password, which anyone can request for anyone, and its email. Existing links, including those of an operator,
  * stay valid. If `most` links are valid already, no further one is created, and the result is false.
