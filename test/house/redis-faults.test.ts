@@ -8,6 +8,7 @@ type Held = Readonly<Record<string, readonly (readonly [file: string, name: stri
 
 const limits = 'hostile/redis-limits';
 const sets = 'hostile/redis-sets';
+const clock = 'hostile/clock-of-redis';
 const turns = 'hostile/shared-turns';
 const guesses = 'contracts/guesses';
 
@@ -26,6 +27,7 @@ const sections: Readonly<Record<string, Held>> = {
     'failed over, with the last second lost': [[sets, 'behind Sentinels limits are exact after a failover']],
     'a hash slot of a Cluster is on its way': [[sets, 'in a Cluster everything works, also while a hash slot moves']],
     'two gateways meet one account for the first time': [[limits, 'gates that open one cold account at once']],
+    'its clock is set, forward or back': [[clock, 'a clock that goes %i seconds']],
     'a gateway ends without a word': [[limits, "a dead gate's calls stop counting as running"]],
     'per minute': [[limits, 'each of several gates has its share, of calls per minute']],
     'concurrent calls': [

@@ -20,6 +20,8 @@ export interface LedgerSums {
 }
 
 const minuteMs = 60_000;
+/** Calls count, too, whose time is still to come because the clock was set back since. */
+const aheadMs = 366 * 24 * 60 * minuteMs;
 
 type Source = Pick<Store, 'usageByMinute' | 'usageByQuarter' | 'findKey' | 'knownUsage'>;
 
@@ -43,7 +45,7 @@ export class LedgerBooks implements BookSource {
     const from = Math.min(...windowNames.map((window) => this.#calendar[window](at).startsAt));
     const minute = this.#calendar.minute(at).startsAt;
     const [quarters, minutes] = await Promise.all([
-      this.#source.usageByQuarter(account, toWall(from), toWall(at) + 1),
+      this.#source.usageByQuarter(account, toWall(from), toWall(at) + aheadMs),
       this.#source.usageByMinute(toWall(minute), toWall(minute) + minuteMs, account),
     ]);
     const firstOf = await this.#lineages([...quarters, ...minutes]);

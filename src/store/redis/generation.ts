@@ -1,6 +1,7 @@
 // Knows when Redis may have forgotten something. A generation begins when its servers have restarted or failed over, and when they were
 // flushed. What was written in an earlier one is cold. In a new one, every gate first enters again what it holds; until all gates
 // that are alive have, or five seconds have passed, no book is made.
+import type { MonotonicMs } from '../../domain/time.ts';
 import type { RedisClient } from './client.ts';
 import { script } from './script.ts';
 
@@ -50,6 +51,8 @@ export class Generation {
   readonly #settings: GenerationSettings;
   #servers: string | undefined;
   #name = '';
+  /** When this gate entered it, whatever the clock of Redis says. */
+  #sinceMs: MonotonicMs = 0;
   /** False after the connection was lost, until it is known that no other generation has begun meanwhile. */
   #isSure = false;
   #readyName = '';
@@ -86,12 +89,12 @@ export class Generation {
   /** Whether books can be made: every gate that is alive has entered, or has had the time to. @throws RedisAway. */
   async ready(): Promise<boolean> {
     if (this.#readyName === this.#name) return true;
-    const { client, gate, gates } = this.#settings;
+    const { gate, gates } = this.#settings;
     const name = this.#name;
     const entered = await this.#readEntered(name);
     const ids = new Set([...entered].map(idOf));
     const isEntered = entered.has(gate) && gates().every((each) => ids.has(idOf(each)));
-    if (!isEntered && client.now() - Number.parseInt(name, 10) < enterWithinMs) return false;
+    if (!isEntered && performance.now() - this.#sinceMs < enterWithinMs) return false;
     this.#readyName = name;
     this.#entered = entered;
     return true;
@@ -130,6 +133,7 @@ export class Generation {
       await reenter(name);
       if ((await client.run(enter, keys, [name, gate])) !== 1) continue;
       this.#name = name;
+      this.#sinceMs = performance.now();
       this.#isSure = true;
       return name;
     }

@@ -35,6 +35,7 @@ const aheadFromMs = 1_000;
 /** How long a call waits for a cold book. */
 const bookWithinMs = 8_000;
 const againMs = 20;
+const mostColds = 20;
 const reconcileMs = 60_000;
 export const endsChannel = 'ends';
 /** For so long, figures that left room let a body be read. */
@@ -366,14 +367,16 @@ class RedisCaller implements CallerLimits {
   ): Promise<Told> {
     const { client, generation, calendar } = this.#tools;
     const limits = argumentsOf(bounds.limits, slowed);
-    let skews = 0;
+    let [skews, colds] = [0, 0];
     for (;;) {
       const name = generation.name === '' ? await generation.check() : generation.name;
       const aheadMs = this.#aheadMs();
       const starts = startsTextOf(calendar, at + aheadMs);
       const answer = (await ask([name, this.#key, client.now(), starts, ...limits, ...rest])) as Answer;
-      if (answer[0] === 'cold') await this.#account.make(() => this.#now(at));
-      else if (answer[0] !== 'skew') {
+      if (answer[0] === 'cold') {
+        if (++colds > mostColds) throw new GatewayError('limits_unavailable');
+        await this.#account.make(() => this.#now(at));
+      } else if (answer[0] !== 'skew') {
         const asked = { at: at + aheadMs, aheadMs, slowed, starts };
         const standing = new RedisStanding(answer, bounds.limits, calendar, asked);
         this.#last = { at, limits: bounds.limits, standing };

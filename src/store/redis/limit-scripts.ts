@@ -92,7 +92,12 @@ if not sinceKey or string.sub(sinceKey, 41) ~= starts or string.sub(sinceAccount
   ${tallies}
   local one, startsOne = open(ofAccount, sinceAccount)
   local other, startsOther = open(ofKey, sinceKey)
-  local given = numbersOf(starts)
+  -- The clock was set back since, so the windows have yet to begin. The ledger knows what was used in those of now.
+  local given, begun = numbersOf(starts), math.max(startsOne[1], startsOther[1])
+  if begun > given[1] and begun > now + 2000 then
+    call('HDEL', book, 'seed')
+    return {'cold'}
+  end
   isRolled, isNewMinute = true, given[1] > startsOther[1]
   for w = 1, windows do
     local start = math.max(given[w], startsOne[w], startsOther[w])
@@ -345,9 +350,14 @@ for i = from + known + lost, #ARGV, 2 + windows * measures do
   for j = 1, windows * measures do t[j] = tonumber(ARGV[i + 1 + j]) end
   all[ARGV[i]] = {t, numbersOf(ARGV[i + 1])}
 end
-local leases = redis.call('HGETALL', KEYS[3])
+local leases, present, time = redis.call('HGETALL', KEYS[3]), startsOf(all['a'][2]), redis.call('TIME')
 for i = 1, #leases, 2 do
   local l = leaseOf(leases[i + 1])
+  -- The clock was set back since it began.
+  if numbersOf(l.starts)[1] > time[1] * 1000 + 2000 then
+    l.starts = present
+    redis.call('HSET', KEYS[3], leases[i], textOf(l))
+  end
   local begun = numbersOf(l.starts)
   for _, field in ipairs({'a', 'k:' .. l.key}) do
     all[field] = all[field] or {open()}

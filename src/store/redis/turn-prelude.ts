@@ -23,7 +23,7 @@ if kept[1] ~= run then
   call('HSET', V, 'run', run)
   kept = {}
 end
-local isYoung = now - tonumber(string.sub(run, 1, 15)) < 2000
+local isYoung = math.abs(now - tonumber(string.sub(run, 17, 31))) < 2000
 
 local virtual, last, turns, tokens, ms = 0, 0, 0, 0, 0
 if kept[2] then virtual, last, turns, tokens, ms = struct.unpack('ddddd', kept[2]) end

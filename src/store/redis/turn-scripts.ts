@@ -24,7 +24,7 @@ export const channelPrefix = 'g:';
 /**
  * Says that a gate is there, and returns the run: a name that changes when Redis may have lost what the gates told it: it was
  * flushed or started again, another server took over, or it stood still for so long that gates would look lost. Runs are
- * ordered, the later one is greater. ARGV: gate, run id of the server, something random, whether to return the lanes that gates
+ * ordered, the later one is greater, also if the clock was set back; the second number is when it began. ARGV: gate, run id of the server, something random, whether to return the lanes that gates
  * use, the digest of the living gates that this one knows, then the lanes that it uses. The living are named only if their digest is
  * another one: with hundreds of gates their names would be most of what Redis sends, and reading them most of what it does.
  */
@@ -33,11 +33,16 @@ local at = redis.call('TIME')
 local now = at[1] * 1000 + math.floor(at[2] / 1000)
 local run = redis.call('HMGET', KEYS[1], 'name', 'server', 'members')
 local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+-- Its clock was set back: what was heard until then was heard now.
+for i = 2, 3 do
+  for _, each in ipairs(redis.call('ZRANGEBYSCORE', KEYS[i], now + 1000, '+inf')) do redis.call('ZADD', KEYS[i], now, each) end
+end
 local added = redis.call('ZADD', KEYS[2], now, ARGV[1])
 local others = redis.call('ZCARD', KEYS[2]) - 1
 local name, members = run[1], tonumber(run[3] or 0)
 if not name or run[2] ~= ARGV[2] or (others > 0 and now - last[2] > 2500) then
-  name = string.format('%015d-%s', now, ARGV[3])
+  local order = math.max(now, name and tonumber(string.sub(name, 1, 15)) + 1 or 0)
+  name = string.format('%015d-%015d-%s', order, now, ARGV[3])
   redis.call('HSET', KEYS[1], 'name', name, 'server', ARGV[2])
 end
 local lost = redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ${lostMs})
@@ -209,6 +214,10 @@ what = 'confirmed'`,
 export const sweep = decision(
   '',
   `${collect}
+-- The clock was set back: what was heard until then was heard now.
+for _, set in ipairs({G, U}) do
+  for _, each in ipairs(call('ZRANGEBYSCORE', set, now + 1000, '+inf')) do call('ZADD', set, now, each) end
+end
 local oldest = call('ZRANGE', G, 0, 0, 'WITHSCORES')
 while tonumber(oldest[2]) < now - ${lostMs} do
   dropGate(oldest[1])
@@ -253,7 +262,7 @@ for _, member in ipairs(call('ZRANGE', S, 0, -1)) do
   accounts[ticketOf(id).account] = true
 end
 local cleaned = tonumber(call('HGET', V, 'cleaned') or 0)
-if now - cleaned > 1000 then
+if math.abs(now - cleaned) > 1000 then
   isClean = true
   call('HSET', V, 'cleaned', now)
   local all = call('HGETALL', F)
