@@ -1,6 +1,6 @@
 // The gate as a process: how it starts, what it reports when it cannot start, how it stops, and what survives a kill.
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -328,8 +328,11 @@ describe('U54, A18: a planted prompt and a planted key', () => {
   });
 });
 
-test('the same sources run on Deno with only the permissions that they need', async () => {
-  const gate = await spawnGate({ UPSTREAM: fake.url }, [process.execPath, 'scripts/start-deno.ts']);
+test('the same sources run on Deno with only the permissions that they need', async ({ onTestFinished }) => {
+  // Deno lets nobody without all permissions into /dev, where the other tests may have their files.
+  const DATA_DIR = mkdtempSync('/var/tmp/sekisho-test-');
+  onTestFinished(() => rmSync(DATA_DIR, { recursive: true }));
+  const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR }, [process.execPath, 'scripts/start-deno.ts']);
   const { out } = await run(process.execPath, ['scripts/start-deno.ts', '--print'], {
     UPSTREAM: fake.url,
     DATA_DIR: gate.dataDir,
