@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSyn
 import { join, resolve } from 'node:path';
 import process from 'node:process';
 import type { OutputChunk, Plugin } from 'rolldown';
+import { keepFiles } from './kept-files.ts';
 import { licenseFile, licensesOf } from './licenses.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -125,6 +126,7 @@ if (directory === undefined) {
     // Beside it, so that an interrupted build is none.
     const made = `${dist}-${process.pid}`;
     await build(made);
+    keepFiles(dist, made);
     writeFileSync(join(made, '.made-from'), source);
     rmSync(dist, { recursive: true, force: true });
     try {

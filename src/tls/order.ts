@@ -26,8 +26,8 @@ const challengeMs = 60 * 60_000;
 /** For a whole call, from the connection to the last byte, so that a slow answer is abandoned like a silent one. */
 const defaultCallMs = 30_000;
 const mostBytes = 1024 * 1024;
-/** In its strict mode, Pebble rejects nine of ten nonces. */
-const nonceTries = 60;
+/** In its strict mode, Pebble rejects nine of ten nonces: sixty in a row for every fiftieth certificate. */
+const nonceTries = 200;
 
 /** About five minutes, including the waits. */
 const orderLooks = 35;

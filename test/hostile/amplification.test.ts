@@ -164,7 +164,7 @@ describe('memory', () => {
     await Promise.all(clients.map(({ socket }) => eventually(() => expect(socket.writableLength).toBe(0))));
     // The gate answers these requests once it has read everything before them. What is left to collect is collected meanwhile.
     await eventually(async () => {
-      for (let i = 0; i < 20; i++) await (await fetch(`${gate.url}/healthz`)).text();
+      for (let i = 0; i < 100; i++) await (await fetch(`${gate.url}/healthz`)).text();
       expect((figure('VmRSS') - before) / count).toBeLessThan(most * (unsentBytes + text.length));
     });
     for (const { socket } of clients) socket.destroy();

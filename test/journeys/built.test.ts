@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { keepFiles } from '../../scripts/kept-files.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { post, root, run, spawnGate, temporaryDirectory } from '../gate.ts';
 import { asking, startPostgres } from '../postgres.ts';
@@ -54,6 +55,25 @@ test('it serves calls, writes them to the ledger, and shows its pages', async ()
   gate.process.kill('SIGTERM');
   expect(await gate.ended).toBe(0);
   expect(gate.output()).not.toMatch(/"level":"(?:warn|error|fatal)"/);
+});
+
+test('a build keeps the files of the build before for a gateway that runs it, and of no other', () => {
+  const place = temporaryDirectory();
+  const builds = ['store-aaaaaaaa.js', 'store-bbbbbbbb.js', 'store-cccccccc.js'].map((name, at) => {
+    const build = join(place, String(at));
+    mkdirSync(build);
+    for (const file of [name, 'cli.js']) writeFileSync(join(build, file), String(at));
+    return build;
+  });
+  keepFiles(join(place, 'none'), builds[0]!);
+  keepFiles(builds[0]!, builds[1]!);
+  keepFiles(builds[1]!, builds[2]!);
+  expect(readdirSync(builds[2]!).filter((name) => name.endsWith('.js'))).toEqual([
+    'cli.js',
+    'store-bbbbbbbb.js',
+    'store-cccccccc.js',
+  ]);
+  expect(readFileSync(join(builds[2]!, 'cli.js'), 'utf8')).toBe('2');
 });
 
 test('every file of it can be loaded', async () => {
