@@ -121,19 +121,20 @@ const [directory] = process.argv.slice(2);
 if (directory === undefined) {
   const [dist, source] = [join(root, 'dist'), madeFrom()];
   const stamp = join(dist, '.made-from');
-  if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== source) {
+  const isBuilt = (): boolean => existsSync(stamp) && readFileSync(stamp, 'utf8') === source;
+  if (!isBuilt()) {
     process.stderr.write('Building the gateway…\n');
     // Beside it, so that an interrupted build is none.
     const made = `${dist}-${process.pid}`;
     await build(made);
-    keepFiles(dist, made);
-    writeFileSync(join(made, '.made-from'), source);
-    rmSync(dist, { recursive: true, force: true });
     try {
+      keepFiles(dist, made);
+      writeFileSync(join(made, '.made-from'), source);
+      rmSync(dist, { recursive: true, force: true });
       renameSync(made, dist);
     } catch (error) {
       // Another process has built the same at the same time.
-      if (!existsSync(stamp)) throw error;
+      if (!isBuilt()) throw error;
       rmSync(made, { recursive: true });
     }
   }

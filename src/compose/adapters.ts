@@ -14,7 +14,7 @@ import type { SignInThrottle } from '../store/ports/sign-in-throttle.ts';
 import type { SignatureStore } from '../store/ports/signatures.ts';
 import type { TicketStore } from '../store/ports/tickets.ts';
 import type { SharedQueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
-import type { Beats } from '../store/postgres/heartbeat.ts';
+import { type Beats, usualBeats } from '../store/postgres/heartbeat.ts';
 
 export interface Adapters {
   readonly limits: (calendar: Calendar) => LimitStore;
@@ -31,8 +31,8 @@ export interface Adapters {
   readonly signatures: (windowMs: number, now: () => number) => SignatureStore;
   /** `now`: milliseconds of a monotonic clock. */
   readonly tickets: (now: () => number) => TicketStore;
-  /** How often this gate tells the others of its database that it is alive; the usual ones if they are not given. */
-  readonly beats?: Beats;
+  /** How often this gate tells the others of its database that it is alive. */
+  readonly beats: Beats;
   /** How long one gate has the periodic work, and how often it renews that; the usual ones if they are not given. */
   readonly upkeepLives?: UpkeepTools['lives'];
   /** Limits and turns are counted together with other gates, so these may use the database, too. */
@@ -46,4 +46,5 @@ export const inMemory: Adapters = {
   signIns: (now) => new MemorySignIns(now),
   signatures: (windowMs, now) => new MemorySignatures(windowMs, now),
   tickets: (now) => new MemoryTickets(now),
+  beats: usualBeats,
 };

@@ -45,7 +45,7 @@ import type { SignatureStore } from '../store/ports/signatures.ts';
 import type { Store } from '../store/ports/store.ts';
 import type { TicketStore } from '../store/ports/tickets.ts';
 import type { SharedQueueSettings, TurnQueue } from '../store/ports/turn-queue.ts';
-import { type Beats, usualBeats } from '../store/postgres/heartbeat.ts';
+import type { Beats } from '../store/postgres/heartbeat.ts';
 import { ColdLoads } from '../upstream/loads/cold-loads.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/server.ts';
@@ -131,7 +131,7 @@ export async function openDataPlane(
       throttle: adapters.failures('keys', () => config.live.now.authFailuresPerMinute, clocks.nowMs),
       signatures: adapters.signatures(2_000 * config.signatureSkewSeconds + 1_000, clocks.nowMs),
       tickets: adapters.tickets(clocks.nowMs),
-      beats: adapters.beats ?? usualBeats,
+      beats: adapters.beats,
     }),
   );
   const models = await openModelPulls(log, storage, gate);

@@ -67,6 +67,7 @@ export async function throughRedis(
   onStored((lines) => limits.landed(idsOf(lines)));
   return {
     ...inMemory,
+    beats,
     limits: () => limits,
     shown: () => limits.heldNow && { held: limits.heldNow },
     send: () => batchOf(client).send(),

@@ -6,7 +6,6 @@ import type { Outbox } from '../management/mail/outbox.ts';
 import type { ManagementApp } from '../management/management-app.ts';
 import { describeCause, type Log } from '../observe/log.ts';
 import { type Config, pageUrl } from '../settings/config.ts';
-import { usualBeats } from '../store/postgres/heartbeat.ts';
 import type { GateCertificates } from '../tls/certificate-manager.ts';
 import type { ServerLoad } from '../upstream/loads/cold-loads.ts';
 import { type Adapters, inMemory } from './adapters.ts';
@@ -131,8 +130,10 @@ async function sharedAdapters(
 ): Promise<Adapters> {
   if (config.redisUrl === '') return alone;
   const { throughRedis } = await import('./redis.ts');
-  const beats = alone.beats ?? usualBeats;
-  return { ...alone, ...(await throughRedis(config, log, clocks, storage, beats, (close) => start.closes(close))) };
+  return {
+    ...alone,
+    ...(await throughRedis(config, log, clocks, storage, alone.beats, (close) => start.closes(close))),
+  };
 }
 
 interface Parts {

@@ -21,6 +21,12 @@ export const keysOfGates = (lanes: string): readonly string[] =>
 /** A gate hears of its tickets on the channel with its name behind this. */
 export const channelPrefix = 'g:';
 
+/** Members of these sets that were heard of in the future, because the clock was set back since, were heard of now. */
+const notAhead = (sets: string): string => `
+for _, set in ipairs(${sets}) do
+  for _, each in ipairs(redis.call('ZRANGEBYSCORE', set, now + 1000, '+inf')) do redis.call('ZADD', set, now, each) end
+end`;
+
 /**
  * Says that a gate is there, and returns the run: a name that changes when Redis may have lost what the gates told it: it was
  * flushed or started again, another server took over, or it stood still for so long that gates would look lost. Runs are
@@ -33,10 +39,7 @@ local at = redis.call('TIME')
 local now = at[1] * 1000 + math.floor(at[2] / 1000)
 local run = redis.call('HMGET', KEYS[1], 'name', 'server', 'members')
 local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
--- Its clock was set back: what was heard until then was heard now.
-for i = 2, 3 do
-  for _, each in ipairs(redis.call('ZRANGEBYSCORE', KEYS[i], now + 1000, '+inf')) do redis.call('ZADD', KEYS[i], now, each) end
-end
+${notAhead('{KEYS[2], KEYS[3]}')}
 local added = redis.call('ZADD', KEYS[2], now, ARGV[1])
 local others = redis.call('ZCARD', KEYS[2]) - 1
 local name, members = run[1], tonumber(run[3] or 0)
@@ -214,10 +217,7 @@ what = 'confirmed'`,
 export const sweep = decision(
   '',
   `${collect}
--- The clock was set back: what was heard until then was heard now.
-for _, set in ipairs({G, U}) do
-  for _, each in ipairs(call('ZRANGEBYSCORE', set, now + 1000, '+inf')) do call('ZADD', set, now, each) end
-end
+${notAhead('{G, U}')}
 local oldest = call('ZRANGE', G, 0, 0, 'WITHSCORES')
 while tonumber(oldest[2]) < now - ${lostMs} do
   dropGate(oldest[1])
