@@ -49,8 +49,10 @@ export async function throughRedis(
       tell: (sentence) => logger.warn(sentence),
       onShared: (isShared) =>
         isShared
-          ? logger.error('another installation uses this Redis: limits, turns and guesses of both may be mixed up')
-          : logger.info('over: another installation used this Redis'),
+          ? logger.error(
+              'another installation or version uses this Redis: limits, turns and guesses of both may be mixed up',
+            )
+          : logger.info('over: another installation or version used this Redis'),
     }),
   );
   closes(closeClaim);

@@ -13,6 +13,8 @@ export interface RedisSettings {
   readonly now: () => number;
   /** How long an answer may take. */
   readonly answerMs?: number;
+  /** Gateways with different ones see different servers, and forget what the others wrote. */
+  readonly layout?: string;
 }
 
 export type RedisState = 'up' | 'degraded';
@@ -31,8 +33,8 @@ const clockMs = 10_000;
 /** A connection that was lost is there again well before. */
 const recoveryMs = 1_000;
 const prefix = 'sk1:';
-/** How values are written. Gateways that write them in different ways see different servers, and forget what the others wrote. */
-const layout = '2';
+/** How values are written. */
+const usualLayout = '2';
 /** One command of each kind that a script uses. */
 const write = `
 redis.call('SET', KEYS[1], '1', 'PX', 60000)
@@ -94,6 +96,10 @@ export class RedisClient {
 
   get state(): RedisState {
     return this.#state;
+  }
+
+  get layout(): string {
+    return this.#settings.layout ?? usualLayout;
   }
 
   get isCluster(): boolean {
@@ -183,7 +189,7 @@ export class RedisClient {
     return this.#asking(async () => {
       const nodes = this.#connection instanceof Cluster ? this.#connection.nodes('master') : [this.#connection];
       const texts = await Promise.all(nodes.map((node) => node.info('server')));
-      return [layout, ...texts.map((text) => /^run_id:(\S+)/m.exec(text)?.[1] ?? '').toSorted()].join('.');
+      return [this.layout, ...texts.map((text) => /^run_id:(\S+)/m.exec(text)?.[1] ?? '').toSorted()].join('.');
     });
   }
 

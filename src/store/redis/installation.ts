@@ -1,5 +1,6 @@
-// Whose Redis this is. Each gateway renews the name of its installation there, so that one of another installation, which would count
-// its calls, turns and guesses in the same places, does not start. A Redis that was flushed belongs to the first that renews.
+// Whose Redis this is. Each gateway renews there the name of its installation and the layout that it writes. One of another installation,
+// which would count its calls, turns and guesses in the same places, does not start; one that writes another layout, which would take
+// what it finds for forgotten, starts when the last of those that run has ended.
 import { StoreUnusable } from '../unusable.ts';
 import type { RedisClient } from './client.ts';
 import { script } from './script.ts';
@@ -15,37 +16,49 @@ return ARGV[1]
 `);
 
 export interface InstallationSettings {
-  readonly client: Pick<RedisClient, 'run'>;
+  readonly client: Pick<RedisClient, 'run' | 'command' | 'layout'>;
   /** The same for all gateways of one installation, and for no other. */
   readonly name: string;
-  /** Called once when a running gateway finds that another installation uses its Redis, and once when that is over. */
+  /** Called once when a running gateway finds that others use its Redis in another way, and once when that is over. */
   readonly onShared: (isShared: boolean) => void;
   readonly tell: (sentence: string) => void;
-  /** How long Redis belongs to an installation whose last gateway has ended, and how often a running one renews that. */
+  /** How long Redis belongs to gateways of which the last has ended, and how often a running one renews that. */
   readonly tenure: { readonly lifeMs: number; readonly renewMs: number };
 }
 
-const sentence =
+const ofAnother =
   'Another installation uses this database of Redis. Give each its own in REDIS_URL, such as another number at its end; in a Cluster, a Cluster of its own.';
+const inAnotherLayout =
+  'Gateways of another version run, which write to Redis in another way. This one starts by itself when the last of them has been stopped.';
 
 /**
- * Waits until the last gateway of another installation must be over, and then claims Redis until it is closed. @throws StoreUnusable if
- * another installation goes on using it.
+ * Claims Redis until it is closed. Waits until the last gateway of another installation must be over, and as long as one runs that writes
+ * another layout. @throws StoreUnusable if another installation goes on using Redis.
  */
 export async function claimRedis({ client, name, onShared, tell, tenure }: InstallationSettings): Promise<() => void> {
-  const isOurs = async (): Promise<boolean> => (await client.run(claim, [key], [name, tenure.lifeMs])) === name;
+  const own = `${name} ${client.layout}`;
+  const owner = async (): Promise<string> => (await client.run(claim, [key], [own, tenure.lifeMs])) as string;
+  const seen = async (): Promise<string | null> => (await client.command('GET', key)) as string | null;
+  /** Claims nothing that was only flushed: running gateways claim it again first. */
+  const ownerLater = async (): Promise<string> => {
+    await pause(tenure.renewMs / 5);
+    if ((await seen()) === null) await pause(2 * tenure.renewMs);
+    return (await seen()) ?? owner();
+  };
   const until = performance.now() + tenure.lifeMs + tenure.renewMs;
-  for (let looks = 1; !(await isOurs()); looks++) {
-    if (performance.now() > until) throw new StoreUnusable(sentence);
-    if (looks === 1) tell(`waiting to start: ${sentence}`);
-    await new Promise((resolve) => setTimeout(resolve, tenure.renewMs / 5));
+  let told = '';
+  for (let others = await owner(); others !== own; others = await ownerLater()) {
+    const sentence = others.startsWith(`${name} `) ? inAnotherLayout : ofAnother;
+    if (sentence === ofAnother && performance.now() > until) throw new StoreUnusable(sentence);
+    if (sentence !== told) tell(`waiting to start: ${sentence}`);
+    told = sentence;
   }
   let isShared = false;
   const timer = setInterval(() => {
-    isOurs().then(
-      (ours) => {
-        if (isShared !== ours) return;
-        isShared = !ours;
+    owner().then(
+      (others) => {
+        if (isShared === (others !== own)) return;
+        isShared = !isShared;
         onShared(isShared);
       },
       // While Redis cannot be asked, no gateway counts in it.
@@ -54,3 +67,5 @@ export async function claimRedis({ client, name, onShared, tell, tenure }: Insta
   }, tenure.renewMs).unref();
   return () => clearInterval(timer);
 }
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,0 +1,65 @@
+// Gateways of different versions on one Redis: those that write another layout wait until the others have ended, also if Redis is flushed.
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readAddress } from '../../src/store/redis/address.ts';
+import { RedisClient } from '../../src/store/redis/client.ts';
+import { claimRedis } from '../../src/store/redis/installation.ts';
+import { eventually } from '../gate.ts';
+import { type RedisServer, startRedis } from '../redis.ts';
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.stop());
+
+const tenure = { lifeMs: 1_000, renewMs: 100 };
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** One that starts: what it says, when it has started, and whether others share Redis with it. */
+async function starting(url: string, layout: string) {
+  const client = await RedisClient.open({ address: readAddress(url)!, now: Date.now, layout });
+  const said: string[] = [];
+  const shared: boolean[] = [];
+  let hasStarted = false;
+  const settings = {
+    client,
+    name: 'acc_1',
+    tenure,
+    tell: (sentence: string) => void said.push(sentence),
+    onShared: (isShared: boolean) => void shared.push(isShared),
+  };
+  const claim = claimRedis(settings).then((close) => {
+    hasStarted = true;
+    return close;
+  });
+  const stop = async (): Promise<void> => {
+    (await claim)();
+    await client.close();
+  };
+  const of = (): Promise<unknown> => client.command('GET', '{gates}:of');
+  return { claim, client, said, shared, of, stop, hasStarted: () => hasStarted };
+}
+
+test('one that writes another layout starts when the last of those that run has ended', async () => {
+  const url = redis.database();
+  const older = [await starting(url, '1'), await starting(url, '1')];
+  for (const { claim } of older) await claim;
+  const newer = await starting(url, '2');
+  await eventually(() => expect(newer.said).toEqual([expect.stringContaining('Gateways of another version run')]));
+  // Some of its looks find nothing.
+  for (let flushes = 0; flushes < 8; flushes++) {
+    await newer.client.command('DEL', '{gates}:of');
+    await eventually(async () => expect(await newer.of()).toBe('acc_1 1'));
+    await pause(3 * tenure.renewMs);
+  }
+  await older[0]!.stop();
+  // Longer than a claim lasts that nobody renews.
+  await pause(tenure.lifeMs + 3 * tenure.renewMs);
+  expect([newer.hasStarted(), await newer.of()]).toEqual([false, 'acc_1 1']);
+  await older[1]!.stop();
+  await newer.claim;
+  expect(await newer.of()).toBe('acc_1 2');
+  expect([...older, newer].flatMap(({ shared }) => shared)).toEqual([]);
+  await newer.stop();
+});
