@@ -2,7 +2,7 @@
 import process from 'node:process';
 import { type OpenGate, serve } from './compose/serve.ts';
 import { StartFailed } from './compose/start.ts';
-import { ListenFailed } from './listener/server.ts';
+import { ListenFailed, within } from './listener/server.ts';
 import { describeCause, type Log, openLog } from './observe/log.ts';
 import { collectYoungAlone, releaseStartMemory, startPlainly } from './observe/start-memory.ts';
 import { SecretUnusable } from './secret-file.ts';
@@ -18,6 +18,8 @@ import { CredentialsUnusable } from './upstream/credentials.ts';
 const oneWishMs = 1_000;
 
 const lookAtParentMs = 250;
+/** How long what a start has opened may take to close; a connection that is being made to nowhere takes longer. */
+const abandonMs = 3_000;
 
 /** Serves until a signal, then drains; a second signal, at least a second later, ends it immediately. */
 export async function runGate(): Promise<void> {
@@ -32,16 +34,19 @@ export async function runGate(): Promise<void> {
   });
   // Before the start, because the start can wait for a locked database, and the default actions of signals (ending the
   // process, opening a debugger) are wrong during that time, too.
-  const running: Running = {};
+  const running: Running = { abandoned: new AbortController() };
   followSignals(running, config, log);
   followNpx(() => stop(running, 'the end of npx', config, log));
   for (const warning of config.warnings) log.logger.warn(warning);
+  running.start = serve(config, log, undefined, undefined, running.abandoned.signal);
   let gate: OpenGate;
   try {
-    gate = await serve(config, log);
+    gate = await running.start;
   } catch (error) {
+    if (running.stoppingSince !== undefined) return;
     leave(error);
   }
+  if (running.stoppingSince !== undefined) return;
   running.gate = gate;
   releaseStartMemory();
   optimize();
@@ -68,6 +73,9 @@ export async function runGate(): Promise<void> {
 }
 
 interface Running {
+  /** Ends the start. */
+  readonly abandoned: AbortController;
+  start?: Promise<OpenGate>;
   /** Undefined during the start. */
   gate?: OpenGate;
   /** By performance.now(). */
@@ -81,9 +89,11 @@ function stop(running: Running, cause: string, config: Config, log: Log): void {
   if (running.stoppingSince !== undefined) return;
   running.stoppingSince = performance.now();
   if (!running.gate) {
-    // No caller has been answered yet, and the start writes its files completely or not at all.
+    // No caller has been answered yet, and the start writes its files completely or not at all. Its place among gateways is given back.
     logger.info({ signal: cause }, 'stopped during the start');
-    end(0);
+    running.abandoned.abort();
+    const closed = running.start?.then((gate) => gate.stop()).catch(() => undefined);
+    void within(abandonMs, closed ?? Promise.resolve()).then(() => end(0));
     return;
   }
   logger.info({ signal: cause, drainSeconds: config.drainSeconds }, 'stopping; running answers may finish');

@@ -210,7 +210,7 @@ function programsOfPostgres(): string {
 }
 
 /** PostgreSQL refuses to run as root, so there it runs as the user that its package makes. */
-function ownerOf(data: string): { readonly uid?: number; readonly gid?: number } {
+export function ownerOf(data: string): { readonly uid?: number; readonly gid?: number } {
   if (process.getuid?.() !== 0) return {};
   const [uid, gid] = ['-u', '-g'].map((flag) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' })));
   chownSync(data, uid as number, gid as number);

@@ -45,15 +45,16 @@ export interface OpenGate {
 
 /**
  * Starts the gateway. If a step fails, everything before it is closed again. `before` is called before each step, and can fail
- * the step by throwing. @throws StartFailed
+ * the step by throwing; `signal` makes the start fail. @throws StartFailed
  */
 export async function serve(
   config: Config,
   log: Log,
   before: (step: StartStep) => void = () => undefined,
   adapters: Adapters = inMemory,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<OpenGate> {
-  const start = new Start(before);
+  const start = new Start(before, signal);
   try {
     return await open(config, log, start, adapters);
   } catch (error) {

@@ -41,10 +41,13 @@ export class StartFailed extends Error {
 export class Start {
   readonly #stack = new AsyncDisposableStack();
   readonly #before: (step: StartStep) => void;
+  /** Ends waits of the start. */
+  readonly signal: AbortSignal;
 
-  /** `before` is called before each step; if it throws, the step fails. */
-  constructor(before: (step: StartStep) => void) {
+  /** `before` is called before each step; if it throws, or after `signal`, the step fails. */
+  constructor(before: (step: StartStep) => void, signal: AbortSignal) {
     this.#before = before;
+    this.signal = signal;
   }
 
   /**
@@ -58,6 +61,7 @@ export class Start {
     close?: (opened: Opened) => unknown,
   ): Promise<Opened> {
     try {
+      this.signal.throwIfAborted();
       this.#before(step);
       const opened = await open();
       if (close) this.closes(() => close(opened));

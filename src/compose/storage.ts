@@ -66,7 +66,8 @@ export async function openStorage(
     () => lockDirectory(dataDir),
     (held) => held.release(),
   );
-  const patiently = <T>(work: () => Promise<T>): Promise<T> => whenFree(work, (sentence) => logger.warn(sentence));
+  const patiently = <T>(work: () => Promise<T>): Promise<T> =>
+    whenFree(work, (sentence) => logger.warn(sentence), start.signal);
   const store = await start.step(
     'store',
     () => {

@@ -77,8 +77,8 @@ export const settings = {
     z
       .string()
       .refine(
-        (text) => text === '' || /^postgres(ql)?:\/\/[^/]+\/[^/]+$/.test(text),
-        'must be postgres://user:password@host/database',
+        (text) => text === '' || /^postgres(ql)?:\/\/[^/?#]+\/[^/?#]+(\?[^#]*)?$/.test(text),
+        'must be postgres://user:password@host/database, percent-encoded where user or password have other characters',
       ),
     '',
     'address',

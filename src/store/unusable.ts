@@ -33,8 +33,12 @@ export const otherTables = (what: string): string =>
 
 const againMs = 500;
 
-/** Runs the work once the store is free and there; reports once that it waits, and for what. */
-export async function whenFree<T>(work: () => Promise<T>, tell: (sentence: string) => void): Promise<T> {
+/** Runs the work once the store is free and there; reports once that it waits, and for what. Rejects when `signal` ends the wait. */
+export async function whenFree<T>(
+  work: () => Promise<T>,
+  tell: (sentence: string) => void,
+  signal: AbortSignal,
+): Promise<T> {
   let told = '';
   for (;;) {
     try {
@@ -43,7 +47,7 @@ export async function whenFree<T>(work: () => Promise<T>, tell: (sentence: strin
       if (!(error instanceof StoreBusy || error instanceof StoreAway)) throw error;
       if (error.name !== told) tell(`waiting to start: ${error.message}`);
       told = error.name;
-      await sleep(againMs);
+      await sleep(againMs, undefined, { signal });
     }
   }
 }

@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readAddress } from '../../src/store/redis/address.ts';
 import { RedisClient, type RedisState } from '../../src/store/redis/client.ts';
-import { RedisAway } from '../../src/store/redis/failures.ts';
+import { RedisAway, translatedAtStart } from '../../src/store/redis/failures.ts';
 import { script } from '../../src/store/redis/script.ts';
 import { eventually } from '../gate.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
@@ -191,6 +191,17 @@ describe('the client of Redis', () => {
     clients.push(client);
     expect(Math.abs(client.offsetMs - 3_600_000)).toBeLessThan(1_000);
     expect(Math.abs(client.now() - Date.now())).toBeLessThan(1_000);
+  });
+
+  test('a database that the server does not have, and a Cluster that is none, are refused', async () => {
+    await expect(opened(`redis://127.0.0.1:${redis.port}/9999`)).rejects.toThrow(/has no database of the number/);
+    await expect(opened(`redis+cluster://127.0.0.1:${redis.port}`)).rejects.toThrow(/it is no Cluster/);
+  });
+
+  test('where only one side takes TLS, the error of the start says what to set', () => {
+    expect(translatedAtStart(new Error('connect ETIMEDOUT'), true).message).toContain('set REDIS_URL to redis://');
+    expect(translatedAtStart(new Error('read ECONNRESET'), false).message).toContain('set REDIS_URL to rediss://');
+    expect(translatedAtStart(new Error('connect ETIMEDOUT'), false).message).not.toContain('TLS');
   });
 
   test('a server that is not there is named as away, so that a start can wait for it', async () => {

@@ -1,12 +1,15 @@
 // A gate on PostgreSQL: the same as on its own file, and what happens when the server goes away and comes back.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import process from 'node:process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { inMemory } from '../../src/compose/adapters.ts';
 import { revokeKey } from '../../src/management/keys/keys.ts';
 import { moveStore } from '../../src/store/open-store.ts';
+import { makeAuthority, makeCertificate } from '../certificates.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, post, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
-import { asking, type PostgresServer, startPostgres } from '../postgres.ts';
+import { eventually, openGate, post, root, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
+import { asking, ownerOf, type PostgresServer, startPostgres } from '../postgres.ts';
 import { connectTo } from '../postgres-client.ts';
 import { quickBeats } from '../quick-gate.ts';
 
@@ -36,6 +39,28 @@ test('a second gate is refused with a sentence, and one that was killed starts a
   expect(await again.ended).toBe(0);
   // One that stopped in order leaves its place at once.
   await (await openGate(ollama.url, { DATABASE_URL })).stop();
+});
+
+test('a start that is stopped while it waits gives its place back, so that the next one may count elsewhere', async () => {
+  const DATABASE_URL = await server.database();
+  const given = { DATABASE_URL, DATA_DIR: temporaryDirectory(), UPSTREAM: ollama.url };
+  const environment = { PATH: process.env['PATH'], PORT: '0', ...given, REDIS_URL: 'redis://127.0.0.1:9/0' };
+  const waiting = spawn(process.execPath, ['src/main.ts'], {
+    cwd: root,
+    env: environment,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  waiting.stdout.on('data', (text: Buffer) => (output += text.toString()));
+  await eventually(() => expect(output).toContain('waiting to start: Redis cannot be reached'));
+  const [held] = await asking<{ id: string }>(DATABASE_URL, 'select id from gates where until > 0');
+  expect(held).toBeDefined();
+  const ended = once(waiting, 'exit');
+  waiting.kill('SIGTERM');
+  expect(await ended).toEqual([0, null]);
+  const gate = await spawnGate(given);
+  gate.process.kill('SIGTERM');
+  expect(await gate.ended).toBe(0);
 });
 
 test('while the server is away, known keys go on, nobody else is let in, and every call is recorded once it is back', async () => {
@@ -82,6 +107,36 @@ test('commands work on the same database, and say when it cannot be used', async
   expect([missing.code, missing.err]).toEqual([5, expect.stringContaining('does not exist. Create it: createdb')]);
   const away = await sekisho(['key', 'list'], { DATABASE_URL: 'postgres://sekisho@127.0.0.1:9/away' });
   expect([away.code, away.err]).toEqual([5, expect.stringContaining('PostgreSQL cannot be reached')]);
+});
+
+test('PostgreSQL is reached with TLS under an authority of its own, and a command says what is wrong with the certificate', async () => {
+  const files = temporaryDirectory();
+  const [authority, another] = [makeAuthority(files), makeAuthority(files)];
+  const { cert, key } = makeCertificate(files, ['DNS:localhost'], { authority });
+  for (const path of [files, key]) ownerOf(path);
+  const own = await startPostgres({ ssl: 'on', ssl_cert_file: cert, ssl_key_file: key });
+  const address = (await own.database()).replace('127.0.0.1', 'localhost');
+  const DATABASE_URL = `${address}?sslmode=verify-full&sslrootcert=${authority.cert}`;
+  const gate = await openGate(ollama.url, { DATABASE_URL });
+  expect((await send(gate.url, (await gate.key()).secret)).status).toBe(200);
+  const sessions = await asking<{ ssl: boolean }>(
+    address,
+    "select ssl from pg_stat_ssl natural join pg_stat_activity where application_name = 'sekisho'",
+  );
+  expect(new Set(sessions.map(({ ssl }) => ssl))).toEqual(new Set([true]));
+  await gate.stop();
+  const said = async (url: string): Promise<[number | null, string]> => {
+    const { code, err } = await sekisho(['key', 'list'], { DATABASE_URL: url });
+    return [code, err];
+  };
+  expect(await said(DATABASE_URL.replace('verify-full', 'require'))).toEqual([0, '']);
+  const wrong = DATABASE_URL.replace(authority.cert, another.cert);
+  expect(await said(wrong)).toEqual([5, expect.stringContaining('its certificate is not trusted')]);
+  const misnamed = DATABASE_URL.replace('localhost', '127.0.0.1');
+  expect(await said(misnamed)).toEqual([5, expect.stringContaining('is not for the host that DATABASE_URL names')]);
+  await own.stop();
+  const plain = `${await server.database()}?sslmode=verify-full`;
+  expect(await said(plain)).toEqual([5, expect.stringContaining('the server does not encrypt')]);
 });
 
 test('an installation moves to PostgreSQL and back with every row, and goes on where a move was interrupted', async () => {

@@ -1,7 +1,12 @@
 // The servers that DATABASE_URL names. As in libpq there can be several (`a:5432,b:5432`), of which only one is the primary.
+import { readFileSync } from 'node:fs';
 import { StoreAway, StoreUnusable } from '../unusable.ts';
 
 const mayWrite = ['any', 'read-write', 'primary'];
+/** Those of libpq that encrypt, and `verify-full`, which all of them are here: an address is never used with less than it asks for. */
+const encrypts = ['prefer', 'require', 'verify-ca', 'verify-full'];
+const modes = ['disable', 'no-verify', ...encrypts];
+const files = ['sslrootcert', 'sslcert', 'sslkey'];
 
 export class Addresses {
   readonly #all: readonly string[];
@@ -9,7 +14,7 @@ export class Addresses {
   /** Grows with every failover (PostgreSQL, "Timelines"). */
   #timeline = '';
 
-  /** @throws StoreUnusable if the address asks for a server that can only be read. */
+  /** @throws StoreUnusable if the text is no address, asks for a server that can only be read, or names a file that cannot be read. */
   constructor(url: string) {
     const [, start = '', hosts = '', end = ''] = /^([a-z]+:\/\/(?:.*@)?)([^/@?]*)(.*)$/s.exec(url) ?? [];
     const [path = '', search] = end.split('?');
@@ -20,8 +25,15 @@ export class Addresses {
         `The gateway needs a server that it can write to. Set target_session_attrs in DATABASE_URL to read-write, not ${wanted}.`,
       );
     parameters.delete('target_session_attrs');
+    refuseUnusable(parameters);
+    if (encrypts.includes(parameters.get('sslmode') ?? '') && !parameters.has('uselibpqcompat'))
+      parameters.set('sslmode', 'verify-full');
     const rest = parameters.size === 0 ? path : `${path}?${parameters.toString()}`;
     this.#all = hosts.split(',').map((host) => start + host + rest);
+    if (!this.#all.every(isAddress))
+      throw new StoreUnusable(
+        'DATABASE_URL is not an address of PostgreSQL: postgres://user:password@host:5432/database. Percent-encode what is no letter or digit in user and password.',
+      );
   }
 
   get count(): number {
@@ -46,5 +58,32 @@ export class Addresses {
     if (timeline < this.#timeline)
       throw new StoreAway('PostgreSQL at this address is a former primary: another server has taken its place.');
     this.#timeline = timeline;
+  }
+}
+
+/** What the client would otherwise ignore, or fail on without a sentence. */
+function refuseUnusable(parameters: URLSearchParams): void {
+  const mode = parameters.get('sslmode');
+  if (mode !== null && !modes.includes(mode))
+    throw new StoreUnusable(`sslmode in DATABASE_URL must be disable, no-verify or verify-full, not ${mode}.`);
+  for (const name of files) {
+    const path = parameters.get(name);
+    if (path === null) continue;
+    try {
+      readFileSync(path);
+    } catch (error) {
+      throw new StoreUnusable(
+        `The file that DATABASE_URL names as ${name} cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown'}. Check its path and mode.`,
+      );
+    }
+  }
+}
+
+/** As the client reads it. */
+function isAddress(text: string): boolean {
+  try {
+    return /^postgres(ql)?:$/.test(new URL(text).protocol);
+  } catch {
+    return false;
   }
 }

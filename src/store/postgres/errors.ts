@@ -44,8 +44,13 @@ const reasons: readonly (readonly [RegExp, string])[] = [
   [/^3D000$/, 'the database that DATABASE_URL names does not exist. Create it: createdb --owner <user> <database>'],
   [/^42501$/, 'the user of DATABASE_URL may not do this. Make it the owner of the database.'],
   [/^(53100|53200)$/, 'the server is out of disk space or memory.'],
+  [/^CERT_HAS_EXPIRED$/, 'its certificate has expired. Renew it at the server.'],
   [
-    /^(SELF_SIGNED_CERT|DEPTH_ZERO|UNABLE_TO|CERT_|ERR_TLS_|HOSTNAME_MISMATCH)/,
+    /^(ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_MISMATCH)$/,
+    'its certificate is not for the host that DATABASE_URL names. Use a name for which it is.',
+  ],
+  [
+    /^(SELF_SIGNED_CERT|DEPTH_ZERO|UNABLE_TO|CERT_|ERR_TLS_)/,
     'its certificate is not trusted. Name the authority in DATABASE_URL: sslmode=verify-full&sslrootcert=/path/to/ca.pem',
   ],
 ];
@@ -80,6 +85,8 @@ export function translated(error: unknown): unknown {
     );
   if (isOtherSchema(error))
     return new StoreUnusable(`PostgreSQL cannot be used: ${otherTables(messageOf(error))}`, { cause: error });
-  const reason = reasons.find(([codes]) => codes.test(code))?.[1];
+  const reason = messageOf(error).includes('does not support SSL')
+    ? 'the server does not encrypt. Turn on `ssl` there, or take sslmode out of DATABASE_URL.'
+    : reasons.find(([codes]) => codes.test(code))?.[1];
   return reason === undefined ? error : new StoreUnusable(`PostgreSQL cannot be used: ${reason}`, { cause: error });
 }

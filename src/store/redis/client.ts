@@ -1,10 +1,19 @@
 // The connection to Redis. A command is answered in time or fails; none waits for a connection, and none is sent twice. After three
 // failures in a second the client is degraded: commands fail at once, and a probe asks twice a second until the server takes writes
 // again. Channels and keys carry the prefix of the layout. Loaded only if REDIS_URL is set.
-import { Cluster } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import type { RedisAddress } from './address.ts';
 import { type Connection, connectionOf, refuseEviction, refuseOld } from './connection.ts';
-import { isAboutSlot, isAway, RedisAway, refusalOf, translated, translatedNow } from './failures.ts';
+import {
+  isAboutSlot,
+  isAway,
+  lastOfCluster,
+  RedisAway,
+  refusalOf,
+  translated,
+  translatedAtStart,
+  translatedNow,
+} from './failures.ts';
 import type { Script } from './script.ts';
 
 export interface RedisSettings {
@@ -82,6 +91,9 @@ export class RedisClient {
     try {
       await connection.connect();
       isKept = true;
+      // Without a word, the client would stay in the database 0.
+      const { database } = settings.address;
+      if (connection instanceof Redis && database !== 0) await connection.select(database);
       await refuseOld(connection);
       await refuseEviction(connection);
       const client = new RedisClient(settings, connection);
@@ -90,7 +102,8 @@ export class RedisClient {
       return client;
     } catch (error) {
       connection.disconnect();
-      throw translated(isAway(error) && refusalOf(error) === undefined ? (last ?? error) : error);
+      const cause = isAway(error) && refusalOf(error) === undefined ? (last ?? error) : error;
+      throw translatedAtStart(lastOfCluster(cause) ?? cause, settings.address.tls !== undefined);
     }
   }
 

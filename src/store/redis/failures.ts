@@ -38,8 +38,11 @@ const reasons: readonly (readonly [RegExp, string])[] = [
   ],
   [lacksRights, 'the user of REDIS_URL may not do this. docs/redis.md says what its rights must include.'],
   [/^ERR (DB index|invalid DB|SELECT is not allowed)/, 'it has no database of the number in REDIS_URL.'],
+  [/^ERR This instance has cluster support disabled/, 'it is no Cluster. Set REDIS_URL to redis://….'],
+  [/altnames/, 'its certificate is not for the host that REDIS_URL names. Use a name for which it is.'],
+  [/certificate has expired/, 'its certificate has expired. Renew it at the server.'],
   [
-    /self.signed|unable to (get|verify)|certificate|altnames|SELF_SIGNED/i,
+    /self.signed|unable to (get|verify)|certificate|SELF_SIGNED/i,
     'its certificate is not trusted. Name the authority in REDIS_URL: ?ca=/path/to/ca.pem',
   ],
 ];
@@ -48,12 +51,24 @@ const reasons: readonly (readonly [RegExp, string])[] = [
 export const translatedNow = (error: unknown): Error =>
   isAway(error) ? new RedisAway(`Redis cannot be reached: ${messageOf(error)}.`) : translated(error);
 
-/** The error to throw at the start: RedisAway, StoreUnusable, or an error with only the message. */
+/** Each server of a Cluster was asked, and this is what the last one said. */
+export const lastOfCluster = (error: unknown): unknown => (error as { lastNodeError?: unknown }).lastNodeError;
+
+/** As `translated`, with what may be wrong if one side takes TLS and the other does not, which neither side says. */
+export function translatedAtStart(error: unknown, isEncrypted: boolean): Error {
+  const known = translated(error);
+  const isSilent = (isEncrypted ? /ETIMEDOUT/ : /ECONNRESET/).test(known.message);
+  if (!(known instanceof RedisAway) || !isSilent) return known;
+  const [is, set] = isEncrypted ? ['no', 'redis'] : ['only', 'rediss'];
+  return new RedisAway(`${known.message} If it takes ${is} TLS at this port, set REDIS_URL to ${set}://….`);
+}
+
+/** RedisAway, StoreUnusable, or an error with only the message. */
 export function translated(error: unknown): Error {
   if (error instanceof StoreUnusable) return error;
   const message = messageOf(error);
   const reason = reasons.find(([words]) => words.test(message))?.[1];
   if (reason !== undefined) return new StoreUnusable(`Redis cannot be used: ${reason}`);
-  if (isAway(error)) return new RedisAway(`Redis cannot be reached: ${message}.`);
+  if (isAway(error)) return new RedisAway(`Redis cannot be reached: ${message.replace(/\.$/, '')}.`);
   return new Error(`Redis: ${message}`);
 }
