@@ -11,6 +11,7 @@ import type * as Rule from '../src/domain/rule.ts';
 import type { Launched, Place } from './launch.ts';
 import { tokens } from './load.ts';
 import { freePort, start, subjectCore } from './processes.ts';
+import { gateCommand } from './program.ts';
 
 const sourceDirectory = join(import.meta.dirname, '../src');
 
@@ -82,7 +83,7 @@ async function openGate(
   const gate = start({
     name,
     core: subjectCore,
-    command: [process.execPath, '--max-semi-space-size=4', ...profile, ...programOf(join(source, '..'))],
+    command: gateCommand(profile, join(source, '..')),
     // A directory without a sekisho.yaml, so that only the settings here apply.
     cwd: place.directory,
     env: {
@@ -104,14 +105,6 @@ async function openGate(
       throw new Error(`${name} gave ${answers} answers and booked ${booked} of them with the right tokens`);
   };
   return { port, process: gate, keys, checkBooks };
-}
-
-/** What `npm start` runs; earlier versions ran their sources. */
-function programOf(checkout: string): string[] {
-  const build = join(checkout, 'scripts/build-server.ts');
-  if (!existsSync(build)) return [join(checkout, 'src/main.ts')];
-  execFileSync(process.execPath, [build], { stdio: 'inherit' });
-  return [join(checkout, 'dist/cli.js'), 'serve'];
 }
 
 function createKey(

@@ -16,6 +16,7 @@ import { countBooked } from './gate.ts';
 import type { Launched } from './launch.ts';
 import { chatBody, chatPath, connections as usualConnections } from './load.ts';
 import { cpuUs, freePort, loadCore, pinSelf, residentBytes, type Started, start, treeOf } from './processes.ts';
+import { gateCommand } from './program.ts';
 import { runBench, startUpstream } from './run-bench.ts';
 import { type Count, Counts } from './server-counts.ts';
 
@@ -32,7 +33,6 @@ const accounts = 8;
 const warmUpCalls = 15_000;
 const idleS = 10;
 const cli = join(import.meta.dirname, '../src/cli.ts');
-const main = join(import.meta.dirname, '../src/main.ts');
 const secret = 'the-secret-that-all-gates-of-the-bench-share';
 const run = promisify(execFile);
 
@@ -171,7 +171,7 @@ async function launch(
   const gate = start({
     name: `gate ${index}`,
     core: 0,
-    command: [process.execPath, '--max-semi-space-size=4', main],
+    command: gateCommand(),
     cwd: directory,
     env: {
       PORT: String(port),

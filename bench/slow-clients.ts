@@ -16,6 +16,7 @@ import { generateKey } from '../src/domain/api-key.ts';
 import { startFakeOllama } from '../test/fake-ollama/fake-ollama.ts';
 import { eventually, type GateProcess, spawnGate } from '../test/gate.ts';
 import { cpuUs, residentBytes } from './processes.ts';
+import { gateCommand } from './program.ts';
 import * as attacks from './slow-clients/attacks.ts';
 import { type Latencies, Probe, rate } from './slow-clients/probe.ts';
 
@@ -92,8 +93,8 @@ process.exit(faults === 0 ? 0 : 1);
 async function play(scene: Scene): Promise<Line[]> {
   const gate = await spawnGate(
     { UPSTREAM: fake.url, LOG_LEVEL: 'info', AUTH_FAILURES_PER_MINUTE: '30', ...scene.environment },
-    // With as many descriptors as possible, and the option of `npm start`.
-    ['sh', '-c', manyDescriptors, process.execPath, '--max-semi-space-size=4', 'src/main.ts'],
+    // With as many descriptors as possible.
+    ['sh', '-c', manyDescriptors, ...gateCommand()],
   );
   try {
     return await playAgainst(gate, scene);

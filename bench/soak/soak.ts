@@ -3,11 +3,11 @@
 // memory. Everything stays on this machine.
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startFakeOllama } from '../../test/fake-ollama/fake-ollama.ts';
 import { eventually, type GateProcess, spawnGate, temporaryDirectory } from '../../test/gate.ts';
 import { cpuUs, residentBytes } from '../processes.ts';
+import { gateCommand } from '../program.ts';
 import { Connection, type Leaving } from './connection.ts';
 import { LedgerAudit, type Sums } from './ledger-audit.ts';
 import { crowdedAtOnce, type Member, makeMembers, Operator, Used } from './members.ts';
@@ -74,8 +74,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
       // Every row is compared with its exchange, those of refusals too.
       REFUSED_ROWS_PER_MINUTE: '1000000000',
     },
-    // With the option of `npm start`, apart from the collecting.
-    [process.execPath, '--max-semi-space-size=4', ...collecting, 'src/main.ts'],
+    gateCommand(collecting),
   );
   try {
     const run = new Run(gate, options);
