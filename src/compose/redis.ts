@@ -36,6 +36,7 @@ export async function throughRedis(
     if (state === 'up') logger.info('over: Redis could not be used');
     else logger.error({ reason }, 'Redis cannot be used: short limits are shared out, longer ones refuse calls');
   });
+  client.onReason((reason) => logger.error({ reason }, 'Redis answers again, but takes no writes'));
   if (Math.abs(client.offsetMs) > noticeableMs)
     logger.warn(
       { milliseconds: client.offsetMs },

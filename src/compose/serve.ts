@@ -115,7 +115,7 @@ async function open(asked: Config, log: Log, start: Start, adapters: Adapters): 
   await start.step('renewal', () => certificates?.start(hasPlain ? bothWays : oneWay));
   start.closes(() => {
     deadline.begin(config.drainSeconds * 1000);
-    return drain(gate, servers.listener, config.drainSeconds * 1000);
+    return drain(gate, servers, config.drainSeconds * 1000);
   });
   return openedGate({ config, url, over: over.promise, log, storage, data, certificates, plane, start });
 }

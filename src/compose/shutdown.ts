@@ -2,7 +2,7 @@
 // time get the last frame of their dialect. The start's stack then closes everything.
 import type { MonotonicMs } from '../domain/time.ts';
 import type { Gate } from '../gateway/pipeline.ts';
-import { type Listener, stopListening, within } from '../listener/server.ts';
+import { type Servers, stopListening, within } from '../listener/server.ts';
 
 /** How long last frames may take to be written. */
 const lastFramesMs = 2_500;
@@ -25,11 +25,13 @@ export class Deadline {
   }
 }
 
-export async function drain(gate: Gate, listener: Listener, drainMs: number): Promise<void> {
+export async function drain(gate: Gate, { listener, connections }: Servers, drainMs: number): Promise<void> {
   const { running } = gate;
   gate.draining = true;
   running.endWaiting('draining');
   const closed = stopListening(listener);
+  // A balancer keeps connections, and would send a call on one that this gateway refuses.
+  connections.endAfterAnswers();
   if (!(await within(drainMs, running.whenIdle()))) {
     running.endAll('draining');
     await within(lastFramesMs, running.whenIdle());

@@ -3,6 +3,7 @@
 // opens connections and sends nothing evicts itself. A connection with a model call is not evicted. A page may be read for an
 // hour.
 import { readFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { networkOf } from '../domain/address.ts';
@@ -25,7 +26,7 @@ interface Seat extends Member {
   /** The request is not for a page. */
   stays: boolean;
   /** Pipelined requests behind it. */
-  readonly behind: Answering[];
+  readonly behind: Turn[];
   /** A known caller has used it. */
   known: boolean;
   /** It will be closed after its call. */
@@ -34,6 +35,11 @@ interface Seat extends Member {
 
 /** Answers a request, and tells whether its caller was known. Never rejects. */
 type Answering = () => Promise<boolean>;
+
+interface Turn {
+  readonly response: ServerResponse;
+  readonly answer: Answering;
+}
 
 const seatOf = Symbol('seat');
 type Seated = Socket & { [seatOf]?: Seat };
@@ -103,22 +109,27 @@ export class ConnectionLimiter {
   }
 
   /** Answers now, or after earlier requests on this connection (RFC 9112, section 9.3.2). */
-  inTurn(socket: Seated, answer: Answering): void {
+  inTurn(socket: Seated, response: ServerResponse, answer: Answering): void {
     const seat = socket[seatOf];
     if (!seat) void answer();
-    else if (!seat.busy) void this.#serve(seat, socket, answer);
-    else if (seat.behind.length < maxBehind) seat.behind.push(answer);
+    else if (!seat.busy) void this.#serve(seat, socket, { response, answer });
+    else if (seat.behind.length < maxBehind) seat.behind.push({ response, answer });
     else socket.destroy();
   }
 
-  async #serve(seat: Seat, socket: Socket, answer: Answering): Promise<void> {
+  async #serve(seat: Seat, socket: Socket, first: Turn): Promise<void> {
     seat.busy = true;
-    for (let next: Answering | undefined = answer; next; next = seat.behind.shift()) {
+    for (let next: Turn | undefined = first; next; next = seat.behind.shift()) {
       seat.stays = true;
-      if ((await next()) && !seat.known) this.#know(seat);
-      if (seat.last) socket.destroySoon();
+      if ((await next.answer()) && !seat.known) this.#know(seat);
+      if (seat.last) {
+        // It stays busy, so that nothing else is answered on it.
+        seat.stays = false;
+        closeAfter(socket, next.response);
+        return;
+      }
       // A disconnected client gets no more answers.
-      if (seat.last || socket.destroyed) break;
+      if (socket.destroyed) break;
     }
     seat.busy = seat.stays = false;
   }
@@ -140,6 +151,11 @@ export class ConnectionLimiter {
   #know(seat: Seat): void {
     seat.known = true;
     if (seat.slot >= 0) seat.network.strangers--;
+  }
+
+  /** Closes each connection on which a request is being answered after its answer. */
+  endAfterAnswers(): void {
+    for (const seat of this.#seats.list()) if (seat.busy) seat.last = true;
   }
 
   /** Makes all clients reconnect: idle connections are closed now, others after their answer. */
@@ -187,6 +203,12 @@ function goesSooner(one: Seat, other: Seat): boolean {
     ? [one.network.all, other.network.all]
     : [one.network.strangers, other.network.strangers];
   return mine === others ? one.turn < other.turn : mine > others;
+}
+
+/** After the last byte of the answer. One that is cut off ends its connection in a way that shows it. */
+function closeAfter(socket: Socket, response: ServerResponse): void {
+  if (response.writableFinished) socket.destroySoon();
+  else response.once('close', () => socket.destroySoon());
 }
 
 const endOf = ({ remoteAddress, remotePort }: Socket): string | undefined =>

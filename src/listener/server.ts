@@ -61,6 +61,7 @@ export interface Servers {
   readonly listener: Listener;
   /** Plain HTTP on a second port: refusals, redirects to pages, and ACME challenges. */
   readonly plain: HttpServer | undefined;
+  readonly connections: ConnectionLimiter;
   /**
    * Sets the handlers, once. The pages need to know the port, so it is bound before they are created. The caller gets from
    * `listen` to here without a turn of the event loop, so no connection can be accepted in between.
@@ -82,6 +83,7 @@ export function openServers(
     return {
       listener,
       plain: undefined,
+      connections,
       serve: (routes) => {
         mayUpgrade = upgradesOf(routes.gate);
         route(listener, answering(routes, connections), connections);
@@ -99,6 +101,7 @@ export function openServers(
   return {
     listener,
     plain,
+    connections,
     serve: (routes) => {
       const { unencrypted } = routes;
       const answer = answering(routes, connections);
@@ -120,7 +123,7 @@ function answering({ gate, health, plane }: Routes, connections: ConnectionLimit
   const shell = openShell(health, plane);
   return (request, response, upgrade) => {
     const { socket } = request;
-    connections.inTurn(socket, () => {
+    connections.inTurn(socket, response, () => {
       if (!isShell(request) || gate.services.table.ownsHost(request.headers.host))
         return handle(gate, request, response, upgrade);
       connections.mayGo(socket);

@@ -148,6 +148,21 @@ describe('the client of Redis', () => {
     expect(states).toEqual(['degraded', 'up', 'degraded', 'up']);
   });
 
+  test('a server that comes back and takes no writes is named with its reason', async () => {
+    const own = await startRedis();
+    const client = await RedisClient.open({ address: readAddress(own.database())!, now: Date.now });
+    const reasons: string[] = [];
+    client.onReason((reason) => reasons.push(reason));
+    const states = statesOf(client);
+    await own.ask('CONFIG', 'SET', 'min-replicas-to-write', '1');
+    await own.ask('CLIENT', 'KILL', 'TYPE', 'normal');
+    await eventually(() => expect([states, reasons]).toEqual([['degraded'], ['NOREPLICAS']]));
+    await own.ask('CONFIG', 'SET', 'min-replicas-to-write', '0');
+    await up(client);
+    await client.close();
+    await own.stop();
+  });
+
   test('a server that would evict keys is refused', async () => {
     await redis.ask('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
     await expect(opened()).rejects.toThrow('its maxmemory-policy is allkeys-lru. Set it to noeviction.');

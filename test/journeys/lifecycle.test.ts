@@ -175,6 +175,30 @@ describe('H1: stopping', () => {
       completionTokens: 1,
     });
   });
+  test('closes the connection of a call that ends meanwhile, so that no balancer sends another one on it', async () => {
+    const gate = await spawnGate({ UPSTREAM: fake.url, SLOTS: '2', DRAIN_SECONDS: '300', IDLE_SECONDS: '600' });
+    const { secret } = await gate.key();
+    const body = JSON.stringify(chat);
+    const stream = async (): Promise<readonly [RawClient, () => void]> => {
+      const release = holdStream(fake);
+      const client = new RawClient(Number(new URL(gate.url).port));
+      client.write(`POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Type: application/json\r\n`);
+      client.write(`Content-Length: ${body.length}\r\n\r\n${body}`);
+      await client.until('"done":false');
+      return [client, release];
+    };
+    const [first, releaseFirst] = await stream();
+    const [second, releaseSecond] = await stream();
+    gate.process.kill('SIGTERM');
+    await eventually(() => expect(gate.output()).toContain('stopping'));
+    releaseFirst();
+    await first.closed;
+    expect(first.text).toContain('"done":true');
+    releaseSecond();
+    await second.closed;
+    expect(second.text).toMatch(/"done":true.*\r\n0\r\n\r\n$/s);
+    expect(await gate.ended).toBe(0);
+  });
   test('ends a call that outlasts DRAIN_SECONDS with the last frame of its dialect, and exits with 0', async () => {
     const gate = await spawnGate({ UPSTREAM: fake.url, DRAIN_SECONDS: '0.2' });
     const { secret } = await gate.key();
@@ -189,6 +213,20 @@ describe('H1: stopping', () => {
     expect(await gate.ledger(1)).toMatchObject([
       { outcome: 'ended', code: 'draining', source: 'estimated', completionTokens: 1 },
     ]);
+  });
+  test('resets the connection of such a call in HTTP/1.0, where a clean close would look like the end of the answer', async () => {
+    const gate = await spawnGate({ UPSTREAM: fake.url, DRAIN_SECONDS: '0.2' });
+    const { secret } = await gate.key();
+    stall();
+    const client = new RawClient(Number(new URL(gate.url).port));
+    const reset = once(client.socket, 'error');
+    const body = JSON.stringify(chat);
+    client.write(`POST /api/chat HTTP/1.0\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Type: application/json\r\n`);
+    client.write(`Content-Length: ${body.length}\r\n\r\n${body}`);
+    await client.until('"done":false');
+    gate.process.kill('SIGTERM');
+    expect(await reset).toMatchObject([{ code: 'ECONNRESET' }]);
+    expect(await gate.ended).toBe(0);
   });
   test('passes a signal to `npm start` on to the gate, which stops in order and leaves no process behind', async () => {
     const gate = await spawnGate({ UPSTREAM: fake.url }, ['npm', 'start']);

@@ -61,6 +61,8 @@ export class RedisClient {
   #subscriber: Connection | undefined;
   readonly #channels = new Map<string, (message: string) => void>();
   readonly #stateListeners: ((state: RedisState, reason: string) => void)[] = [];
+  readonly #reasonListeners: ((reason: string) => void)[] = [];
+  #reason = '';
   readonly #failedAt: number[] = [];
   #state: RedisState = 'up';
   #degradedAt = -Infinity;
@@ -135,6 +137,11 @@ export class RedisClient {
   /** Called at each change of state, with the reason in words. */
   onState(listener: (state: RedisState, reason: string) => void): void {
     this.#stateListeners.push(listener);
+  }
+
+  /** Called when a server that could not be used answers, and refuses writes for another reason than before. */
+  onReason(listener: (reason: string) => void): void {
+    this.#reasonListeners.push(listener);
   }
 
   /**
@@ -265,7 +272,7 @@ export class RedisClient {
     if (!isAway(error) || isAboutSlot(error)) return;
     const refusal = refusalOf(error);
     if (refusal !== undefined) {
-      this.#degrade(refusal === 'NOPERM' ? translated(error).message : refusal);
+      this.#degrade(wordsOf(refusal, error));
       // A server that became a replica stays one; its name may lead to the new one.
       if (refusal === 'READONLY') this.#reconnect();
       return;
@@ -279,6 +286,7 @@ export class RedisClient {
   #degrade(reason: string): void {
     if (this.#state === 'degraded') return;
     this.#state = 'degraded';
+    this.#reason = reason;
     this.#degradedAt = performance.now();
     this.#failedAt.length = 0;
     this.#unanswered = 0;
@@ -294,8 +302,9 @@ export class RedisClient {
       await this.#inTime(this.#readClock());
     } catch (error) {
       this.#unanswered++;
-      const isReplica = refusalOf(error) === 'READONLY';
-      if (isReplica || this.#unanswered % probesBeforeReconnect === 0) this.#reconnect();
+      const refusal = refusalOf(error);
+      if (refusal !== undefined) this.#tellReason(refusal, error);
+      if (refusal === 'READONLY' || this.#unanswered % probesBeforeReconnect === 0) this.#reconnect();
       return;
     }
     if ((this.#state as RedisState) === 'up') return;
@@ -303,6 +312,13 @@ export class RedisClient {
     this.#state = 'up';
     for (const listener of this.#stateListeners) listener('up', '');
     for (const resolve of this.#recovering) resolve();
+  }
+
+  #tellReason(refusal: string, error: unknown): void {
+    const reason = wordsOf(refusal, error);
+    if (reason === this.#reason) return;
+    this.#reason = reason;
+    for (const listener of this.#reasonListeners) listener(reason);
   }
 
   #reconnect(): void {
@@ -337,3 +353,6 @@ export class RedisClient {
     return connection;
   }
 }
+
+const wordsOf = (refusal: string, error: unknown): string =>
+  refusal === 'NOPERM' ? translated(error).message : refusal;
