@@ -325,3 +325,31 @@ test('what a server that hung gave to a call that it was not answered for is tak
     expect([reserved.kind, entered?.kind]).toEqual(['lease', 'slot']);
   });
 });
+
+test('a turn of which a gate hears before the answer that made its place is taken', async () => {
+  const [here, there] = (await openGates(2, 1)) as [Gate, Gate];
+  const who = caller({ concurrentRequests: 5 });
+  const before = slotOf(await together(there, who));
+  // The answer about the call is on its way, and those that Redis gave later have come.
+  const late = Promise.withResolvers<void>();
+  const run = here.client.run.bind(here.client);
+  let sweeps = 0;
+  here.client.run = async (script, keys, args) => {
+    const reply = await run(script, keys, args);
+    if (keys[0]?.startsWith(`{${accountId}}`)) await late.promise;
+    if (keys[0] === laneKey('v')) sweeps++;
+    return reply;
+  };
+  const started = Promise.withResolvers<Slot<string>>();
+  const asked = together(here, who, started.resolve);
+  await eventually(async () => expect(await length(there, laneKey('w'))).toBe(1));
+  before.release(1);
+  await eventually(async () => expect(await length(there, laneKey('w'))).toBe(0));
+  const from = sweeps;
+  await eventually(() => expect(sweeps).toBeGreaterThan(from + 2));
+  late.resolve();
+  expect((await asked).answer?.entered?.kind).toBe('place');
+  const slot = await started.promise;
+  slot.release(1);
+  await eventually(async () => expect(await length(there, laneKey('s'))).toBe(0));
+});

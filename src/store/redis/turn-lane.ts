@@ -27,6 +27,8 @@ export class Lane<Server> {
   entering = 0;
   /** Grants and refusals that have arrived, for Redis to know. */
   heard: string[] = [];
+  /** Tickets of which the gate heard while calls are on their way, and which it does not know: the answer that names one may still come. */
+  readonly early = new Set<string>();
   /** Slots that other gates hold, by server. */
   others: ReadonlyMap<string, number> = new Map();
   readonly #name: string;
@@ -47,6 +49,7 @@ export class Lane<Server> {
     const before = this.gate;
     this.gate = `${this.#name}#${++epochs}`;
     this.heard = [];
+    this.early.clear();
     const tickets = [...this.tickets.values()];
     this.tickets.clear();
     for (const ticket of tickets) {

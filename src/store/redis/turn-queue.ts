@@ -181,6 +181,7 @@ export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<S
     ticket.position = position;
     ticket.placed(position);
     this.#take(lane, reply);
+    if (lane.early.delete(ticket.id)) this.#do(lane, scripts.confirm, () => [ticket.id]);
     if (position > 1 && ticket.state === 'waiting') this.#goElsewhere(ticket, turn, position - 1);
     return ticket;
   }
@@ -241,23 +242,30 @@ export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<S
   #take(lane: Lane<Server>, [, , running, waiting, accounts, turnUs, granted, expelled]: Reply): void {
     lane.figures = { running, waiting, accounts, turnMs: turnUs < 0 ? undefined : turnUs / 1_000 };
     for (let at = 0; at < granted.length; at += 2) {
-      const id = granted[at] as string;
-      const ticket = lane.tickets.get(id);
-      lane.heard.push(id);
+      const ticket = this.#told(lane, granted[at] as string);
       if (ticket?.state === 'waiting') this.#begin(ticket, granted[at + 1] as string);
     }
     for (const id of expelled) {
-      const ticket = lane.tickets.get(id);
-      lane.heard.push(id);
+      const ticket = this.#told(lane, id);
       if (ticket?.state === 'waiting') this.#refuse(ticket);
     }
+  }
+
+  /** The ticket of which Redis says something. It says that again until it knows that this gate has heard. */
+  #told(lane: Lane<Server>, id: string): Ticket<Server> | undefined {
+    const ticket = lane.tickets.get(id);
+    if (ticket || lane.entering === 0) lane.heard.push(id);
+    else lane.early.add(id);
+    return ticket;
   }
 
   /** Another gate's decision concerns a call of this one. */
   #hear(message: string): void {
     const id = message.slice(message.indexOf('\0') + 1);
-    for (const lane of this.#lanes.values())
+    for (const lane of this.#lanes.values()) {
       if (lane.tickets.get(id)?.state === 'waiting') this.#do(lane, scripts.confirm, () => [id]);
+      else if (lane.entering > 0 && id.startsWith(`${lane.gate}.`)) lane.early.add(id);
+    }
   }
 
   async #sweep(): Promise<void> {
@@ -270,6 +278,7 @@ export class RedisTurnQueue<Server> implements TurnQueue<Server>, TicketOffice<S
   async #sweepLane(lane: Lane<Server>): Promise<void> {
     const looked = lane.some(lookedAt);
     const heard = lane.heard.splice(0, heardAtOnce);
+    lane.early.clear();
     for (const ticket of looked) this.#refresh(ticket);
     const reply = await this.#asker.ask(lane, scripts.sweep, () => [
       String(heard.length),
