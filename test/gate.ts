@@ -300,6 +300,31 @@ async function askAgain<T>(
   }
 }
 
+/** Does it again if it failed while a clock minute began, because what counts by the minute begins again then. */
+export async function withinOneMinute<T>(use: () => Promise<T>): Promise<T> {
+  // The clock of a gate may be a moment ahead or behind.
+  const minute = (differenceMs: number): number => Math.floor((Date.now() + differenceMs) / 60_000);
+  for (;;) {
+    const before = minute(-100);
+    try {
+      return await use();
+    } catch (error) {
+      if (minute(100) === before) throw error;
+    }
+  }
+}
+
+/** Does what must be over before something ends that lasts for `lifeMs`; again with twice the time if it was not. */
+export async function inTime<T>(lifeMs: number, use: (lifeMs: number) => Promise<T>): Promise<T> {
+  const begunMs = performance.now();
+  try {
+    return await use(lifeMs);
+  } catch (error) {
+    if (performance.now() - begunMs < lifeMs) throw error;
+    return inTime(2 * lifeMs, use);
+  }
+}
+
 /** A TCP connection on which a test writes arbitrary bytes. */
 export class RawClient {
   readonly socket: Socket;

@@ -9,7 +9,16 @@ import { createAccount } from '../../src/management/accounts/accounts.ts';
 import { changeKey, createKey, rotateKey } from '../../src/management/keys/keys.ts';
 import { changePlan } from '../../src/management/plans/plans.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, post, spawnGate, type TestGate, temporaryDirectory, withinASecond } from '../gate.ts';
+import {
+  eventually,
+  openGate,
+  post,
+  spawnGate,
+  type TestGate,
+  temporaryDirectory,
+  withinASecond,
+  withinOneMinute,
+} from '../gate.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -33,18 +42,6 @@ function left(response: Response, label: string): number {
 }
 
 const count = <T>(values: readonly T[], value: T): number => values.filter((each) => each === value).length;
-
-/** Repeats it when a clock minute began meanwhile, because a limit per minute then resets. */
-async function withinOneMinute(use: () => Promise<void>): Promise<void> {
-  const minute = (): number => Math.floor(Date.now() / 60_000);
-  const before = minute();
-  try {
-    await use();
-  } catch (error) {
-    if (minute() === before) throw error;
-    await use();
-  }
-}
 
 describe('250 calls at once', () => {
   test.each(['requestsPerMinute', 'requestsPerHour', 'requestsPerDay'])('against a %s of 20 let 20 through', (limit) =>
