@@ -43,9 +43,12 @@ export class LimitGates {
   readonly rows: Row[] = [];
   readonly gates: LimitGate[] = [];
   readonly #url: string;
+  readonly #answerMs: number;
 
-  constructor(url: string) {
+  /** `answerMs`: how long an answer of Redis may take; on a busy machine longer than usual, unless the test lets Redis hang. */
+  constructor(url: string, answerMs = 5_000) {
     this.#url = url;
+    this.#answerMs = answerMs;
   }
 
   /** The name of a gate that is still to be opened. */
@@ -60,7 +63,7 @@ export class LimitGates {
     const opened = await Promise.all(
       Array.from({ length: count }, async () => {
         const now = (): number => Date.now() + aheadMs;
-        const client = await RedisClient.open({ address: readAddress(this.#url)!, now });
+        const client = await RedisClient.open({ address: readAddress(this.#url)!, now, answerMs: this.#answerMs });
         const gate = again ?? `gate${++made}#1`;
         const known = (): readonly string[] => (alive.length > 0 ? alive : [gate]);
         const without = new MemoryLimits(calendar);

@@ -33,6 +33,8 @@ export interface Adapters {
   readonly tickets: (now: () => number) => TicketStore;
   /** How often this gate tells the others of its database that it is alive. */
   readonly beats: Beats;
+  /** How long an answer of Redis may take; as long as usual if it is not given. */
+  readonly answerMs?: number;
   /** How long one gate has the periodic work, and how often it renews that; the usual ones if they are not given. */
   readonly upkeepLives?: UpkeepTools['lives'];
   /** Limits and turns are counted together with other gates, so these may use the database, too. */

@@ -4,7 +4,6 @@ import type { RequestId } from '../domain/id.ts';
 import type { Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
 import { MemoryLimits } from '../store/memory/limit-store.ts';
-import type { Beats } from '../store/postgres/heartbeat.ts';
 import { addressIn } from '../store/redis/address.ts';
 import { batchOf } from '../store/redis/batch.ts';
 import { LedgerBooks } from '../store/redis/book-source.ts';
@@ -25,12 +24,12 @@ export async function throughRedis(
   { logger }: Log,
   { clock, calendar }: GateClocks,
   { gates, store, changes, operator, onStored, patiently }: Storage,
-  beats: Beats,
+  { beats, answerMs }: Pick<Adapters, 'beats' | 'answerMs'>,
   closes: (close: () => unknown) => void,
 ): Promise<Adapters> {
   const now = clock.steady;
   const address = addressIn(config.redisUrl);
-  const client = await patiently(() => RedisClient.open({ address, now }));
+  const client = await patiently(() => RedisClient.open({ address, now, answerMs }));
   closes(() => client.close());
   client.onState((state, reason) => {
     if (state === 'up') logger.info('over: Redis could not be used');

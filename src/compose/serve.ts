@@ -133,7 +133,7 @@ async function sharedAdapters(
   const { throughRedis } = await import('./redis.ts');
   return {
     ...alone,
-    ...(await throughRedis(config, log, clocks, storage, alone.beats, (close) => start.closes(close))),
+    ...(await throughRedis(config, log, clocks, storage, alone, (close) => start.closes(close))),
   };
 }
 

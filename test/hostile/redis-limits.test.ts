@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { RequestId } from '../../src/domain/id.ts';
 import type { Reserved } from '../../src/store/ports/limit-store.ts';
 import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts';
-import { eventually } from '../gate.ts';
+import { eventually, withinOneMinute } from '../gate.ts';
 import { accountId, ask, caller, type LimitGate as Gate, isUp, LimitGates, leasesOf } from '../limit-gates.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
 
@@ -22,6 +22,19 @@ afterEach(() => all.close());
 
 const minuteNow = (): number => Math.floor(Date.now() / 60_000);
 const refusal = { code: 'limits_unavailable', status: 503 };
+/** For tests in which Redis hangs, so that they need not wait for long. */
+const hurriedMs = 1_000;
+
+/** Calls `onQuestion` before each question about limits from now on, with its number. */
+function questionsOf({ client }: Gate, onQuestion: (number: number) => void): void {
+  let asked = 0;
+  const run = client.run.bind(client);
+  client.run = (...given) => {
+    const [, keys] = given;
+    if (keys.includes(`{${accountId}}:b`)) onQuestion(++asked);
+    return run(...given);
+  };
+}
 
 describe('several gates', () => {
   test('four gates let through what one would, of every limit at once', async () => {
@@ -164,54 +177,55 @@ describe('Redis that forgets', () => {
 
 describe('an answer of Redis that is lost', () => {
   const who = caller({ requestsPerDay: 10, concurrentRequests: 100 });
-  const losses: Record<string, (proxy: FaultProxy) => Promise<() => unknown>> = {
-    'with its connection': async (proxy) => {
+  const losses: Record<string, (proxy: FaultProxy, gate: Gate) => () => unknown> = {
+    'with its connection': (proxy) => {
       proxy.faults = { reset: 1 };
       return () => (proxy.faults = {});
     },
-    'because it comes late': async () => {
+    'because it comes late': (_, gate) => {
       redis.signal('SIGSTOP');
-      return () => setTimeout(() => redis.signal('SIGCONT'), 300);
+      questionsOf(gate, (number) => number === 2 && redis.signal('SIGCONT'));
+      return () => undefined;
     },
   };
 
   test.each([
     ['once about a call that its gateway can decide alone', { requestsPerMinute: 10, concurrentRequests: 5 }, 1],
     ['twice about one that would be refused without it', { requestsPerDay: 10 }, 2],
-  ])('a Redis that hangs is asked %s', async (_, terms, times) => {
-    const [gate] = (await all.openGates(1)) as [Gate];
-    const limited = caller(terms);
-    expect((await all.reserve(gate, limited)).kind).toBe('lease');
-    let asked = 0;
-    const run = gate.client.run.bind(gate.client);
-    gate.client.run = (...given) => {
-      asked++;
-      return run(...given);
-    };
-    redis.signal('SIGSTOP');
-    try {
-      const reserved = all.reserve(gate, limited);
-      if (times === 1) expect((await reserved).kind).toBe('lease');
-      else await expect(reserved).rejects.toMatchObject(refusal);
-      expect(asked).toBe(times);
-    } finally {
-      redis.signal('SIGCONT');
-    }
-    await eventually(async () =>
-      expect(await all.usedBy(gate, limited)).toEqual([times === 1 ? 2 : 1, times === 1 ? 2 : 1]),
-    );
-  });
+  ])('a Redis that hangs is asked %s', (_, terms, times) =>
+    withinOneMinute(async () => {
+      const gates = new LimitGates(redis.database(), hurriedMs);
+      const [gate] = (await gates.openGates(1)) as [Gate];
+      const limited = caller(terms);
+      expect((await gates.reserve(gate, limited)).kind).toBe('lease');
+      let asked = 0;
+      questionsOf(gate, (number) => (asked = number));
+      redis.signal('SIGSTOP');
+      try {
+        const reserved = gates.reserve(gate, limited);
+        if (times === 1) expect((await reserved).kind).toBe('lease');
+        else await expect(reserved).rejects.toMatchObject(refusal);
+        expect(asked).toBe(times);
+      } finally {
+        redis.signal('SIGCONT');
+      }
+      await eventually(async () =>
+        expect(await gates.usedBy(gate, limited)).toEqual([times === 1 ? 2 : 1, times === 1 ? 2 : 1]),
+      );
+      await gates.close();
+    }),
+  );
 
   test.each(Object.keys(losses))('%s refuses no call at several gates, and each counts once', async (how) => {
     const proxy = await startFaultProxy(`http://127.0.0.1:${redis.port}`);
     const url = new URL(redis.database());
     url.port = new URL(proxy.url).port;
     const alive = [all.nextName(1), all.nextName(2)];
-    const others = new LimitGates(url.href);
+    const others = new LimitGates(url.href, hurriedMs);
     const [gate] = (await others.openGates(1, 0, alive)) as [Gate];
     try {
       expect((await others.reserve(gate, who)).kind).toBe('lease');
-      const over = await losses[how]!(proxy);
+      const over = losses[how]!(proxy, gate);
       const asked = Promise.all([others.reserve(gate, who), others.reserve(gate, who)]);
       void asked.catch(() => undefined);
       if (how === 'with its connection') await eventually(() => expect(gate.client.state).toBe('degraded'));
@@ -245,6 +259,7 @@ describe('Redis that is away', () => {
   test.each(Object.keys(ways))(
     'S5: while it is %s, long windows are closed and short ones go on; what went on counts afterwards',
     async (how) => {
+      all = new LimitGates(redis.database(), hurriedMs);
       const [gate] = (await all.openGates(1)) as [Gate];
       const [away, back] = ways[how]!;
       const [first] = leasesOf([await all.reserve(gate, long)]);
@@ -267,20 +282,23 @@ describe('Redis that is away', () => {
     },
   );
 
-  test('each of several gates has its share, of calls per minute from the next minute on, and calls without limits go on', async () => {
-    const names = [1, 2, 3, 4].map((n) => all.nextName(n));
-    await all.openGates(4, 0, names);
-    const few = caller({ requestsPerMinute: 8, concurrentRequests: 3 });
-    const byCalls = caller({ concurrentRequests: 8 }, {}, 'key_calls');
-    await redis.kill();
-    try {
-      await expect(all.reserve(all.gates[0]!, few)).rejects.toMatchObject(refusal);
-      expect(leasesOf(await all.storm(40, byCalls))).toHaveLength(8);
-      expect(leasesOf(await all.storm(12, caller({}, {}, 'key_free')))).toHaveLength(12);
-    } finally {
-      await redis.start();
-    }
-  });
+  test('each of several gates has its share, of calls per minute from the next minute on, and calls without limits go on', () =>
+    withinOneMinute(async () => {
+      const gates = new LimitGates(redis.database());
+      const names = [1, 2, 3, 4].map((n) => gates.nextName(n));
+      await gates.openGates(4, 0, names);
+      const few = caller({ requestsPerMinute: 8, concurrentRequests: 3 });
+      const byCalls = caller({ concurrentRequests: 8 }, {}, 'key_calls');
+      await redis.kill();
+      try {
+        await expect(gates.reserve(gates.gates[0]!, few)).rejects.toMatchObject(refusal);
+        expect(leasesOf(await gates.storm(40, byCalls))).toHaveLength(8);
+        expect(leasesOf(await gates.storm(12, caller({}, {}, 'key_free')))).toHaveLength(12);
+      } finally {
+        await redis.start();
+        await gates.close();
+      }
+    }));
 
   test('while it is gone, three gates of which one runs most of an account go on within its limit, and so they do afterwards', async () => {
     const names = [1, 2, 3].map((n) => all.nextName(n));
@@ -330,10 +348,10 @@ describe('Redis that is away', () => {
     }
   });
 
-  test('answers that take a tenth of a second are waited for', async () => {
+  test('answers that take a tenth of their time are waited for', async () => {
     const [gate] = (await all.openGates(1)) as [Gate];
     for (let i = 0; i < 5; i++) {
-      await redis.ask('CLIENT', 'PAUSE', '100', 'ALL');
+      await redis.ask('CLIENT', 'PAUSE', '500', 'ALL');
       expect((await all.reserve(gate, long)).kind).toBe('lease');
     }
     expect(gate.client.state).toBe('up');

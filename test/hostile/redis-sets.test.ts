@@ -25,7 +25,7 @@ afterEach(async () => {
 });
 
 async function opened(url: string): Promise<RedisClient> {
-  const client = await RedisClient.open({ address: readAddress(url)!, now: Date.now });
+  const client = await RedisClient.open({ address: readAddress(url)!, now: Date.now, answerMs: 5_000 });
   over.push(() => client.close());
   return client;
 }

@@ -1,6 +1,7 @@
 // Several gates share the queue in front of a model through Redis: fair over all of them, never more calls than slots, and nothing
 // lost when a gate or Redis fails. Each gate here is a queue with a connection of its own; what holds a slot is counted by the test.
 import { afterAll, describe, expect, test } from 'vitest';
+import { inMemory } from '../../src/compose/adapters.ts';
 import type { Place, SharedQueueSettings, Slot, Turn } from '../../src/store/ports/turn-queue.ts';
 import { readAddress } from '../../src/store/redis/address.ts';
 import { RedisClient } from '../../src/store/redis/client.ts';
@@ -397,7 +398,9 @@ test('two gates send a model one call at a time, and while Redis hangs one of th
   const REDIS_URL = own.database();
   const postgres = await startPostgres();
   const settings = { SLOTS: '1', REDIS_URL, DATABASE_URL: await postgres.database() };
-  const gates = await Promise.all([0, 1].map(() => openGate(fake.url, { ...settings, ...sharingSecret() })));
+  const gates = await Promise.all(
+    [0, 1].map(() => openGate(fake.url, { ...settings, ...sharingSecret() }, { ...inMemory, answerMs: 1_500 })),
+  );
   try {
     const keys = await Promise.all(gates.map((gate) => gate.key()));
     const oracle = new Oracle();

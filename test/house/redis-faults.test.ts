@@ -15,7 +15,7 @@ const guesses = 'contracts/guesses';
 /** By section and the first cell of the row: the tests, named by their beginnings. */
 const sections: Readonly<Record<string, Held>> = {
   'When Redis cannot be used': {
-    'slow, below a quarter of a second': [[limits, 'answers that take a tenth of a second are waited for']],
+    'slow, below a quarter of a second': [[limits, 'answers that take a tenth of their time are waited for']],
     'an answer is lost, with its connection or not': [[limits, '%s refuses no call at several gates']],
     'hung, gone, read-only, out of memory, no rights': [
       [limits, 'S5: while it is %s, long windows are closed and short ones go on'],

@@ -21,7 +21,7 @@ export interface RedisSettings {
   /** Unix milliseconds of a clock that nobody sets. */
   readonly now: () => number;
   /** How long an answer may take. */
-  readonly answerMs?: number;
+  readonly answerMs?: number | undefined;
   /** Gateways with different ones see different servers, and forget what the others wrote. */
   readonly layout?: string;
 }
