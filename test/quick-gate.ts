@@ -1,5 +1,4 @@
-// A gate as a process of its own that sends its heartbeats many times a second, so that a test can freeze it for longer than they
-// last. Started by spawnGate in place of src/main.ts.
+// A gate as a process of its own that sends its heartbeats many times a second. Started by spawnGate in place of src/main.ts.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -8,10 +7,17 @@ import { inMemory } from '../src/compose/adapters.ts';
 import { serve } from '../src/compose/serve.ts';
 import { openLog } from '../src/observe/log.ts';
 import { loadConfig } from '../src/settings/config.ts';
+import { usualBeats } from '../src/store/postgres/heartbeat.ts';
 import { temporaryDirectory } from './gate.ts';
 
-export const quickBeats = { lifeMs: 1_500, renewMs: 300 };
-export const quickLives = { lifeMs: 1_000, renewMs: 200 };
+/** Gates hear of each other soon, and count on each other for as long as usual, so that none is given up on a busy machine. */
+export const quickBeats = { lifeMs: usualBeats.lifeMs, renewMs: 300 };
+/** The periodic work passes on soon once its lease is over, which a test makes so. */
+export const quickLives = { lifeMs: 30_000, renewMs: 200 };
+/** For gates with a Redis that does not hang. */
+export const patient = { ...inMemory, beats: quickBeats, answerMs: 5_000 };
+/** The environment of a gate that is given up soon. */
+export const givenUpSoon = { LIFE_MS: '1500' };
 
 /** A data directory with the secret that all gates of a database have. */
 export function sharingSecret(): { readonly DATA_DIR: string } {
@@ -23,7 +29,9 @@ export function sharingSecret(): { readonly DATA_DIR: string } {
 if (process.argv[1] === import.meta.filename) {
   const log = openLog('debug', 'json');
   const shares = process.env['SHARES'] === 'on';
-  const adapters = { ...inMemory, shares, beats: quickBeats, upkeepLives: quickLives };
+  const lifeMs = Number(process.env['LIFE_MS'] ?? quickBeats.lifeMs);
+  const answerMs = Number(process.env['ANSWER_MS'] ?? patient.answerMs);
+  const adapters = { ...inMemory, shares, beats: { ...quickBeats, lifeMs }, answerMs, upkeepLives: quickLives };
   const gate = await serve(loadConfig(process.env), log, undefined, adapters);
   log.logger.info({ url: gate.url }, 'the gate is open');
   process.once('SIGTERM', () => void gate.stop().then(() => process.exit(0)));

@@ -8,7 +8,7 @@ import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts'
 import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts';
 import { eventually, type GateProcess, spawnGate } from '../gate.ts';
 import { asking, type PostgresServer, startPostgres } from '../postgres.ts';
-import { sharingSecret } from '../quick-gate.ts';
+import { givenUpSoon, sharingSecret } from '../quick-gate.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
 
 const seconds = Number(process.env['SECONDS'] ?? 12);
@@ -39,7 +39,7 @@ afterAll(async () => {
 
 let environment: Record<string, string>;
 const open = (data: { readonly DATA_DIR: string }): Promise<GateProcess> =>
-  spawnGate({ ...environment, ...data }, [process.execPath, 'test/quick-gate.ts']);
+  spawnGate({ ...environment, ...givenUpSoon, ANSWER_MS: '250', ...data }, [process.execPath, 'test/quick-gate.ts']);
 
 /** Numbers in [0, 1) that follow from the seed (mulberry32). */
 function randomFrom(start: number): () => number {

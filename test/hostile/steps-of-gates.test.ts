@@ -1,12 +1,11 @@
 // Several gates on one PostgreSQL and one Redis see the same breach at the same moment: one of them takes the step.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { inMemory } from '../../src/compose/adapters.ts';
 import { createRule } from '../../src/management/rules/rules.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, type TestGate } from '../gate.ts';
 import { type PostgresServer, startPostgres } from '../postgres.ts';
 import { connectTo } from '../postgres-client.ts';
-import { quickBeats, sharingSecret } from '../quick-gate.ts';
+import { patient, sharingSecret } from '../quick-gate.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
 
 let postgres: PostgresServer;
@@ -25,8 +24,7 @@ test.each([2, 4])('%i gates that take the same step at the same moment take it o
   const DATABASE_URL = await postgres.database();
   const environment = { DATABASE_URL, REDIS_URL: redis.database(), SLOTS: '100' };
   const gates: TestGate[] = [];
-  for (let i = 0; i < count; i++)
-    gates.push(await openGate(fake.url, { ...environment, ...sharingSecret() }, { ...inMemory, beats: quickBeats }));
+  for (let i = 0; i < count; i++) gates.push(await openGate(fake.url, { ...environment, ...sharingSecret() }, patient));
   const [first] = gates as [TestGate];
   const member = await first.member({});
   const plans = member.account.name;

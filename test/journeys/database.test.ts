@@ -11,7 +11,7 @@ import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts'
 import { eventually, openGate, post, root, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
 import { asking, ownerOf, type PostgresServer, startPostgres } from '../postgres.ts';
 import { connectTo } from '../postgres-client.ts';
-import { quickBeats } from '../quick-gate.ts';
+import { givenUpSoon, quickBeats } from '../quick-gate.ts';
 
 let server: PostgresServer;
 let ollama: FakeOllama;
@@ -184,7 +184,10 @@ test('an installation moves to PostgreSQL and back with every row, and goes on w
 
 test('a gate that is held up in the middle of a heartbeat does not count on the lease from before', async () => {
   const DATABASE_URL = await server.database();
-  const held = await spawnGate({ DATABASE_URL, UPSTREAM: ollama.url }, [process.execPath, 'test/quick-gate.ts']);
+  const held = await spawnGate({ DATABASE_URL, UPSTREAM: ollama.url, ...givenUpSoon }, [
+    process.execPath,
+    'test/quick-gate.ts',
+  ]);
   const { secret } = await held.key();
   expect((await send(held.url, secret)).status).toBe(200);
   const session = await connectTo(DATABASE_URL);
@@ -213,7 +216,7 @@ test('a gate that is held up in the middle of a heartbeat does not count on the 
 test('a gate that was frozen for longer than others wait for it learns what it missed before it serves another call', async () => {
   const DATABASE_URL = await server.database();
   const command = [process.execPath, 'test/quick-gate.ts'];
-  const frozen = await spawnGate({ DATABASE_URL, UPSTREAM: ollama.url }, command);
+  const frozen = await spawnGate({ DATABASE_URL, UPSTREAM: ollama.url, ...givenUpSoon }, command);
   const [first, second] = [await frozen.key(), await frozen.key()];
   const statusOf = async ({ secret }: { readonly secret: string }) => (await send(frozen.url, secret)).status;
   expect([await statusOf(first), await statusOf(second)]).toEqual([200, 200]);

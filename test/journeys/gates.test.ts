@@ -30,7 +30,7 @@ import {
 import { holdStream } from '../held-stream.ts';
 import { type PostgresServer, startPostgres } from '../postgres.ts';
 import { connectTo } from '../postgres-client.ts';
-import { quickBeats, quickLives, sharingSecret } from '../quick-gate.ts';
+import { givenUpSoon, patient, quickBeats, quickLives, sharingSecret } from '../quick-gate.ts';
 import { startRedis } from '../redis.ts';
 import { goodPassword, operatorOf, Visitor } from '../visitor.ts';
 
@@ -136,7 +136,10 @@ test('the overview of each gate shows the calls of all, and where they run, unti
   const member = await here.member({});
   const operator = await operatorOf(here);
   const command = [process.execPath, 'test/quick-gate.ts'];
-  const killed = await spawnGate({ DATABASE_URL: url, UPSTREAM: fake.url, SHARES: 'on', ...sharingSecret() }, command);
+  const killed = await spawnGate(
+    { DATABASE_URL: url, UPSTREAM: fake.url, SHARES: 'on', ...sharingSecret(), ...givenUpSoon },
+    command,
+  );
   const release = holdStream(fake);
   const stream = await begunAnswer(await send(killed, member.secret));
   stream.rest.catch(() => undefined);
@@ -250,6 +253,9 @@ test('periodic work is done once, by another gate when the one that did it is fr
   const first = await lease();
   await endsOnce();
   frozen.process.kill('SIGSTOP');
+  await eventually(() => expect(readFileSync(`/proc/${frozen.process.pid}/stat`, 'utf8')).toMatch(/\) T /));
+  // Half a minute later.
+  await client.query("update leases set until = 0 where name = 'upkeep'");
   await endsOnce();
   const second = await lease();
   expect([second.owner === first.owner, Number(second.epoch)]).toEqual([false, Number(first.epoch) + 1]);
@@ -313,7 +319,7 @@ test('gates with one Redis admit together what one would, share the turns, and l
   const redis = await startRedis();
   const environment = { DATABASE_URL: await server.database(), REDIS_URL: redis.database(), SLOTS: '1' };
   const open = (changed: Record<string, string> = {}): Promise<TestGate> =>
-    openGate(fake.url, { ...environment, ...sharingSecret(), ...changed }, { ...inMemory, beats: quickBeats });
+    openGate(fake.url, { ...environment, ...sharingSecret(), ...changed }, patient);
   const gates = [await open(), await open(), await open(), await open()] as const;
   for (const changed of [{ REDIS_URL: '' }, { REDIS_URL: redis.database() }])
     await expect(open(changed)).rejects.toThrow(/set the same REDIS_URL at each/);
@@ -361,8 +367,7 @@ test('gates with one Redis admit together what one would, share the turns, and l
 test('while Redis is gone, gates tell each other what they run, and each takes its share of concurrent calls', async () => {
   const redis = await startRedis();
   const environment = { DATABASE_URL: await server.database(), REDIS_URL: redis.database() };
-  const open = (): Promise<TestGate> =>
-    openGate(fake.url, { ...environment, ...sharingSecret() }, { ...inMemory, beats: quickBeats });
+  const open = (): Promise<TestGate> => openGate(fake.url, { ...environment, ...sharingSecret() }, patient);
   const gates = [await open(), await open()] as const;
   const member = await gates[0].member({ concurrentRequests: 4 });
   for (const gate of gates) expect((await send(gate, member.secret)).status).toBe(200);
