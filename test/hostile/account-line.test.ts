@@ -1,7 +1,7 @@
 // Calls beyond an account's concurrency wait in a queue of the account: they hold nothing, are served in order, and leave
 // nothing behind however they end.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { suspend } from '../../src/management/suspensions/suspensions.ts';
+import { lift, suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, openGate, post, type TestGate } from '../gate.ts';
 
@@ -180,27 +180,30 @@ describe('a call that waits for its account', () => {
     const { secret, account } = await waiting({});
     const two = [chat(secret), chat(secret)];
     await eventually(() => expect(gate.waiting()).toBe(2));
-    await gate.manage((store, by) =>
-      suspend(store, { whom: account.id, step: 'suspend', reason: 'a test.', endsAt: by.at + 1500 }, by),
+    const { id } = await gate.manage((store, by) =>
+      suspend(store, { whom: account.id, step: 'suspend', reason: 'a test.', endsAt: null }, by),
     );
     for (const each of two) expect((await each).status).toBe(403);
+    await gate.manage((store, by) => lift(store, id, by));
     await eventually(async () => expect((await chat(secret)).status).toBe(200));
     expect(gate.waiting()).toBe(0);
   });
 
   test('is refused after the maximum waiting time, and when the gate stops', async () => {
-    const brief = await openGate(fake.url, { QUEUE_SECONDS: '1', DRAIN_SECONDS: '5' });
-    const first = await waiting({}, brief);
-    const late = await chat(first.secret, brief);
+    const hasty = await openGate(fake.url, { QUEUE_SECONDS: '1' });
+    const first = await waiting({}, hasty);
+    const late = await chat(first.secret, hasty);
     expect(late.status).toBe(503);
     expect(await late.json()).toMatchObject({ code: 'queue_timeout' });
     first.answers.free();
     expect((await first.running).status).toBe(200);
-    await settled(first.secret, 1, brief);
-    const second = await waiting({}, brief);
-    const stopped = chat(second.secret, brief);
-    await eventually(() => expect(brief.waiting()).toBe(1));
-    const stop = brief.stop();
+    await settled(first.secret, 1, hasty);
+    await hasty.stop();
+    const stopping = await openGate(fake.url, { DRAIN_SECONDS: '60' });
+    const second = await waiting({}, stopping);
+    const stopped = chat(second.secret, stopping);
+    await eventually(() => expect(stopping.waiting()).toBe(1));
+    const stop = stopping.stop();
     const refused = await stopped;
     expect(refused.status).toBe(503);
     expect(await refused.json()).toMatchObject({ code: 'draining' });

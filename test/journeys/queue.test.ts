@@ -8,7 +8,7 @@ let fake: FakeOllama;
 let gate: TestGate;
 beforeAll(async () => {
   fake = await startFakeOllama();
-  gate = await openGate(fake.url, { SLOTS: '1', QUEUE_LENGTH: '12', QUEUE_SECONDS: '1.5', MODEL_SLOTS: 'llama3=2' });
+  gate = await openGate(fake.url, { SLOTS: '1', QUEUE_LENGTH: '12', MODEL_SLOTS: 'llama3=2' });
 });
 afterAll(async () => {
   await gate.stop();
@@ -22,7 +22,7 @@ const ask = (who: string, extra: object = {}): object => ({
   options: { num_predict: 10 },
   ...extra,
 });
-const chat = (secret: string, body: object): Promise<Response> => post(`${gate.url}/api/chat`, secret, body);
+const chat = (secret: string, body: object, at = gate): Promise<Response> => post(`${at.url}/api/chat`, secret, body);
 
 /** Answers of the fake that a test releases one by one. */
 class Held {
@@ -170,11 +170,11 @@ test('each model server has its own slots, and an unreachable one has none', asy
 
 describe('a waiting call', () => {
   /** A call takes the slot; returns the function that releases it. */
-  async function busy(): Promise<{ held: Held; over: () => Promise<void> }> {
-    const { secret } = await gate.key();
+  async function busy(at = gate): Promise<{ held: Held; over: () => Promise<void> }> {
+    const { secret } = await at.key();
     const held = new Held();
     held.hold(1);
-    const call = chat(secret, ask('first'));
+    const call = chat(secret, ask('first'), at);
     await eventually(() => expect(held.arrived).toEqual(['first']));
     return {
       held,
@@ -226,14 +226,16 @@ describe('a waiting call', () => {
   });
 
   test('is refused with 503 and a retry time, in its dialect, when it has waited too long', async () => {
-    const { over } = await busy();
-    const { secret } = await gate.member({ requestsPerDay: 1 });
-    const answer = await post(`${gate.url}/v1/chat/completions`, secret, ask('late'));
+    const hasty = await openGate(fake.url, { SLOTS: '1', QUEUE_SECONDS: '1' });
+    const { over } = await busy(hasty);
+    const { secret } = await hasty.member({ requestsPerDay: 1 });
+    const answer = await post(`${hasty.url}/v1/chat/completions`, secret, ask('late'));
     expect(answer.status).toBe(503);
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
     expect(await answer.json()).toMatchObject({ error: { code: 'queue_timeout', type: 'api_error' } });
     await over();
-    expect((await chat(secret, ask('later'))).status).toBe(200);
+    expect((await chat(secret, ask('later'), hasty)).status).toBe(200);
+    await hasty.stop();
   });
 
   test('of the account with the most waiting is dropped for one with fewer when the queue is full, and is told so', async () => {
