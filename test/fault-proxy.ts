@@ -1,8 +1,9 @@
 // A TCP proxy between the gate and a model server that imitates network faults: it delays, trickles, cuts, resets, goes
 // silent, and disappears. Faults apply to what the server sends; they can be set and cleared while connections run.
 import { EventEmitter, once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from './free-ports.ts';
 
 export interface Faults {
   /** Milliseconds before each piece. */
@@ -38,7 +39,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   let led = new URL(target);
   const sockets = new Set<Socket>();
   let opened = 0;
-  let own = 0;
+  const own = await freePort();
   const proxy = { faults: {} as Faults };
   const changes = new EventEmitter().setMaxListeners(0);
   const open = async (): Promise<Server> => {
@@ -56,7 +57,6 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     });
     server.listen(own, '127.0.0.1');
     await once(server, 'listening');
-    own = (server.address() as AddressInfo).port;
     return server;
   };
   let server: Server | undefined = await open();

@@ -4,6 +4,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import process from 'node:process';
+import { freePort } from '../free-ports.ts';
 import { defaultAnswer } from './answers.ts';
 import { type Answer, openExchange, type RecordedRequest, unreadable } from './exchange.ts';
 
@@ -129,7 +130,9 @@ export class FakeOllama {
     return new Promise((resolve) => this.#waiting.push({ match, resolve }));
   }
 
-  listen(port = 0, host = '127.0.0.1'): Promise<this> {
+  /** A port that nobody is given while it is closed, unless one is named. */
+  async listen(port?: number, host = '127.0.0.1'): Promise<this> {
+    const own = port ?? (await freePort());
     this.#server.on('connection', (socket: Socket) => socket.setMaxListeners(0));
     this.#server.on('clientError', (error: Error & { code?: string; rawPacket?: Buffer }, socket: Socket) => {
       // A head that node refuses has still arrived: a test that counts calls must not miss it.
@@ -142,7 +145,7 @@ export class FakeOllama {
       socket.destroySoon();
     });
     return new Promise((resolve, reject) => {
-      this.#server.once('error', reject).listen(port, host, () => resolve(this));
+      this.#server.once('error', reject).listen(own, host, () => resolve(this));
     });
   }
 

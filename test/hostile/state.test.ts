@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { recovered } from '../../src/store/ledger/journal-lines.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
+import { freePort } from '../free-ports.ts';
 import { eventually, openGate, post, root, run, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
 import { goodPassword, memberOf, operatorOf, Visitor } from '../visitor.ts';
 
@@ -256,8 +257,8 @@ describe('S12: a log that nobody reads', () => {
 
   /** A gate with this standard output; it has a key of the settings. */
   async function withLog(stdout: number | 'pipe'): Promise<Silent> {
-    // Its log cannot report its port, so this is one below the ports that the system assigns by itself.
-    const port = 20_000 + Math.floor(Math.random() * 10_000);
+    // Its log cannot report its port.
+    const port = await freePort();
     const child = spawn(process.execPath, ['src/main.ts'], {
       cwd: root,
       env: {
