@@ -93,15 +93,16 @@ test('a permanently refused recipient is tried once, and reported', async () => 
 });
 
 test('an email that waits for its next try lets others pass, and arrives', async () => {
-  const { url, taken } = await smtp({
-    refuse: (to, round) => (to.startsWith('grey') && round === 1 ? 451 : undefined),
+  const next = 'next@example.org';
+  const { url, taken }: Server = await smtp({
+    refuse: (to) => (to.startsWith('grey') && !taken.includes(next) ? 451 : undefined),
   });
   const mail = post(url);
   for (let i = 0; i < 5; i++) mail.send(emailTo(`grey-${i}@example.org`));
-  mail.send(emailTo('next@example.org'));
+  mail.send(emailTo(next));
   await eventually(() => expect(taken).toHaveLength(6));
-  expect(taken[0]).toBe('next@example.org');
-  await mail.settle(1_000);
+  expect(taken[0]).toBe(next);
+  await mail.settle(10_000);
   expect(mail.errors).toEqual([]);
 });
 
@@ -352,7 +353,6 @@ describe('an email about a decision', () => {
       await next.stop();
       await mailbox.close();
     },
-    60_000,
   );
 
   test('delays no other when its server defers it, or its mailbox has reached its limit', async () => {

@@ -25,12 +25,15 @@ test('pipelined bodies that were answered leave memory while their connection st
     fake.requests.length = 0;
     if (round === 60) before = rss();
   }
-  const grown = rss() - before;
+  // What is left to collect is collected while it answers small requests.
+  await eventually(async () => {
+    for (let i = 0; i < 100; i++) await (await fetch(`${own.url}/healthz`)).text();
+    expect(rss() - before).toBeLessThan(100);
+  });
   client.socket.destroy();
   own.process.kill('SIGTERM');
   await own.ended;
   await fake.close();
-  expect(grown).toBeLessThan(100);
 });
 
 test('a body sent a byte at a time takes no more memory than one sent at once', async () => {

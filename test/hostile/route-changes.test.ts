@@ -16,6 +16,13 @@ let second: EchoService;
 let sockets: RunningService;
 let operator: string;
 let key: { id: string; secret: string };
+let files: string;
+
+/** `seconds`: how long what runs at a service has after its removal. */
+async function open(seconds: number): Promise<void> {
+  gate = await openGate(fake.url, { SERVER_FILES: files, SERVER_DRAIN_SECONDS: String(seconds) });
+  ({ secret: operator } = await gate.key({ scopes: ['management:read', 'management:write'] }));
+}
 
 beforeAll(async () => {
   [fake, first, second] = await Promise.all([startFakeOllama(), startEchoService(), startEchoService()]);
@@ -23,12 +30,11 @@ beforeAll(async () => {
     onUpgrade: (_, accept) => void accept(),
     onRequest: (_, response) => response.end('plain'),
   });
-  const files = join(temporaryDirectory(), 'files');
+  files = join(temporaryDirectory(), 'files');
   mkdirSync(files);
   writeFileSync(join(files, 'one'), 'x-box: number-one');
   writeFileSync(join(files, 'two'), 'x-box: number-two');
-  gate = await openGate(fake.url, { SERVER_FILES: files, SERVER_DRAIN_SECONDS: '1' });
-  ({ secret: operator } = await gate.key({ scopes: ['management:read', 'management:write'] }));
+  await open(600);
 });
 afterAll(async () => {
   await gate.stop();
@@ -149,6 +155,8 @@ test('an edit gives an account no more places than it had', async () => {
 });
 
 test('a removed service ends what still runs after the drain: answers, uploads, WebSockets, each with one row', async () => {
+  await gate.stop();
+  await open(1);
   const id = await publish('drained', { methods: ['GET', 'POST'] });
   const own = key;
   hold();
@@ -171,6 +179,8 @@ test('a removed service ends what still runs after the drain: answers, uploads, 
   upload.socket.destroy();
   key = own;
   expect((await rows(2)).map((row) => row.code)).toEqual(['draining', 'draining']);
+  await gate.stop();
+  await open(600);
 });
 
 test('no call is lost while its service is edited again and again', async () => {

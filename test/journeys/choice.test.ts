@@ -220,6 +220,7 @@ test.each(['vllm', 'sglang', 'llamacpp'] as const)(
         })
       ).status;
     await eventually(() => expect(at(busy.url).others).toEqual({ running: 4, waiting: 30 }));
+    await eventually(() => expect(at(idle.url).lookedMs).toBeGreaterThan(0));
     expect([await ask(), busy.state.calls, idle.state.calls]).toEqual([200, 0, 1]);
     // The gateway's own calls are in the figures of the server, and count once.
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -56,7 +56,7 @@ const waiting = (): number[] => gate.loads().map(({ load }) => load.waiting);
 test('callers who want a model at the same time have it loaded once, by a request of the gateway, and then get their answers', async () => {
   await open();
   const calls = Array.from({ length: 5 }, () => ask({ options: { num_ctx: 8192, temperature: 1 } }));
-  await eventually(() => expect(waiting()).toEqual([5]));
+  await eventually(() => expect([waiting(), fake.loads.length]).toEqual([[5], 1]));
   // No call has reached the server yet.
   expect(await bodies()).toEqual([{ model: 'cold:1b', stream: false, keep_alive: '5m', options: { num_ctx: 8192 } }]);
   const operator = await operatorOf(gate);
@@ -81,7 +81,7 @@ test('a caller who leaves takes the load from nobody, and if all leave, the next
   await open();
   const leaving = [new AbortController(), new AbortController()];
   const left = leaving.map(({ signal }) => ask({}, signal).catch(() => 'left'));
-  await eventually(() => expect(waiting()).toEqual([2]));
+  await eventually(() => expect([waiting(), fake.loads.length]).toEqual([[2], 1]));
   leaving[0]!.abort();
   await eventually(() => expect(waiting()).toEqual([1]));
   leaving[1]!.abort();
@@ -142,7 +142,7 @@ describe('a load that fails', () => {
       ask(),
       post(`${gate.url}/v1/chat/completions`, secret, chat),
     ];
-    await eventually(() => expect([waiting(), gate.waiting()]).toEqual([[2], 2]));
+    await eventually(() => expect([waiting(), gate.waiting(), fake.loads.length]).toEqual([[2], 2, 1]));
     over(new Error('model requires more system memory (9.1 GiB) than is available (2.0 GiB)'));
     const sentence =
       'The model could not be loaded. model requires more system memory (9.1 GiB) than is available (2.0 GiB)';
@@ -159,7 +159,7 @@ describe('a load that fails', () => {
   test('with the options of one call takes the model from no other call, neither while it runs nor afterwards', async () => {
     await open();
     const greedy = ask({ options: { num_ctx: 9_000_000 } });
-    await eventually(() => expect(waiting()).toEqual([1]));
+    await eventually(() => expect([waiting(), fake.loads.length]).toEqual([[1], 1]));
     const modest = [ask(), ask()];
     await eventually(() => expect(waiting()).toEqual([3]));
     over(new Error('model requires more system memory'));
@@ -190,7 +190,7 @@ test('a server loads one model at a time', async () => {
   await open();
   const calls = [ask(), ask({ model: 'other:1b' }), ask(), ask({ model: 'other:1b' })];
   await eventually(() => expect(waiting()).toEqual([2, 2]));
-  expect(fake.loads.map(({ state }) => state)).toEqual(['runs']);
+  await eventually(() => expect(fake.loads.map(({ state }) => state)).toEqual(['runs']));
   over();
   await eventually(() => expect(fake.loads.map(({ state }) => state)).toEqual(['done', 'runs']));
   over();
@@ -249,6 +249,7 @@ describe('a router of llama-server', () => {
     const call = { model: 'org/one:Q4', messages: [{ role: 'user', content: 'x' }] };
     const calls = [1, 2, 3].map(() => post(`${gate.url}/v1/chat/completions`, secret, call));
     await eventually(() => expect(waiting()).toEqual([3]));
+    await eventually(() => expect(heard).toContain('POST /models/load'));
     expect(heard).not.toContain('POST /v1/chat/completions');
     value = end;
     expect((await Promise.all(calls)).map((answer) => answer.status)).toEqual([status, status, status]);

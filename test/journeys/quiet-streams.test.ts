@@ -121,7 +121,7 @@ describe('an event stream that has not begun', () => {
     const events = raw('/v1/chat/completions', { ...chat, stream: true });
     await events.until(': waiting for a turn, position 2');
     holds[0]!.resolve();
-    await events.until(': waiting for a turn, position 1, about 1 s left');
+    await events.until(/: waiting for a turn, position 1, about \d+ s left/);
     expect(lines.text).toBe('');
     holds[1]!.resolve();
     holds[2]!.resolve();
@@ -178,7 +178,9 @@ describe('an event stream that has not begun', () => {
     ] as const) {
       const one = held((_, answer) => answer.whole(200, json, '{"done":true,"choices":[]}'));
       fake.next(one.script);
+      const arrival = fake.arrival();
       const client = raw(path, body);
+      await arrival;
       // An event stream that waits behind it gets three comments meanwhile.
       const other = raw('/v1/chat/completions', { ...chat, messages: [{ role: 'user', content: 'x' }] });
       await other.until(/(: keep-alive[\s\S]*){3}/);
