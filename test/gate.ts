@@ -259,7 +259,7 @@ export async function run(
 }
 
 /** How long an expected event may take when a loaded machine gives a test little of its time. */
-const patienceMs = 40_000;
+const patienceMs = 90_000;
 const betweenLooksMs = 20;
 
 /** Retries until the function does not throw; for effects of another process or of the next batch. */

@@ -25,7 +25,7 @@ interface Gate {
 }
 
 async function gateOf(name: string, url: string): Promise<Gate> {
-  const client = await RedisClient.open({ address: readAddress(url)!, now: Date.now });
+  const client = await RedisClient.open({ address: readAddress(url)!, now: Date.now, answerMs: 5_000 });
   clients.push(client);
   const changes = new PolledChanges(() => {
     looks++;

@@ -12,12 +12,14 @@ beforeAll(async () => {
 });
 afterAll(() => redis.stop());
 
-const tenure = { lifeMs: 1_000, renewMs: 100 };
+const brief = { lifeMs: 1_000, renewMs: 100 };
+/** One that starts gives those that run longer to claim it again than a busy machine holds them up. */
+const patient = { lifeMs: 10_000, renewMs: 2_000 };
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** One that starts: what it says, when it has started, and whether others share Redis with it. */
-async function starting(url: string, layout: string) {
+async function starting(url: string, layout: string, tenure: typeof patient) {
   // While Redis is slow for a gateway, it claims nothing; here the test's machine may be.
   const client = await RedisClient.open({ address: readAddress(url)!, now: Date.now, layout, answerMs: 60_000 });
   const said: string[] = [];
@@ -44,20 +46,21 @@ async function starting(url: string, layout: string) {
 
 test('one that writes another layout starts when the last of those that run has ended', async () => {
   const url = redis.database();
-  const older = [await starting(url, '1'), await starting(url, '1')];
+  const older = [await starting(url, '1', brief), await starting(url, '1', brief)];
   for (const { claim } of older) await claim;
-  const newer = await starting(url, '2');
+  const newer = await starting(url, '2', patient);
   await eventually(() => expect(newer.said).toEqual([expect.stringContaining('Gateways of another version run')]));
   // Some of its looks find nothing.
   for (let flushes = 0; flushes < 8; flushes++) {
     await newer.client.command('DEL', '{gates}:of');
     await eventually(async () => expect(await newer.of()).toBe('acc_1 1'));
-    await pause(3 * tenure.renewMs);
+    await pause(3 * brief.renewMs);
   }
   await older[0]!.stop();
   // Longer than a claim lasts that nobody renews.
-  await pause(tenure.lifeMs + 3 * tenure.renewMs);
-  expect([newer.hasStarted(), await newer.of()]).toEqual([false, 'acc_1 1']);
+  await pause(brief.lifeMs + 3 * brief.renewMs);
+  await eventually(async () => expect(await newer.of()).toBe('acc_1 1'));
+  expect(newer.hasStarted()).toBe(false);
   await older[1]!.stop();
   await newer.claim;
   expect(await newer.of()).toBe('acc_1 2');

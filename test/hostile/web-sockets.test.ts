@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAccount } from '../../src/management/accounts/accounts.ts';
-import { createKey, type NewKey, revokeKey } from '../../src/management/keys/keys.ts';
+import { changeKey, createKey, revokeKey } from '../../src/management/keys/keys.ts';
 import { changePlan, createPlan } from '../../src/management/plans/plans.ts';
 import { suspend } from '../../src/management/suspensions/suspensions.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
@@ -520,12 +520,12 @@ describe('an open WebSocket', () => {
 });
 
 describe('a right that is lost ends an open WebSocket with 1008', () => {
-  async function member(more: Partial<NewKey> = {}): Promise<{ name: string; id: string; secret: string }> {
+  async function member(): Promise<{ name: string; id: string; secret: string }> {
     const name = `m${++members}`;
     return gate.manage(async (store, by) => {
       await createPlan(store, name, { scopes: ['route:echo', 'metadata'] }, undefined, by);
       await createAccount(store, name, name, by);
-      const made = await createKey(store, { name, account: name, scopes: ['route:echo'], ...more }, by);
+      const made = await createKey(store, { name, account: name, scopes: ['route:echo'] }, by);
       return { name, id: made.key.id, secret: made.secret?.reveal() ?? '' };
     });
   }
@@ -556,8 +556,9 @@ describe('a right that is lost ends an open WebSocket with 1008', () => {
   });
 
   test('the key expires', async () => {
-    const { id, secret: own } = await member({ expiresAt: Date.now() + 1_500 });
+    const { id, secret: own } = await member();
     const [client] = await opened('/echo/ws', { 'x-api-key': own });
+    await gate.manage((store, by) => changeKey(store, id, { expiresAt: by.at + 500 }, by));
     expect(await client.closed).toMatchObject({ code: 1008 });
     expect(await lastRow(id)).toMatchObject({ code: 'key_expired' });
   });

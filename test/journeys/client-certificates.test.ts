@@ -4,7 +4,7 @@ import { copyFileSync, readFileSync } from 'node:fs';
 import { Agent, type RequestOptions, request } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type NewKey, revokeKey, rotateKey } from '../../src/management/keys/keys.ts';
+import { changeKey, type NewKey, revokeKey, rotateKey } from '../../src/management/keys/keys.ts';
 import {
   filesOf,
   type Made,
@@ -15,7 +15,7 @@ import {
   renewCertificate,
 } from '../certificates.ts';
 import { type FakeOllama, onePieceUntilLeft, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
+import { eventually, inTime, openGate, type TestGate, temporaryDirectory } from '../gate.ts';
 import { closedAfterEach } from '../opened.ts';
 
 let fake: FakeOllama;
@@ -119,7 +119,7 @@ describe('a certificate that is a key', () => {
   test('ends on an open connection when its key is revoked or expires', async () => {
     const gate = await open();
     const { id } = await certificateKey(gate, alice);
-    await certificateKey(gate, bob, { expiresAt: Date.now() + 700 });
+    const other = await certificateKey(gate, bob);
     expect((await ask(gate, bob)).status).toBe(200);
     const call = request({
       host: '127.0.0.1',
@@ -146,15 +146,20 @@ describe('a certificate that is a key', () => {
     await gate.manage((store, author) => revokeKey(store, id, author));
     expect(await answer).toContain('revoked');
     expect(await ask(gate, alice)).toMatchObject({ status: 401, code: 'key_revoked' });
+    await gate.manage((store, author) => changeKey(store, other.id, { expiresAt: author.at + 1 }, author));
     await eventually(async () => expect((await ask(gate, bob)).code).toBe('key_expired'));
   });
 
   test('ends on an open connection when the certificate expires', async () => {
     const gate = await open();
-    const ending = makeEnding(place, clients, new Date(Date.now() + 3_000));
-    await certificateKey(gate, ending);
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-    expect((await ask(gate, ending, { agent })).status).toBe(200);
+    const ending = await inTime(2_000, async (lifeMs) => {
+      // A certificate ends with a second.
+      const made = makeEnding(place, clients, new Date(Date.now() + lifeMs + 1_000));
+      await certificateKey(gate, made);
+      expect((await ask(gate, made, { agent })).status).toBe(200);
+      return made;
+    });
     await eventually(async () => expect((await ask(gate, ending, { agent })).status).toBe(401));
     agent.destroy();
   });

@@ -3,7 +3,7 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, post, RawClient, sekisho, type TestGate, withinASecond } from '../gate.ts';
+import { eventually, inTime, openGate, post, RawClient, sekisho, type TestGate, withinASecond } from '../gate.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -290,8 +290,11 @@ describe('the command line and the running gate', () => {
 });
 
 test('a key that expires stops working at that instant', async () => {
-  const { secret: brief } = await gate.key({ expiresAt: Date.now() + 700 });
-  expect((await get({ 'x-api-key': brief })).status).toBe(200);
+  const brief = await inTime(700, async (lifeMs) => {
+    const made = await gate.key({ expiresAt: Date.now() + lifeMs });
+    expect((await get({ 'x-api-key': made.secret })).status).toBe(200);
+    return made.secret;
+  });
   await eventually(async () =>
     expect(await (await get({ 'x-api-key': brief })).json()).toMatchObject({ code: 'key_expired' }),
   );
