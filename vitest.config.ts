@@ -85,8 +85,8 @@ const setupFiles = ['test/own-client.ts'];
 export default defineConfig({
   test: {
     // Long enough for a busy machine; tests wait for events, not for time.
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     // Tests mostly wait: for processes to start, for timeouts of the gate, for browsers.
     maxWorkers: availableParallelism() + 1,
     sequence: { sequencer: SlowestFirst },

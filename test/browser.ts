@@ -63,7 +63,7 @@ export class Reader {
       permissions: ['clipboard-read', 'clipboard-write'],
     });
     // Waits are short, except on a machine that is busy with something else.
-    context.setDefaultTimeout(40_000);
+    context.setDefaultTimeout(90_000);
     return new Reader(context, await context.newPage(), url);
   }
 

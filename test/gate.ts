@@ -23,6 +23,7 @@ import { openLog } from '../src/observe/log.ts';
 import { loadConfig } from '../src/settings/config.ts';
 import { openStore, type StorePlace } from '../src/store/open-store.ts';
 import type { Store } from '../src/store/ports/store.ts';
+import { StoreBusy } from '../src/store/unusable.ts';
 
 export const root = join(import.meta.dirname, '..');
 
@@ -114,24 +115,23 @@ function describe(
       await store.close();
     }
   };
+  const made = async (store: Store, asked: NewKey, by: Author): Promise<{ id: KeyId; secret: string }> => {
+    const { key, secret } = await untilBegun(() => createKey(store, asked, by));
+    return { id: key.id, secret: secret?.reveal() ?? '' };
+  };
   return {
     url,
     port: Number(new URL(url).port),
     dataDir: place.dataDir,
-    key: (asked = {}) =>
-      manage(async (store, by) => {
-        const { key, secret } = await createKey(store, { name: 'test', account: 'operator', ...asked }, by);
-        return { id: key.id, secret: secret?.reveal() ?? '' };
-      }),
+    key: (asked = {}) => manage((store, by) => made(store, { name: 'test', account: 'operator', ...asked }, by)),
     manage,
     member: (terms) =>
       manage(async (store, by) => {
         const name = `member-${++members}`;
         // Calls beyond concurrentRequests are refused at once, unless a test lets them wait.
-        await createPlan(store, name, { waitingRequests: 0, ...terms }, undefined, by);
-        const account = await createAccount(store, name, name, by);
-        const { key, secret } = await createKey(store, { name, account: name }, by);
-        return { account, id: key.id, secret: secret?.reveal() ?? '' };
+        await untilBegun(() => createPlan(store, name, { waitingRequests: 0, ...terms }, undefined, by));
+        const account = await untilBegun(() => createAccount(store, name, name, by));
+        return { account, ...(await made(store, { name, account: name }, by)) };
       }),
     ledger: (rows) =>
       eventually(async () => {
@@ -143,6 +143,16 @@ function describe(
         return found.toReversed();
       }),
   };
+}
+
+/** Again while another decision takes longer on a busy machine than one waits for it. */
+async function untilBegun<T>(decide: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++)
+    try {
+      return await decide();
+    } catch (error) {
+      if (!(error instanceof StoreBusy) || tries === 10) throw error;
+    }
 }
 
 /** Databases of PostgreSQL by data directory, where TEST_POSTGRES names a server for them. */

@@ -168,7 +168,7 @@ describe.each(cases)(
         const sent = (await gate.ledger(0)).filter(({ outcome }) => outcome !== 'refused');
         expect(sent.length).toBe(rows + count);
         return sent;
-      }, 5_000);
+      });
       rows += count;
       return found.slice(-count);
     };

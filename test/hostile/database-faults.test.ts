@@ -268,7 +268,7 @@ test('the table has a row for each fault, and a fault for each row', () => {
   expect(rows.map(([fault]) => fault)).toEqual(Object.keys(faults));
 });
 
-/** How long others count on a gateway here, instead of 20 seconds: longer than some faults take to begin on a busy machine. */
+/** How long others count on a gateway here, instead of 20 seconds: longer than most faults take to begin on a busy machine. */
 const beats = { lifeMs: 15_000, renewMs: 500 };
 
 test.concurrent.for(rows)('PostgreSQL is %s: %s', async ([name, known, others, managed, log], { onTestFinished }) => {
@@ -297,8 +297,11 @@ test.concurrent.for(rows)('PostgreSQL is %s: %s', async ([name, known, others, m
   const works = async (): Promise<void> => expect(await call(late)).toBe('ok');
   expect(await call(first)).toBe('ok');
   await gate.ledger(1);
+  const begunMs = performance.now();
   await fault.begin();
-  expect(await call(first)).toBe('ok');
+  const begun = await call(first);
+  // Some faults take their time to begin, and what was read before is known for so long.
+  if (!known.includes('20 seconds') || performance.now() - begunMs < beats.lifeMs - 1_000) expect(begun).toBe('ok');
   // On a busy machine PostgreSQL may take longer to give a question up than the gateway waits for that.
   await eventually(async () =>
     expect(await codeIn(await (fault.asks ?? ask)(gate.url, manager.secret))).toBe(expected(managed)),

@@ -37,7 +37,7 @@ test('while it starts, a gate survives SIGHUP, opens no debugger, and stops when
   const other = new Database(join(dataDir, 'sekisho.db'));
   other.exec('begin immediate');
   const gate = waitingGate(dataDir);
-  await eventually(() => expect(gate.output()).toContain('Another program is writing'), 20_000);
+  await eventually(() => expect(gate.output()).toContain('Another program is writing'));
   for (const signal of ['SIGHUP', 'SIGUSR1'] as const) gate.child.kill(signal);
   await eventually(() => expect(gate.output()).toContain('no debugger is opened'));
   expect(gate.output()).not.toContain('Debugger listening');

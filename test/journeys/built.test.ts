@@ -27,7 +27,7 @@ beforeAll(async () => {
   cpSync(join(root, 'portal/dist'), join(folder, 'portal/dist'), { recursive: true });
   mkdirSync(join(folder, 'node_modules'));
   cpSync(join(root, 'node_modules/better-sqlite3'), join(folder, 'node_modules/better-sqlite3'), { recursive: true });
-}, 120_000);
+});
 
 afterAll(async () => {
   await fake.close();

@@ -11,6 +11,7 @@ import { FakeOllama, onePieceUntilLeft } from '../fake-ollama/fake-ollama.ts';
 import { readResponse } from '../fake-ollama/record.ts';
 import { type Recording, recordings, wireRecordings } from '../fake-ollama/recordings.ts';
 import { goStyleParse, startFakeOllama } from '../fake-ollama/start.ts';
+import { eventually } from '../gate.ts';
 
 let fake: FakeOllama;
 beforeEach(async () => {
@@ -285,7 +286,7 @@ describe('the fake as tests drive it', () => {
     const socket = connect(fake.port, '127.0.0.1');
     socket.on('error', () => undefined);
     socket.resume().write('GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n');
-    await expect.poll(() => fake.requests.length).toBe(1);
+    await eventually(() => expect(fake.requests).toHaveLength(1));
     expect(fake.calls).toHaveLength(1);
     socket.destroy();
   });

@@ -48,7 +48,7 @@ beforeAll(async () => {
   await assemble();
   addBase();
   writeFileSync(join(work, 'assembled'), '');
-}, 300_000);
+});
 
 afterAll(async () => {
   gate?.process.kill('SIGKILL');

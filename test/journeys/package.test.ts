@@ -39,7 +39,7 @@ beforeAll(async () => {
     copyFileSync(join(root, name), join(source, name));
   await must('npm', ['pack', '--ignore-scripts', '--pack-destination', work, source]);
   packed = readdirSync(work).find((name) => name.endsWith('.tgz')) ?? '';
-}, 300_000);
+});
 
 /** Asks again after a registry failure: what npm has fetched by then is in its cache. */
 async function fetching(program: string, words: readonly string[]): Promise<string> {
@@ -70,7 +70,7 @@ test('npx runs the packed package, which serves and stops, on a machine that has
   process.kill(group, 'SIGINT');
   await gate.ended;
   await eventually(() => expect(gate.output()).toContain('"msg":"stopped"'));
-}, 600_000);
+});
 
 test('the packed package installs into an empty folder without overrides and serves requests', async () => {
   const folder = join(work, 'folder');
@@ -103,4 +103,4 @@ test('the packed package installs into an empty folder without overrides and ser
   }
   gate.process.kill('SIGTERM');
   expect(await gate.ended).toBe(0);
-}, 600_000);
+});

@@ -360,7 +360,7 @@ test('what is down is said: mail and provider with their last error, the gate ov
   await there.signInAs(desk);
   await there.open('/portal/operate/settings');
   const failing = there.page.getByRole('alert').filter({ hasText: 'The last error' });
-  await eventually(async () => expect(await failing.count()).toBe(2), 15_000);
+  await eventually(async () => expect(await failing.count()).toBe(2));
   expect((await failing.allInnerTexts()).join(' ')).toContain('ECONNREFUSED');
   await there.isSound();
   await there.close();
@@ -377,7 +377,7 @@ test('what is down is said: mail and provider with their last error, the gate ov
   await page.getByRole('searchbox').fill('');
   await reader.sees('Alpha lab');
   await page.unroute('**/management/**');
-  await banner.waitFor({ state: 'detached', timeout: 15_000 });
+  await banner.waitFor({ state: 'detached' });
   await page.route('**/assets/rules-*', (route) => route.abort());
   await page.getByRole('button', { name: 'メニュー' }).click();
   await page.getByRole('navigation').getByRole('link', { name: 'ルール' }).click();

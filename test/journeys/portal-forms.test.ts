@@ -27,12 +27,12 @@ test.each([
     const texts = (told ?? '')
       .split(' ')
       .filter((id) => id !== '')
-      .map((id) => page.locator(`[id="${id}"]`).innerText({ timeout: 5_000 }));
+      .map((id) => page.locator(`[id="${id}"]`).innerText());
     expect((await Promise.all(texts)).join(' ')).toMatch(why);
     await eventually(async () => expect(await page.locator('form [aria-invalid="true"]').count()).toBe(1));
     await eventually(async () => expect(await page.locator(':focus').getAttribute('aria-invalid')).toBe('true'));
     expect(await page.locator('.mantine-Notification-root').count()).toBe(0);
-    await eventually(async () => expect(await layoutFaults(page)).toEqual([]), 3_000);
+    await eventually(async () => expect(await layoutFaults(page)).toEqual([]));
     expect(reader.wrong).toEqual([]);
   };
   const field = (en: string, ja: string, within: Locator = page.getByRole('main')) =>

@@ -292,7 +292,7 @@ test('backup codes can be copied and kept, and other sessions ended at once', as
   const kept = readFileSync(await file.path(), 'utf8');
   expect(kept).toContain('guarded@lists.example');
   expect(codes.filter((code) => !kept.includes(code))).toEqual([]);
-  await eventually(async () => expect(await layoutFaults(reader.page)).toEqual([]), 3_000);
+  await eventually(async () => expect(await layoutFaults(reader.page)).toEqual([]));
   await reader.isSound();
   await reader.close();
 });

@@ -19,7 +19,7 @@ await operator.patch('/registration', { mode: 'approval', plan: 'default' });
 
 /** Whole, sound, and nothing beyond an edge. */
 async function isFine(reader: Reader): Promise<void> {
-  await eventually(async () => expect(await layoutFaults(reader.page)).toEqual([]), 3_000);
+  await eventually(async () => expect(await layoutFaults(reader.page)).toEqual([]));
   await reader.isSound();
 }
 

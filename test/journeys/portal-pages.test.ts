@@ -321,4 +321,4 @@ test('pages of somebody who has nothing yet show everything that is on them', as
   ]);
   Object.assign(places, before);
   await empty.stop();
-}, 300_000);
+});

@@ -230,7 +230,7 @@ test.each([
     for (const path of ['home', 'keys', 'usage', 'requests']) {
       await reader.open(`/portal/${path}`);
       await reader.page.locator('.viewing').waitFor();
-      await eventually(async () => expect(await layoutFaults(reader.page)).toEqual([]), 3_000);
+      await eventually(async () => expect(await layoutFaults(reader.page)).toEqual([]));
       await reader.isSound();
     }
     await reader.open('/portal/keys');
@@ -303,7 +303,7 @@ test.each([
     expect(await page.getByText('/management/v1/accounts', { exact: true }).count()).toBe(0);
 
     await open('GET', '/management/v1/me/limits');
-    await eventually(async () => expect(await layoutFaults(page)).toEqual([]), 3_000);
+    await eventually(async () => expect(await layoutFaults(page)).toEqual([]));
     await reader.isSound();
     await page.getByRole('button', { name: /curl/ }).click();
     expect(await page.evaluate('navigator.clipboard.readText()')).toBe(

@@ -130,7 +130,7 @@ describe('an applicant', () => {
     await operatorReader.sees('A thesis about <b>gates</b>');
     await operatorReader.fill('Message to the applicant', 'Welcome!');
     await operatorReader.press('Approve');
-    await applicant.page.getByText('Message from the operator: Welcome!').waitFor({ timeout: 15_000 });
+    await applicant.page.getByText('Message from the operator: Welcome!').waitFor();
     await applicant.sees('Create your first key');
     await Promise.all([applicant.close(), operatorReader.close()]);
   });
