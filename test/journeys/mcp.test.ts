@@ -51,7 +51,7 @@ beforeAll(async () => {
   fake = await startFakeOllama();
   server = await startService({
     onUpgrade: () => undefined,
-    onRequest: (request, response) => void answer(request, response),
+    onRequest: answer,
   });
   const file = join(temporaryDirectory(), 'routes.json');
   const notes = {

@@ -88,7 +88,7 @@ export async function startComfyUi(): Promise<RunningService> {
   }
 
   return startService({
-    onRequest: (request, response) => void answer(request, response),
+    onRequest: answer,
     onUpgrade: (asked, accept, refuse) => {
       const { pathname, searchParams } = new URL(asked.url, 'http://x');
       if (isForeign(asked)) refuse('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');

@@ -34,11 +34,13 @@ export async function startMcpServer(): Promise<RunningMcpServer> {
     const aborting = new AbortController();
     response.once('close', () => aborting.abort());
     const sent = new Request(`http://127.0.0.1${url}`, { method, headers: lines, signal: aborting.signal, ...body });
-    void handler.fetch(sent).then(async (answer) => {
+    const answering = handler.fetch(sent).then(async (answer) => {
       response.writeHead(answer.status, Object.fromEntries(answer.headers));
       for await (const piece of answer.body ?? []) response.write(piece);
       response.end();
     });
+    // A caller may leave in the middle of it.
+    answering.catch(() => response.destroy());
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {

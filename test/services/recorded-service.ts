@@ -66,7 +66,7 @@ export async function startRecorded({ calls, sockets }: Recording): Promise<Repl
   }
 
   const service = await startService({
-    onRequest: (request, response) => void answer(request, response),
+    onRequest: answer,
     onUpgrade: (asked, accept, refuse) => {
       const recorded = sockets.find(({ path }) => path === asked.url);
       if (!recorded) {

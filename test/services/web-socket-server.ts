@@ -113,7 +113,7 @@ export class ServiceSocket {
 export interface Service {
   /** `accept` opens the WebSocket, perhaps with a subprotocol; without it `refuse` answers. */
   readonly onUpgrade: (asked: Asked, accept: (protocol?: string) => ServiceSocket, refuse: Refusal) => void;
-  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => unknown;
   /** False: it leaves a close frame unanswered. */
   readonly answersClose?: boolean;
 }
@@ -138,7 +138,8 @@ export async function startService({ onUpgrade, onRequest, answersClose = true }
   const streams = new Set<Duplex>();
   const server = createServer((request, response) => {
     asked.push(askedOf(request));
-    onRequest(request, response);
+    // A caller may leave in the middle of a request.
+    Promise.resolve(onRequest(request, response)).catch(() => response.destroy());
   });
   server.on('connection', (stream: Duplex) => {
     streams.add(stream);
