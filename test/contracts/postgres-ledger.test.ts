@@ -115,12 +115,24 @@ async function session(url: string, text: string): Promise<pg.Client> {
   return client;
 }
 
+const locks = `select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
+
 const waiting = (url: string, sessions: number): Promise<void> =>
-  eventually(async () => {
-    const name = new URL(url).pathname.slice(1);
-    const locks = `select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = '${name}'`;
-    expect(await asking(url, locks)).toHaveLength(sessions);
-  });
+  eventually(async () => expect(await asking(url, locks)).toHaveLength(sessions));
+
+/** Does it until it is seen to wait for another session. It gives way soon, and changes nothing then. */
+async function seenToWait<T>(url: string, work: () => Promise<T>): Promise<{ readonly over: Promise<T> }> {
+  const watcher = await connectTo(url);
+  try {
+    for (;;) {
+      const tried = { isOver: false };
+      const over = work().finally(() => (tried.isOver = true));
+      while (!tried.isOver) if ((await watcher.query(locks)).rowCount === 1) return { over };
+    }
+  } finally {
+    await watcher.end();
+  }
+}
 
 test('a batch that PostgreSQL has undone because of a deadlock is written again at once, and counts once', async () => {
   const url = await server.database();
@@ -151,10 +163,9 @@ test('a new month gives way to a report that runs, and holds up no other report;
   const store = await openPostgres({ url, connections: 2 });
   const report = await session(url, 'select count(*) from usage');
   const rows = batch(Date.UTC(2026, 0, 1), 7);
-  const refused = store.appendUsage(rows).catch((error: unknown) => error);
-  await waiting(url, 1);
+  const { over } = await seenToWait(url, () => store.appendUsage(rows).catch((error: unknown) => error));
   const other = await session(url, "set local lock_timeout = '2s'; select count(*) from usage");
-  expect(await refused).toBeInstanceOf(StoreBusy);
+  expect(await over).toBeInstanceOf(StoreBusy);
   for (const each of [report, other]) await each.end();
   await store.appendUsage(rows);
   expect(await asking(url, held)).toEqual(heldOf(rows));
@@ -167,11 +178,12 @@ test('an old month that is dropped gives way to a report that runs, and holds up
   const rows = batch(Date.UTC(2026, 0, 1), 7);
   await store.appendUsage([...batch(Date.UTC(2025, 0, 1), 7), ...rows]);
   const report = await session(url, 'select count(*) from usage');
-  const refused = store.pruneUsage(Date.UTC(2025, 5, 1), 10).catch((error: unknown) => error);
-  await waiting(url, 1);
+  const { over } = await seenToWait(url, () =>
+    store.pruneUsage(Date.UTC(2025, 5, 1), 10).catch((error: unknown) => error),
+  );
   const other = await session(url, "set local lock_timeout = '2s'; select count(*) from usage");
   await store.appendUsage(batch(Date.UTC(2026, 0, 2), 7));
-  expect(await refused).toBeInstanceOf(StoreBusy);
+  expect(await over).toBeInstanceOf(StoreBusy);
   for (const each of [report, other]) await each.end();
   expect(await store.pruneUsage(Date.UTC(2025, 5, 1), 10)).toBe(10);
   expect(await asking(url, `select count(*)::int as rows from usage`)).toEqual([{ rows: 14 }]);
