@@ -197,12 +197,15 @@ export interface GateProcess {
 
 /** Setting TEST_BUILT=1 runs what `npm run build` made in place of the sources, wherever a test starts a process. */
 const isBuilt = process.env['TEST_BUILT'] !== undefined;
-const commandFile = isBuilt ? 'dist/cli.js' : 'src/cli.ts';
+/** What Node runs as the `sekisho` command. */
+export const commandFile = isBuilt ? 'dist/cli.js' : 'src/cli.ts';
+/** What Node runs as a gateway. */
+export const serverWords = isBuilt ? ['dist/cli.js', 'serve'] : ['src/main.ts'];
 
 /** Starts the gate from its sources; `command` replaces that. Resolves when it listens. */
 export async function spawnGate(
   environment: Record<string, string>,
-  command: readonly string[] = [process.execPath, ...(isBuilt ? [commandFile, 'serve'] : ['src/main.ts'])],
+  command: readonly string[] = [process.execPath, ...serverWords],
 ): Promise<GateProcess> {
   const dataDir = environment['DATA_DIR'] ?? temporaryDirectory();
   const given = { DATA_DIR: dataDir, ...roomy, ...(await databaseOf(dataDir)), ...environment };

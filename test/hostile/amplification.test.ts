@@ -8,7 +8,7 @@ import { cpuUs } from '../../bench/processes.ts';
 import { generateKey } from '../../src/domain/api-key.ts';
 import { defaultAnswer } from '../fake-ollama/answers.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, type GateProcess, post, RawClient, root, spawnGate } from '../gate.ts';
+import { eventually, type GateProcess, post, RawClient, root, serverWords, spawnGate } from '../gate.ts';
 
 /** The allowed factor over the bytes sent, or over the cost of an ordinary call. */
 const most = 100;
@@ -34,7 +34,7 @@ async function open(): Promise<void> {
     process.execPath,
     '--max-semi-space-size=4',
     '--max-old-space-size=256',
-    'src/main.ts',
+    ...serverWords,
   ]);
   port = Number(new URL(gate.url).port);
   pid = gate.process.pid as number;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, type GateProcess, post, root, run, spawnGate } from '../gate.ts';
+import { commandFile, eventually, type GateProcess, post, root, run, spawnGate } from '../gate.ts';
 import { asking, type PostgresServer, startPostgres } from '../postgres.ts';
 import { sharingSecret } from '../quick-gate.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
@@ -140,7 +140,7 @@ const tests: Readonly<Record<string, () => Promise<unknown>>> = {
     for (const row of await asking(url, 'select until from leases where until > 0')) isNow(row['until']);
   },
   'commands on that machine': async () => {
-    const { code } = await run(process.execPath, [...clock(-hourMs), 'src/cli.ts', 'account', 'create', 'by-command'], {
+    const { code } = await run(process.execPath, [...clock(-hourMs), commandFile, 'account', 'create', 'by-command'], {
       DATABASE_URL: url,
       DATA_DIR: behind.dataDir,
     });

@@ -1,7 +1,7 @@
 // The `sekisho` command with outputs that accept nothing, arguments with terminal control characters, and endless files.
 import { expect, test } from 'vitest';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
-import { run, sekisho, temporaryDirectory } from '../gate.ts';
+import { commandFile, run, sekisho, temporaryDirectory } from '../gate.ts';
 
 /** A data directory with a database in it, as a gate makes it. */
 async function emptyStore(): Promise<string> {
@@ -14,7 +14,7 @@ const esc = '\u001b';
 
 test('a secret that could not be printed is reported as lost, with the key to revoke', async () => {
   const dataDir = await emptyStore();
-  const make = `${process.execPath} src/cli.ts key create --name x`;
+  const make = `${process.execPath} ${commandFile} key create --name x`;
   const full = await run('sh', ['-c', `${make} > /dev/full`], { DATA_DIR: dataDir });
   // The reader is gone before anything is written.
   const gone = await run('bash', ['-c', `{ sleep 0; ${make} --json; echo "code $?" >&2; } | true`], {

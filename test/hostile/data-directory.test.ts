@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { lockDirectory } from '../../src/store/sqlite/directory-lock.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, post, root, run, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
+import { eventually, post, root, run, sekisho, serverWords, spawnGate, temporaryDirectory } from '../gate.ts';
 
 let fake: FakeOllama;
 beforeAll(async () => {
@@ -29,7 +29,7 @@ const startOn = (mount: string, dataDir: string, below = ''): ReturnType<typeof 
       'private',
       'sh',
       '-c',
-      `mount -t tmpfs ${mount} tmpfs ${dataDir} && exec ${process.execPath} src/main.ts`,
+      `mount -t tmpfs ${mount} tmpfs ${dataDir} && exec ${process.execPath} ${serverWords.join(' ')}`,
     ],
     { DATA_DIR: join(dataDir, below), PORT: '0' },
   );
@@ -56,7 +56,7 @@ test('a deleted lock admits no second gate, and is made again', async () => {
   const { secret } = await gate.key();
   const lock = join(gate.dataDir, 'gate.lock');
   rmSync(lock);
-  const second = await run(process.execPath, ['src/main.ts'], { DATA_DIR: gate.dataDir, PORT: '0' });
+  const second = await run(process.execPath, serverWords, { DATA_DIR: gate.dataDir, PORT: '0' });
   expect(second).toMatchObject({ code: 1, err: expect.stringMatching(/^Another gateway is already using /) });
   await eventually(() => expect(existsSync(lock)).toBe(true));
   expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
@@ -107,7 +107,7 @@ test('a start waits for a database held by another program and says so, and so d
   const other = new Database(join(dataDir, 'sekisho.db'));
   other.exec('begin immediate');
   const env = { PATH: process.env['PATH'], DATA_DIR: dataDir, PORT: '0', UPSTREAM: fake.url };
-  const child = spawn(process.execPath, ['src/main.ts'], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, serverWords, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += text.toString()));
   await eventually(() => expect(output).toContain('Another program is writing'));

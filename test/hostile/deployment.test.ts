@@ -5,7 +5,7 @@ import { chownSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { openGate, post, root, spawnGate, temporaryDirectory } from '../gate.ts';
+import { openGate, post, root, serverWords, spawnGate, temporaryDirectory } from '../gate.ts';
 
 let fake: FakeOllama;
 beforeAll(async () => {
@@ -30,7 +30,7 @@ test('H11: serves without any privilege, and cannot gain one', async () => {
     'mount -o remount,bind,ro /',
     'cd /mnt',
     `exec setpriv --reuid ${nobody} --regid ${nobody} --clear-groups --no-new-privs --bounding-set -all --inh-caps -all ` +
-      `env -u HOME -u TMPDIR ${process.execPath.replace(root, '/mnt')} src/main.ts`,
+      `env -u HOME -u TMPDIR ${process.execPath.replace(root, '/mnt')} ${serverWords.join(' ')}`,
   ].join(' && ');
   const gate = await spawnGate({ UPSTREAM: fake.url, DATA_DIR: dataDir }, [
     'unshare',

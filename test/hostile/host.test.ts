@@ -13,6 +13,7 @@ import {
   post,
   RawClient,
   run,
+  serverWords,
   spawnGate,
   temporaryDirectory,
 } from '../gate.ts';
@@ -71,7 +72,7 @@ test('H3: a gate killed a dozen times while writing starts again each time, with
 });
 
 test('H4: with too few descriptors the gate survives, and serves again when there are some', async () => {
-  const gate = await spawnGate({ UPSTREAM: fake.url }, ['prlimit', '--nofile=64', process.execPath, 'src/main.ts']);
+  const gate = await spawnGate({ UPSTREAM: fake.url }, ['prlimit', '--nofile=64', process.execPath, ...serverWords]);
   const { secret } = await gate.key();
   const open = (): number => readdirSync(`/proc/${gate.process.pid}/fd`).length;
   const before = open();
@@ -90,7 +91,7 @@ test('H5: more large bodies than fit the memory are refused, and the process sur
   const gate = await spawnGate({ UPSTREAM: fake.url, BODY_MEMORY_BYTES: '60000000' }, [
     process.execPath,
     '--max-old-space-size=128',
-    'src/main.ts',
+    ...serverWords,
   ]);
   const { secret } = await gate.key();
   const large = JSON.stringify({ ...whole, pad: 'x'.repeat(8_000_000) });
@@ -116,7 +117,7 @@ test('H5: more large bodies than fit the memory are refused, and the process sur
 test('H8: on a busy processor calls take longer, and none is aborted', async () => {
   const limits = { HEAD_SECONDS: '20', BODY_SECONDS: '20', FIRST_BYTE_SECONDS: '20', CONNECT_SECONDS: '20' };
   const pinned = ['taskset', '-c', '0'];
-  const gate = await spawnGate({ UPSTREAM: fake.url, ...limits }, [...pinned, process.execPath, 'src/main.ts']);
+  const gate = await spawnGate({ UPSTREAM: fake.url, ...limits }, [...pinned, process.execPath, ...serverWords]);
   const { secret } = await gate.key();
   // They end by themselves, whatever happens to this test.
   const busy = Array.from({ length: 6 }, () =>
@@ -156,7 +157,7 @@ test.each([
     process.execPath,
     '--import',
     inject,
-    'src/main.ts',
+    ...serverWords,
   ]);
   const { secret } = await gate.key();
   for (let i = 0; i < 5; i++) await works(gate, secret);
@@ -172,7 +173,7 @@ describe('H10: an address that cannot be bound', () => {
   test.each(['203.0.113.7', 'no-such-host.invalid', '::ffff:203.0.113.7'])(
     '%s ends the start with one sentence',
     async (host) => {
-      const { code, err } = await run(process.execPath, ['src/main.ts'], {
+      const { code, err } = await run(process.execPath, serverWords, {
         HOST: host,
         PORT: '0',
         DATA_DIR: temporaryDirectory(),
@@ -186,8 +187,8 @@ describe('H10: an address that cannot be bound', () => {
 describe('H12: an environment that would weaken the gate', () => {
   test('a lenient HTTP parser is refused', async () => {
     for (const [words, more] of [
-      [['--insecure-http-parser', 'src/main.ts'], {}],
-      [['src/main.ts'], { NODE_OPTIONS: '--insecure-http-parser' }],
+      [['--insecure-http-parser', ...serverWords], {}],
+      [serverWords, { NODE_OPTIONS: '--insecure-http-parser' }],
     ] as const) {
       const { code, err } = await run(process.execPath, words, { PORT: '0', DATA_DIR: temporaryDirectory(), ...more });
       expect([code, err]).toEqual([1, expect.stringContaining('--insecure-http-parser')]);

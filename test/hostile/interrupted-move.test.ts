@@ -9,7 +9,7 @@ import process from 'node:process';
 import { expect, test } from 'vitest';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { record } from '../contracts/requests.ts';
-import { root, sekisho, temporaryDirectory } from '../gate.ts';
+import { commandFile, root, sekisho, temporaryDirectory } from '../gate.ts';
 import { asking, startPostgres } from '../postgres.ts';
 
 const calls = 20_000;
@@ -38,7 +38,7 @@ test('a move that is killed at random moments ends with every row once, and leav
   let isDone = false;
   for (let kill = 0; kill < 5 && !isDone; kill++) {
     const enough = Math.max(-1, await moved()) + Math.floor((Math.random() * calls) / 6);
-    const child = spawn(process.execPath, ['src/cli.ts', 'migrate', '--to', url], {
+    const child = spawn(process.execPath, [commandFile, 'migrate', '--to', url], {
       cwd: root,
       env: { PATH: process.env['PATH'], DATA_DIR },
       stdio: 'ignore',

@@ -14,7 +14,7 @@ import { Ledger } from '../../src/store/ledger/ledger.ts';
 import type { Store } from '../../src/store/ports/store.ts';
 import { databaseIn, openSqlite } from '../../src/store/sqlite/open.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { author, post, run, spawnGate, temporaryDirectory } from '../gate.ts';
+import { author, commandFile, post, run, serverWords, spawnGate, temporaryDirectory } from '../gate.ts';
 import { PowerCut, traced } from '../power-cut.ts';
 
 let fake: FakeOllama;
@@ -52,7 +52,7 @@ test('every change that the management API has answered survives a power cut', a
   const cut = new PowerCut(dataDir);
   const gate = await spawnGate(
     { ...sqlite, UPSTREAM: fake.url, DATA_DIR: dataDir },
-    traced(trace, [process.execPath, 'src/main.ts']),
+    traced(trace, [process.execPath, ...serverWords]),
   );
   let answers = 0;
   const change = async (path: string, body: unknown, method = 'POST'): Promise<number> => {
@@ -95,7 +95,7 @@ test('the disk is not waited for by calls and by the records of the ledger', asy
   const trace = join(temporaryDirectory(), 'trace');
   const gate = await spawnGate(
     { ...sqlite, UPSTREAM: fake.url, DATA_DIR: dataDir },
-    traced(trace, [process.execPath, 'src/main.ts']),
+    traced(trace, [process.execPath, ...serverWords]),
   );
   const calls = 60;
   const begunMs = performance.now();
@@ -133,7 +133,7 @@ test('records that waited in the journal are not lost when the database has just
   const cut = new PowerCut(dataDir);
   const again = await spawnGate(
     { ...sqlite, UPSTREAM: fake.url, DATA_DIR: dataDir },
-    traced(trace, [process.execPath, 'src/main.ts']),
+    traced(trace, [process.execPath, ...serverWords]),
   );
   process.kill(PowerCut.processOf(trace), 'SIGKILL');
   await again.ended;
@@ -151,7 +151,7 @@ test('what a command has done survives a power cut', async () => {
   const cut = new PowerCut(dataDir);
   // A connection that stays open, like that of a gateway: otherwise the command would move everything into the database when it ends.
   const other = await openSqlite(dataDir);
-  const [program = '', ...words] = traced(trace, [process.execPath, 'src/cli.ts', 'key', 'revoke', id, '--yes']);
+  const [program = '', ...words] = traced(trace, [process.execPath, commandFile, 'key', 'revoke', id, '--yes']);
   expect(await run(program, words, { ...sqlite, DATA_DIR: dataDir })).toMatchObject({ code: 0, err: '' });
   await other.close();
   const revokedAt = await read(cut.atEnd(trace), async (store) => (await store.findKey(id))?.revokedAt);
@@ -164,7 +164,7 @@ test('secrets and certificates that the gateway makes at its first start survive
   const cut = new PowerCut(dataDir);
   const gate = await spawnGate(
     { ...sqlite, UPSTREAM: fake.url, DATA_DIR: dataDir, TLS: 'self-signed' },
-    traced(trace, [process.execPath, 'src/main.ts']),
+    traced(trace, [process.execPath, ...serverWords]),
   );
   process.kill(PowerCut.processOf(trace), 'SIGKILL');
   await gate.ended;

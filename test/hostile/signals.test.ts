@@ -8,7 +8,7 @@ import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, onTestFailed, test } from 'vitest';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, post, root, spawnGate, temporaryDirectory } from '../gate.ts';
+import { commandFile, eventually, post, root, serverWords, spawnGate, temporaryDirectory } from '../gate.ts';
 import { holdStream } from '../held-stream.ts';
 
 let fake: FakeOllama;
@@ -21,7 +21,7 @@ const chat = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'x' }] 
 
 /** A gate that starts and waits for a held database. */
 function waitingGate(dataDir: string) {
-  const child = spawn(process.execPath, ['src/main.ts'], {
+  const child = spawn(process.execPath, serverWords, {
     cwd: root,
     env: { PATH: process.env['PATH'], DATA_DIR: dataDir, PORT: '0', UPSTREAM: fake.url, LOG_FORMAT: 'json' },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -65,7 +65,7 @@ test('a serving gate whose first link still waits for the database stops in orde
     process.execPath,
     '--import',
     inject,
-    'src/main.ts',
+    ...serverWords,
   ]);
   await eventually(() => expect(gate.output()).toContain('Another program is writing'));
   fake.next(async (_, answer) => {
@@ -114,7 +114,7 @@ test('a gateway that npx runs stops in order when npx alone gets SIGTERM', async
   const folder = temporaryDirectory();
   const bin = join(folder, 'node_modules/.bin');
   mkdirSync(bin, { recursive: true });
-  const command = `exec ${process.execPath} ${join(root, 'src/cli.ts')} "$@"`;
+  const command = `exec ${process.execPath} ${join(root, commandFile)} "$@"`;
   writeFileSync(join(bin, 'sekisho'), `#!/bin/sh\n${command}\n`, { mode: 0o755 });
   writeFileSync(join(folder, 'package.json'), '{}');
   const npx = ['setsid', 'env', '-C', folder, 'npx', '--no', 'sekisho', 'serve'];

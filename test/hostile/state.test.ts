@@ -10,7 +10,7 @@ import { recovered } from '../../src/store/ledger/journal-lines.ts';
 import { openSqlite } from '../../src/store/sqlite/open.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { freePort } from '../free-ports.ts';
-import { eventually, openGate, post, root, run, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
+import { eventually, openGate, post, root, run, sekisho, serverWords, spawnGate, temporaryDirectory } from '../gate.ts';
 import { goodPassword, memberOf, operatorOf, Visitor } from '../visitor.ts';
 
 let fake: FakeOllama;
@@ -128,7 +128,7 @@ describe('S3: a damaged database', () => {
     const fd = openSync(file, 'r+');
     for (let page = 4096; page < size; page += 4096) writeSync(fd, Buffer.alloc(64, 0xee), 0, 64, page);
     const before = readFileSync(file);
-    const { code, err } = await run(process.execPath, ['src/main.ts'], { DATA_DIR: dataDir, PORT: '0' });
+    const { code, err } = await run(process.execPath, serverWords, { DATA_DIR: dataDir, PORT: '0' });
     expect([code, err]).toEqual([1, expect.stringMatching(/damaged or not a database.*\n$/)]);
     expect(readFileSync(file).equals(before)).toBe(true);
   });
@@ -138,7 +138,7 @@ describe('S3: a damaged database', () => {
     mkdirSync(join(dataDir, 'journal'), { recursive: true });
     writeFileSync(join(dataDir, 'journal', '00000001.ndjson'), 'B{"torn');
     copyFileSync(process.execPath, join(dataDir, 'gate.lock'));
-    const { code, err } = await run(process.execPath, ['src/main.ts'], { DATA_DIR: dataDir, PORT: '0' });
+    const { code, err } = await run(process.execPath, serverWords, { DATA_DIR: dataDir, PORT: '0' });
     expect(code).toBe(1);
     expect(err).not.toMatch(/\n\s+at /);
   });
@@ -157,7 +157,7 @@ test('S4: a first start that is killed at any moment leaves a state that the nex
       PORT: '0',
       UPSTREAM: fake.url,
     };
-    const child = spawn(process.execPath, ['src/main.ts'], { cwd: root, env, stdio: 'ignore' });
+    const child = spawn(process.execPath, serverWords, { cwd: root, env, stdio: 'ignore' });
     const ended = once(child, 'exit');
     while (sizeOf(database) + sizeOf(`${database}-wal`) < bytes && child.exitCode === null)
       await new Promise((resolve) => setTimeout(resolve, 1));
@@ -227,7 +227,7 @@ describe('S9: settings', () => {
   ])('that are %s stop the start with one sentence, and never apply in part', async (_, text) => {
     const file = join(temporaryDirectory(), 'sekisho.yaml');
     writeFileSync(file, text);
-    const { code, err } = await run(process.execPath, ['src/main.ts'], {
+    const { code, err } = await run(process.execPath, serverWords, {
       SEKISHO_CONFIG: file,
       DATA_DIR: temporaryDirectory(),
       PORT: '0',
@@ -259,7 +259,7 @@ describe('S12: a log that nobody reads', () => {
   async function withLog(stdout: number | 'pipe'): Promise<Silent> {
     // Its log cannot report its port.
     const port = await freePort();
-    const child = spawn(process.execPath, ['src/main.ts'], {
+    const child = spawn(process.execPath, serverWords, {
       cwd: root,
       env: {
         PATH: process.env['PATH'],

@@ -8,7 +8,7 @@ import { exitCodes } from '../../src/commands/exit-codes.ts';
 import { programOf } from '../../src/commands/program.ts';
 import { widthOf } from '../../src/commands/table.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { openGate, post, root, run, sekisho, type TestGate, temporaryDirectory } from '../gate.ts';
+import { commandFile, openGate, post, root, run, sekisho, type TestGate, temporaryDirectory } from '../gate.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -125,7 +125,7 @@ const typed = (columns: number, words: string, answer: string): ReturnType<typeo
     'sh',
     [
       '-c',
-      `printf '${answer}\\n' | script -qec "stty cols ${columns}; ${process.execPath} src/cli.ts ${words}" /dev/null`,
+      `printf '${answer}\\n' | script -qec "stty cols ${columns}; ${process.execPath} ${commandFile} ${words}" /dev/null`,
     ],
     home,
   );

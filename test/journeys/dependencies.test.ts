@@ -18,7 +18,9 @@ test('packages that docs/dependencies.md says are loaded only for some settings 
     registerHooks({ load: (url, context, next) => (appendFileSync(${JSON.stringify(list)}, url + '\\n'), next(url, context)) });`,
   );
   const fake = await startFakeOllama();
-  const gate = await spawnGate({ UPSTREAM: fake.url, NODE_OPTIONS: `--import=${hook}` });
+  // The sources: a build puts packages together in its own files.
+  const sources = [process.execPath, 'src/main.ts'];
+  const gate = await spawnGate({ UPSTREAM: fake.url, NODE_OPTIONS: `--import=${hook}` }, sources);
   const { secret } = await gate.key();
   const chat = { model: 'gemma3:270m', messages: [{ role: 'user', content: 'hello' }], stream: false };
   expect((await post(`${gate.url}/api/chat`, secret, chat)).status).toBe(200);

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, post, RawClient, run, sekisho, spawnGate, temporaryDirectory } from '../gate.ts';
+import { eventually, post, RawClient, run, sekisho, serverWords, spawnGate, temporaryDirectory } from '../gate.ts';
 import { holdStream } from '../held-stream.ts';
 
 let fake: FakeOllama;
@@ -22,9 +22,8 @@ function stall(): void {
     await answer.chunk('{"message":{"content":"a"},"done":false}\n');
   });
 }
-const main = [process.execPath, 'src/main.ts'] as const;
 const refuseToStart = (environment: Record<string, string>) =>
-  run(main[0], [main[1]], { DATA_DIR: temporaryDirectory(), PORT: '0', ...environment });
+  run(process.execPath, serverWords, { DATA_DIR: temporaryDirectory(), PORT: '0', ...environment });
 
 describe('starting', () => {
   test('P1: without a model server the gate starts, reports it, answers 503, is not ready, and notices when a server appears', async () => {

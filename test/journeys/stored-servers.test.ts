@@ -13,6 +13,7 @@ import {
   author,
   type Begun,
   begunAnswer,
+  commandFile,
   eventually,
   openGate,
   post,
@@ -329,7 +330,7 @@ describe('a secret', () => {
       JSON.stringify((await gate.manage((store) => store.findServer(body.id)))?.secret);
     const environment = { DATA_DIR: gate.dataDir, UPSTREAM: one.url, SERVER_SECRET_KEY: keyFile() };
     const reseal = (): Promise<{ code: number; out: string; err: string }> =>
-      run(process.execPath, ['src/cli.ts', 'server', 'reseal', '--json'], environment);
+      run(process.execPath, [commandFile, 'server', 'reseal', '--json'], environment);
     const before = await sealedOf();
     writeFileSync(keyFile(), next);
     const refused = await reseal();
@@ -535,7 +536,7 @@ test('the command adds, changes, drains and removes servers of a running gate, a
   const environment = { DATA_DIR: gate.dataDir, UPSTREAM: one.url, SERVER_SECRET_KEY: keyFile(), PORT: `${gate.port}` };
   const printed: string[] = [];
   const does = async (command: string, input = ''): Promise<{ code: number; out: string; err: string }> => {
-    const line = `printf %s '${input}' | node src/cli.ts server ${command}`;
+    const line = `printf %s '${input}' | node ${commandFile} server ${command}`;
     const done = await run('sh', ['-c', line.replace(' node ', ` '${process.execPath}' `)], environment);
     printed.push(done.out, done.err);
     return done;
