@@ -20,6 +20,7 @@ import { continueIfAsked } from '../gateway/payload/body.ts';
 import { type Gate, handle } from '../gateway/pipeline.ts';
 import { maxHeaders } from '../gateway/receive.ts';
 import type { CallerSocket } from '../gateway/websocket/caller-socket.ts';
+import { joinWrites } from '../one-write.ts';
 import { type Encryption, openSecure, ProtocolDetector } from '../tls/protocol-detection.ts';
 import type { ConnectionLimiter } from './connection-limiter.ts';
 import { type MayUpgrade, takeUpgrades, upgradesOf } from './upgrades.ts';
@@ -77,7 +78,7 @@ export function openServers(
 ): Servers {
   let mayUpgrade: MayUpgrade = () => false;
   const options = optionsOf(settings, (request) => mayUpgrade(request));
-  const onConnection = (socket: Socket): void => connections.take(socket);
+  const onConnection = (socket: Socket): void => connections.take(joinWrites(socket));
   if (!encryption) {
     const listener = limit(createServer(options)).on('connection', onConnection);
     return {

@@ -1,6 +1,7 @@
 // The connections to one model server: a pool of kept ones, and a new one for a call whose kept connection had ended. New
 // connections use the credentials and authorities that were read last.
 import { buildConnector, Client, Pool } from 'undici';
+import { joinWrites } from '../one-write.ts';
 import type { Credentials } from './credentials.ts';
 
 export class Connection {
@@ -45,7 +46,8 @@ export class Connection {
   #options(): Client.Options {
     return {
       pipelining: 1,
-      connect: (options, done) => this.#connect(options, done),
+      connect: (options, done) =>
+        this.#connect(options, (...[error, socket]) => (error ? done(error, null) : done(null, joinWrites(socket)))),
       keepAliveTimeout: 30_000,
       keepAliveMaxTimeout: 60_000,
       allowH2: false,
