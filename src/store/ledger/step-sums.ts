@@ -80,58 +80,102 @@ export function joined(table: string, column: string, how: Joining): string {
   return `case when excluded.${column} ${how === 'least' ? '<' : '>'} ${old} then excluded.${column} else ${old} end`;
 }
 
+/** Each step is a multiple of the one before, so only the shortest is summed row by row, and the others from its sums. */
+const [shortest, ...longer] = steps.map((step) => stepMs[step]) as [number, ...number[]];
+
 export function sumOutcomes(rows: readonly Row[], answered: AnsweredModels): OutcomeSum[] {
-  const sums = new Map<string, OutcomeSum>();
+  let sums = new Map<string, OutcomeSum>();
   for (const row of rows) {
     const model = answered.nameFor(row);
-    const [upstream, code] = [row.upstream ?? '', row.code ?? ''] as const;
-    for (const step of steps) {
-      const at = Math.floor(row.at / stepMs[step]);
-      const name = `${step} ${at} ${row.outcome} ${row.status} ${code} ${upstream}\n${model}`;
-      let sum = sums.get(name);
-      if (!sum) {
-        sum = {
-          step: stepMs[step],
-          at,
-          model,
-          upstream,
-          outcome: row.outcome,
-          status: row.status,
-          code,
-          ...noOutcome(row),
-        };
-        sums.set(name, sum);
-      }
-      sum.requests += row.repeats;
-      if (row.id < sum.first_id) sum.first_id = row.id;
-      if (row.id > sum.last_id) sum.last_id = row.id;
-      sum.most_tokens = Math.max(sum.most_tokens, row.prompt_tokens + row.completion_tokens);
-      sum.longest_ms = Math.max(sum.longest_ms, row.duration_ms);
-      sum.longest_queued_ms = Math.max(sum.longest_queued_ms, row.queued_ms);
-      sum.longest_first_token_ms = Math.max(sum.longest_first_token_ms, row.first_token_ms ?? 0);
-    }
+    const { upstream, code, outcome, status, repeats } = row;
+    const keys = { model, upstream: upstream ?? '', outcome, status, code: code ?? ('' as const) };
+    addOutcome(sums, shortest, Math.floor(row.at / shortest), keys, {
+      requests: repeats,
+      first_id: row.id,
+      last_id: row.id,
+      most_tokens: row.prompt_tokens + row.completion_tokens,
+      longest_ms: row.duration_ms,
+      longest_queued_ms: row.queued_ms,
+      longest_first_token_ms: row.first_token_ms ?? 0,
+    });
   }
-  return [...sums.values()];
+  const found = [...sums.values()];
+  for (const step of longer) {
+    const shorter = sums;
+    sums = new Map();
+    for (const sum of shorter.values()) addOutcome(sums, step, Math.floor((sum.at * sum.step) / step), sum, sum);
+    found.push(...sums.values());
+  }
+  return found;
 }
 
-const noOutcome = ({ id }: Row) => ({
-  requests: 0,
-  first_id: id,
-  last_id: id,
-  most_tokens: 0,
-  longest_ms: 0,
-  longest_queued_ms: 0,
-  longest_first_token_ms: 0,
+type OutcomeFigures = Pick<OutcomeSum, keyof typeof outcomeFigures>;
+
+function addOutcome(
+  sums: Map<string, OutcomeSum>,
+  step: number,
+  at: number,
+  { model, upstream, outcome, status, code }: Pick<OutcomeSum, 'model' | 'upstream' | 'outcome' | 'status' | 'code'>,
+  figures: OutcomeFigures,
+): void {
+  const name = `${at} ${outcome} ${status} ${code} ${upstream}\n${model}`;
+  const sum = sums.get(name);
+  if (!sum) {
+    sums.set(name, { step, at, model, upstream, outcome, status, code, ...figuresOf(figures) });
+    return;
+  }
+  sum.requests += figures.requests;
+  if (figures.first_id < sum.first_id) sum.first_id = figures.first_id;
+  if (figures.last_id > sum.last_id) sum.last_id = figures.last_id;
+  sum.most_tokens = Math.max(sum.most_tokens, figures.most_tokens);
+  sum.longest_ms = Math.max(sum.longest_ms, figures.longest_ms);
+  sum.longest_queued_ms = Math.max(sum.longest_queued_ms, figures.longest_queued_ms);
+  sum.longest_first_token_ms = Math.max(sum.longest_first_token_ms, figures.longest_first_token_ms);
+}
+
+const figuresOf = (of: OutcomeFigures): OutcomeFigures => ({
+  requests: of.requests,
+  first_id: of.first_id,
+  last_id: of.last_id,
+  most_tokens: of.most_tokens,
+  longest_ms: of.longest_ms,
+  longest_queued_ms: of.longest_queued_ms,
+  longest_first_token_ms: of.longest_first_token_ms,
 });
 
 export function sumLatency(rows: readonly Row[], answered: AnsweredModels): LatencySum[] {
   const sums = new Map<string, LatencySum>();
-  for (const row of rows) {
+  const addTo = (step: number, row: Row): void => {
     const model = answered.nameFor(row);
-    for (const step of steps)
-      addRow(row, (at) => sumAt(sums, stepMs[step], at, model, row.upstream ?? ''), stepMs[step]);
+    addRow(row, (at) => sumAt(sums, step, at, model, row.upstream ?? ''), step);
+  };
+  for (const row of rows) if (isWhole(row)) addTo(shortest, row);
+  let shorter = [...sums.values()];
+  for (const step of longer) {
+    const joint = new Set<LatencySum>();
+    for (const sum of shorter) {
+      const to = sumAt(sums, step, Math.floor((sum.at * sum.step) / step), sum.model, sum.upstream);
+      addSum(to, sum);
+      joint.add(to);
+    }
+    shorter = [...joint];
   }
+  for (const row of rows) if (!isWhole(row)) for (const step of [shortest, ...longer]) addTo(step, row);
   return [...sums.values()];
+}
+
+/** All of its steps are counted, also the shortest ones. */
+const isWhole = (row: Row): boolean => Math.max(row.duration_ms, row.queued_ms) < (mostSteps - 1) * shortest;
+
+function addSum(to: LatencySum, sum: LatencySum): void {
+  to.prompt_tokens += sum.prompt_tokens;
+  to.completion_tokens += sum.completion_tokens;
+  to.running_ms += sum.running_ms;
+  to.waiting_ms += sum.waiting_ms;
+  for (const name of histogramNames) {
+    const counts = to.counts[name];
+    for (const [at, more] of sum.counts[name].entries()) if (more > 0) counts[at] = (counts[at] ?? 0) + more;
+  }
 }
 
 function addRow(row: Row, at: (step: number) => LatencySum, length: number): void {
