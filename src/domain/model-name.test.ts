@@ -106,3 +106,13 @@ describe('patterns', () => {
     expect(() => new ModelPatterns(['a[*'])).toThrow(/not a model/);
   });
 });
+
+test('a name in its canonical form reads like the same name with its host', () => {
+  const letter = fc.constantFrom(...'ab_.-0:'.split(''), 'local', 'cloud', '-cloud', ':local');
+  fc.assert(
+    fc.property(fc.array(letter, { maxLength: 6 }), (letters) => {
+      const text = letters.join('');
+      expect(parseModelName(text)).toEqual(parseModelName(`registry.ollama.ai/library/${text}`));
+    }),
+  );
+});

@@ -22,6 +22,8 @@ const defaultNamespace = 'library';
 const hostPart = /^[a-z0-9_][a-z0-9_.:-]{0,349}$/;
 const namespacePart = /^[a-z0-9_][a-z0-9_-]{0,79}$/;
 const modelPart = /^[a-z0-9_][a-z0-9_.-]{0,79}$/;
+/** A model and a tag that says nothing about its source, as most names are: its own canonical form. */
+const plainForm = /^[a-z0-9_][a-z0-9_.-]{0,79}:(?!local$|cloud$)[a-z0-9_][a-z0-9_.-]{0,79}(?<!-cloud)$/;
 
 /**
  * Parses a name as the caller spelled it. Returns undefined for anything outside the grammar: such a model cannot
@@ -30,6 +32,7 @@ const modelPart = /^[a-z0-9_][a-z0-9_.-]{0,79}$/;
  * cloud account.
  */
 export function parseModelName(text: string): ModelName | undefined {
+  if (plainForm.test(text)) return { canonical: text, host: defaultRegistryHost, cloud: false };
   // ASCII only: toLowerCase maps the Kelvin sign to k, and such a spelling must not be accepted as k.
   if (text.length > mostNameBytes || !/^[\x20-\x7e]+$/.test(text)) return undefined;
   const trimmed = text.trim().toLowerCase();

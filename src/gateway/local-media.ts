@@ -22,8 +22,13 @@ const anyCase = /file:/i;
 const mediaMarks = ['url"', '"image"', '"video"', '"audio"'].map((text) => Buffer.from(text));
 const otherThanWeb = /"(?:\w*url|\w*uri|image|video|audio)"\s*:\s*"(?!data:|https?:)/i;
 
+/** Any of these marks, in upper or lower case. A short body is faster read as one text than looked through for each of them. */
+const anyMark = /file:|\\u00|url"|"(?:image|video|audio)"/i;
+const shortBytes = 4 * 1024;
+
 /** `bytes`: a JSON object that has been read once and is not too deep. @throws GatewayError `invalid_request`. */
 export function refuseLocalMedia(bytes: Buffer): void {
+  if (bytes.length <= shortBytes && !anyMark.test(bytes.toString('latin1'))) return;
   if (!marks.some((mark) => bytes.includes(mark)) && !hasOtherCase(bytes) && !hasOtherAddress(bytes)) return;
   const body = JSON.parse(bytes.toString('utf8')) as Readonly<Record<string, unknown>>;
   for (const place of places) refuseIn(body[place], place);
