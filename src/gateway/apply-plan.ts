@@ -96,7 +96,8 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
   }
   // Drop the parsed body: it can be many times the size of its bytes while the answer runs.
   const { tokens: askedTokens, choices } = asked;
-  const found = {
+  return {
+    ...call,
     body,
     images,
     inputs,
@@ -110,8 +111,7 @@ function within(call: Authorized, read: Read, before: readonly string[], facts: 
     shapedWith: facts,
     document: undefined,
     translation: translationFor(call, body, figured, facts),
-  };
-  return { ...call, ...found } as unknown as Shaped;
+  } as unknown as Shaped;
 }
 
 const none: readonly never[] = [];

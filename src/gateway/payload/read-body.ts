@@ -1,4 +1,5 @@
 // Reads a whole request body into memory, bounded in size, in time, and in the total that all callers may hold.
+import process from 'node:process';
 import type { Transform } from 'node:stream';
 import { GatewayError } from '../../domain/error.ts';
 import type { Exchange } from '../exchange.ts';
@@ -44,7 +45,7 @@ class BodyReading {
   readonly #holder: Holder | undefined;
   readonly #limits: BodyLimits;
   readonly #outcome: Outcome;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
   /** Released at the end, because the listeners live as long as the request. */
   #pieces: Pieces | undefined = new Pieces();
   /** Decodes the body, in memory reserved for it. */
@@ -58,9 +59,15 @@ class BodyReading {
     this.#holder = holder;
     this.#limits = limits;
     this.#outcome = outcome;
-    this.#timer = setTimeout(() => this.#fail(new GatewayError('request_timeout')), limits.bodyTimeoutMs);
+    // Most bodies arrive with their head, in this turn of the event loop.
+    process.nextTick(limitTime, this);
     const onClose = (): void => this.#close();
     exchange.request.on('close', onClose).on('error', onClose);
+  }
+
+  limitTime(): void {
+    if (!this.#pieces || this.#exchange.request.complete) return;
+    this.#timer = setTimeout(() => this.#fail(new GatewayError('request_timeout')), this.#limits.bodyTimeoutMs);
   }
 
   take(): void {
@@ -146,6 +153,8 @@ class BodyReading {
     return pieces;
   }
 }
+
+const limitTime = (reading: BodyReading): void => reading.limitTime();
 
 const unfoldsTooMuch = (): GatewayError =>
   new GatewayError('body_too_large', {
