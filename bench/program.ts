@@ -8,7 +8,7 @@ const here = join(import.meta.dirname, '..');
 
 /** Builds it first. Earlier versions, in another checkout, ran their sources. `options`: further ones for Node. */
 export function gateCommand(options: readonly string[] = [], checkout = here): string[] {
-  return [process.execPath, '--max-semi-space-size=4', ...options, ...programOf(checkout)];
+  return [process.execPath, '--max-semi-space-size=8', ...options, ...programOf(checkout)];
 }
 
 function programOf(checkout: string): string[] {
