@@ -302,14 +302,14 @@ test.concurrent.for(rows)('PostgreSQL is %s: %s', async ([name, known, others, m
   const begun = await call(first);
   // Some faults take their time to begin, and what was read before is known for so long.
   if (!known.includes('20 seconds') || performance.now() - begunMs < beats.lifeMs - 1_000) expect(begun).toBe('ok');
+  const manage = async (): Promise<string> => codeIn(await (fault.asks ?? ask)(gate.url, manager.secret));
   // On a busy machine PostgreSQL may take longer to give a question up than the gateway waits for that.
-  await eventually(async () =>
-    expect(await codeIn(await (fault.asks ?? ask)(gate.url, manager.secret))).toBe(expected(managed)),
-  );
+  await eventually(async () => expect(await manage()).toBe(expected(managed)));
   expect(await call(fresh)).toBe(expected(others));
   for (const [, said] of (log ?? '').matchAll(/`([^`]+)`/g))
     await eventually(async () => {
-      await call(first);
+      // Each of them may be the one that asks PostgreSQL, and what it hears there depends on the time, too.
+      if (!gate.log().includes(said!)) await Promise.all([call(first), call(fresh), manage()]);
       expect(gate.log().includes(said!)).toBe(true);
     });
   if (known.includes('20 seconds'))
