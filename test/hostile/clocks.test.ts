@@ -66,23 +66,30 @@ test.each(wrongs)(
   },
 );
 
-test.each(wrongs)('usage still counts, and the ledger has the right date, after a clock %s', async (_, wrong) => {
-  setClock(Date.now() + wrong);
+test.each(
+  wrongs.flatMap(([how, wrong]) => [
+    [how, 'at noon', wrong, 12 * hourMs] as const,
+    [how, 'in the first minutes of a day', wrong, 5 * 60_000] as const,
+  ]),
+)('usage still counts, and the ledger has the right date, after a clock %s %s', async (_how, _when, wrong, ofDay) => {
+  const start = Date.UTC(2026, 10, 27) + ofDay;
+  setClock(start + wrong);
   gate = await openGate(fake.url, ownClock);
   const { secret } = await gate.member({ requestsPerDay: 2 });
   expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
-  vi.useRealTimers();
-  const from = Date.now();
+  // Not by whole days, so that no quarter of an hour begins with a day of the gate. It stands still, and a call is dated by how
+  // long ago it arrived.
+  setClock(start + 30_000);
   expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(200);
   expect((await post(`${gate.url}/api/generate`, secret, whole)).status).toBe(429);
   const rows = await gate.ledger(3);
-  expect(rows.filter(({ at }) => at >= from && at <= Date.now())).toHaveLength(2);
+  expect(rows.filter(({ at }) => at >= start && at <= start + 60_000)).toHaveLength(2);
   // A caller first seen now has used what the ledger says, in the current window.
   const late = await gate.member({ requestsPerDay: 2 });
   await gate.manage((store) =>
     store.appendUsage(
       rows
-        .filter(({ at, outcome }) => at >= from && outcome === 'completed')
+        .filter(({ at, outcome }) => at >= start && outcome === 'completed')
         .flatMap((row) => [0, 1].map(() => ({ ...row, id: newRequestId(row.at) })))
         .map((row) => ({ ...row, accountId: late.account.id, keyId: late.id })),
     ),

@@ -20,7 +20,9 @@ export interface History {
 
 type Source = Pick<Store, 'usageByMinute' | 'usageByQuarter' | 'findKey' | 'latestSteps'>;
 
-const hourMs = 3_600_000;
+const minuteMs = 60_000;
+const quarterMs = 15 * minuteMs;
+const hourMs = 60 * minuteMs;
 /** Usage unused for this long holds nothing that the roll-ups lack. */
 const forgetAfterMs = 2 * hourMs;
 
@@ -89,7 +91,7 @@ export class AccountUsages {
   }
 
   async #open(accountId: AccountId): Promise<AccountUsage> {
-    const { wall, steady, toSteady } = this.#clocks;
+    const { wall, steady, toSteady, wasSet } = this.#clocks;
     const [wallNow, now] = [wall(), steady()];
     const minutes = this.#minutes.get(accountId) ?? [];
     const before = this.#minutes.has(accountId) ? this.#fineFrom : Infinity;
@@ -97,11 +99,15 @@ export class AccountUsages {
       this.#source.usageByQuarter(accountId, wallNow - longestWindowMs, Math.min(before, wallNow + 1)),
       this.#source.latestSteps(accountId),
     ]);
-    // Rows have times of the wall clock, windows those of the steady clock.
-    const buckets = [...quarters, ...minutes].map((bucket) => ({
-      ...bucket,
-      at: toSteady(bucket.at),
-    }));
+    // Rows have times of the wall clock, windows those of the steady clock. After that was set, what may be of two windows counts in the
+    // later one.
+    const placed =
+      (lengthMs: number) =>
+      (bucket: UsageBucket): UsageBucket => ({
+        ...bucket,
+        at: wasSet ? Math.min(toSteady(bucket.at + lengthMs - 1), now) : bucket.at,
+      });
+    const buckets = [...quarters.map(placed(quarterMs)), ...minutes.map(placed(minuteMs))];
     const lineages = await this.#lineages([...buckets, ...steps]);
     const firstOf = (id: KeyId): KeyId => lineages.get(id) ?? id;
     const history: History = {
