@@ -77,7 +77,11 @@ const quiet: CSSVariablesResolver = () => ({
 
 const client = new QueryClient({
   defaultOptions: {
+    // A request is sent even if the browser takes itself to be offline: the gateway may be on this machine, and a change that waited
+    // would be made later, when nobody looks.
+    mutations: { networkMode: 'always' },
     queries: {
+      networkMode: 'always',
       staleTime: 10_000,
       retry: (count, error) => count < 2 && !(error instanceof Problem && error.status >= 400 && error.status < 500),
     },

@@ -154,3 +154,28 @@ test('two tabs that edit one plan: the second is told, keeps what was typed, and
   expect(await most.inputValue()).toBe('5,252');
   await reader.close();
 });
+
+test('a save while the network is away is refused at once, keeps what was typed, and is not sent later', async () => {
+  const reader = await Reader.at(browser, gate.url);
+  await reader.signInAs(operator);
+  const { page, context } = reader;
+  await reader.open('/portal/operate/plans/trusted');
+  const main = page.getByRole('main');
+  const most = main.getByLabel('Maximum answer, in tokens').last();
+  const save = main.getByRole('button', { name: 'Save', exact: true });
+  const { body: before } = await operator.get('/plans/trusted');
+  await most.fill('6161');
+  await context.setOffline(true);
+  await save.click();
+  const away = page.getByRole('alert').filter({ hasText: 'You see what was loaded before' });
+  await away.waitFor();
+  await eventually(async () => expect(await save.getAttribute('data-loading')).toBeNull());
+  expect(await most.inputValue()).toBe('6,161');
+  await context.setOffline(false);
+  await away.waitFor({ state: 'detached' });
+  expect((await operator.get('/plans/trusted')).body).toEqual(before);
+  await save.click();
+  await reader.sees('Plan saved.');
+  expect((await operator.get('/plans/trusted')).body.maxOutputTokens).toBe(6161);
+  await reader.close();
+});

@@ -52,6 +52,8 @@ test.each([
     await reader.page
       .getByRole('dialog', { name: language === 'ja' ? 'もう一度サインインしてください' : 'Sign in again' })
       .waitFor();
+    const focused = reader.page.locator(':focus');
+    await eventually(async () => expect(await focused.getAttribute('autocomplete')).toBe('current-password'));
     await reader.isSound();
     await signIn(reader, 'wrong password', language === 'ja' ? 'もう一度サインインしてください' : undefined);
     await reader.page.getByRole('alert').waitFor();

@@ -621,8 +621,12 @@ describe('a member', () => {
     await reader.press('Delete the account');
     const dialog = reader.page.getByRole('dialog');
     expect(await dialog.getByRole('button', { name: 'Delete the account' }).isDisabled()).toBe(true);
-    await dialog.getByLabel('Type “delete” to confirm').fill('delete');
-    await dialog.getByRole('button', { name: 'Delete the account' }).click();
+    const word = dialog.getByLabel('Type “delete” to confirm');
+    await word.fill('delet');
+    await word.press('Enter');
+    expect(await dialog.isVisible()).toBe(true);
+    await word.fill('delete');
+    await word.press('Enter');
     await reader.sees('Models behind this gateway');
     expect((await operator.get(`/accounts?search=${mail}`)).body.items).toEqual([]);
     await reader.close();

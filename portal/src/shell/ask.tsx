@@ -1,6 +1,6 @@
 // Asks for confirmation before an action with consequences: `const ask = useAsk(); if (await ask({title, text, act})) …`.
 import { Button, Group, Stack, Text, TextInput } from '@mantine/core';
-import { createContext, type ReactNode, useCallback, useContext, useRef, useState } from 'react';
+import { createContext, type FormEvent, type ReactNode, useCallback, useContext, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Dialog } from './dialog.tsx';
 
@@ -44,11 +44,15 @@ export function AskProvider({ children }: { readonly children: ReactNode }): Rea
       }),
     [],
   );
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    end(true);
+  };
   return (
     <Context.Provider value={ask}>
       {children}
       <Dialog opened={open} onClose={() => end(false)} title={question?.title} centered>
-        <Stack>
+        <Stack component="form" onSubmit={submit}>
           <Text size="sm" component="div">
             {question?.text}
           </Text>
@@ -67,7 +71,7 @@ export function AskProvider({ children }: { readonly children: ReactNode }): Rea
             <Button
               {...(question?.harmless === true ? {} : { color: 'red' })}
               disabled={question?.type !== undefined && typed !== question.type}
-              onClick={() => end(true)}
+              type="submit"
             >
               {question?.act}
             </Button>

@@ -91,6 +91,8 @@ export function SignInForm({ known, refused, atCode, back, entered, onStep }: Si
             autoComplete="current-password"
             required
             data-autofocus={known !== undefined}
+            // A dialog that is open before this form is loaded looks for its first field too early.
+            autoFocus={known !== undefined}
           />
           <Against error={byPassword.error}>{against}</Against>
           <Button type="submit" size="md" loading={byPassword.isPending} leftSection={<IconLogin2 size={18} />}>
