@@ -1,32 +1,36 @@
 // The portal's build: hashed files under /portal/, nothing inline, and each text beside its compressed forms, so that the
 // gate sends them as they lie.
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 import { licenseFile, licensesOf } from '../scripts/licenses.ts';
 
-/** The documents that pages link to ship with them. */
-const documents = (): Plugin => ({
-  name: 'documents-beside',
-  apply: 'build',
-  closeBundle() {
-    const from = join(import.meta.dirname, '../docs');
-    const out = join(import.meta.dirname, 'dist/docs');
-    for (const place of ['', 'ja']) {
-      mkdirSync(join(out, place), { recursive: true });
-      for (const name of readdirSync(join(from, place)))
-        if (name.endsWith('.md')) copyFileSync(join(from, place, name), join(out, place, name));
-    }
-  },
-});
+/** What is added to the files of a build once they are written. `out`: where they are. */
+const beside = (name: string, add: (out: string) => void): Plugin => {
+  let out = '';
+  return {
+    name,
+    apply: 'build',
+    configResolved: ({ root, build }) => void (out = resolve(root, build.outDir)),
+    closeBundle: () => add(out),
+  };
+};
 
-const compress = (): Plugin => ({
-  name: 'compressed-beside',
-  apply: 'build',
-  closeBundle() {
-    const out = join(import.meta.dirname, 'dist');
+/** The documents that pages link to ship with them. */
+const documents = (): Plugin =>
+  beside('documents-beside', (out) => {
+    const from = join(import.meta.dirname, '../docs');
+    for (const place of ['', 'ja']) {
+      mkdirSync(join(out, 'docs', place), { recursive: true });
+      for (const name of readdirSync(join(from, place)))
+        if (name.endsWith('.md')) copyFileSync(join(from, place, name), join(out, 'docs', place, name));
+    }
+  });
+
+const compress = (): Plugin =>
+  beside('compressed-beside', (out) => {
     for (const name of readdirSync(out, { recursive: true, encoding: 'utf8' })) {
       // The page itself differs with every answer: it carries the nonce.
       if (!/\.(js|css|svg|md|txt)$/.test(name)) continue;
@@ -35,8 +39,7 @@ const compress = (): Plugin => ({
       writeFileSync(join(out, `${name}.br`), brotliCompressSync(bytes));
       writeFileSync(join(out, `${name}.gz`), gzipSync(bytes, { level: 9 }));
     }
-  },
-});
+  });
 
 /** Minifying drops the comments that carry them. */
 const licenses = (): Plugin => ({

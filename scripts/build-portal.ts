@@ -3,9 +3,12 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import { takePlace } from './take-place.ts';
 
 const root = join(import.meta.dirname, '..');
-const stamp = join(root, 'portal/dist/.made-from');
+const dist = join(root, 'portal/dist');
+const stampName = '.made-from';
+const stamp = join(dist, stampName);
 
 const filesIn = (folder: string, isOne: (name: string) => boolean): string[] =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
@@ -24,9 +27,14 @@ const hash = createHash('sha256');
 for (const name of sources) hash.update(`${name}\n`).update(readFileSync(join(root, name)));
 const madeFrom = hash.digest('hex');
 
-if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== madeFrom) {
+const isBuilt = (): boolean => existsSync(stamp) && readFileSync(stamp, 'utf8') === madeFrom;
+
+if (!isBuilt()) {
   process.stderr.write('Building the pages…\n');
   const { build } = await import('vite');
-  await build({ configFile: join(root, 'portal/vite.config.ts'), logLevel: 'error' });
-  writeFileSync(stamp, madeFrom);
+  // Beside it, so that an interrupted build is none.
+  const made = `${dist}-${process.pid}`;
+  await build({ configFile: join(root, 'portal/vite.config.ts'), logLevel: 'error', build: { outDir: made } });
+  writeFileSync(join(made, stampName), madeFrom);
+  takePlace(made, dist, isBuilt);
 }

@@ -2,12 +2,13 @@
 // memory than a thousand modules (docs/decisions/0038). If no source has changed since the last build, it does nothing, at once.
 // `node scripts/build-server.ts DIRECTORY` builds there, in any case.
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
 import type { OutputChunk, Plugin } from 'rolldown';
 import { keepFiles } from './kept-files.ts';
 import { licenseFile, licensesOf } from './licenses.ts';
+import { takePlace } from './take-place.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -127,16 +128,9 @@ if (directory === undefined) {
     // Beside it, so that an interrupted build is none.
     const made = `${dist}-${process.pid}`;
     await build(made);
-    try {
-      keepFiles(dist, made);
-      writeFileSync(join(made, '.made-from'), source);
-      rmSync(dist, { recursive: true, force: true });
-      renameSync(made, dist);
-    } catch (error) {
-      // Another process has built the same at the same time.
-      if (!isBuilt()) throw error;
-      rmSync(made, { recursive: true });
-    }
+    keepFiles(dist, made);
+    writeFileSync(join(made, '.made-from'), source);
+    takePlace(made, dist, isBuilt);
   }
 } else {
   rmSync(directory, { recursive: true, force: true });

@@ -32,7 +32,7 @@ async function open(): Promise<void> {
   // Twenty megabytes take a while on a machine that is busy with something else.
   gate = await spawnGate({ UPSTREAM: fake.url, LOG_LEVEL: 'info', BODY_SECONDS: '300' }, [
     process.execPath,
-    '--max-semi-space-size=4',
+    '--max-semi-space-size=8',
     '--max-old-space-size=256',
     ...serverWords,
   ]);

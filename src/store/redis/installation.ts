@@ -48,7 +48,7 @@ export async function claimRedis({ client, name, onShared, tell, tenure }: Insta
   const until = performance.now() + tenure.lifeMs + tenure.renewMs;
   let told = '';
   for (let others = await owner(); others !== own; others = await ownerLater()) {
-    const sentence = others.startsWith(`${name} `) ? inAnotherLayout : ofAnother;
+    const sentence = others.split(' ')[0] === name ? inAnotherLayout : ofAnother;
     if (sentence === ofAnother && performance.now() > until) throw new StoreUnusable(sentence);
     if (sentence !== told) tell(`waiting to start: ${sentence}`);
     told = sentence;
