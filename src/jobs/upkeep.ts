@@ -78,26 +78,34 @@ export class Upkeep {
     clearTimeout(this.#timers.get(job));
     // A part that is still running decides when the next one is.
     if (this.#stopped || this.#running.has(job)) return;
-    this.#timers.set(job, setTimeout(() => this.#running.set(job, this.#run(job)), ms).unref());
+    this.#timers.set(job, setTimeout(() => this.#begin(job), ms).unref());
   }
 
-  async #run(job: UpkeepJob): Promise<void> {
-    const { store, onError } = this.#tools;
+  /** Without the lease, nothing: the job begins again when the lease is taken. */
+  #begin(job: UpkeepJob): void {
     const held = this.#held;
-    let pauseMs: number | undefined;
-    if (held)
-      try {
-        pauseMs = await job.run((work) => store.whileHeld(held, work));
-      } catch (error) {
-        // The next look takes the lease again, if nobody has it.
-        if (error instanceof LeaseLost) this.#held = this.#held === held ? undefined : this.#held;
-        else {
-          onError(job.failure, error);
-          pauseMs = job.restMs;
-        }
+    if (!held) return;
+    const over = this.#run(job, held).then((pauseMs) => {
+      this.#running.delete(job);
+      if (pauseMs !== undefined) this.#runIn(job, pauseMs);
+      else if (this.#held && this.#held !== held) this.#runIn(job, 0);
+    });
+    this.#running.set(job, over);
+  }
+
+  /** @returns the pause before the next part; undefined if the lease is lost. */
+  async #run(job: UpkeepJob, held: HeldLease): Promise<number | undefined> {
+    const { store, onError } = this.#tools;
+    try {
+      return await job.run((work) => store.whileHeld(held, work));
+    } catch (error) {
+      if (!(error instanceof LeaseLost)) {
+        onError(job.failure, error);
+        return job.restMs;
       }
-    this.#running.delete(job);
-    if (pauseMs !== undefined) this.#runIn(job, pauseMs);
-    else if (this.#held && this.#held !== held) this.#runIn(job, 0);
+      // The next look takes the lease again, if nobody has it.
+      if (this.#held === held) this.#held = undefined;
+      return undefined;
+    }
   }
 }
