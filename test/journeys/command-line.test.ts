@@ -130,6 +130,19 @@ const typed = (columns: number, words: string, answer: string): ReturnType<typeo
     home,
   );
 
+test('a version of Node that is too old is named in a sentence', async () => {
+  const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { engines: { node: string } };
+  const least = Number(engines.node.replace('>=', ''));
+  const versions = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${least - 1}.9.0' } })`;
+  const { code, err } = await run(process.execPath, [
+    '--import',
+    `data:text/javascript,${versions}`,
+    commandFile,
+    'serve',
+  ]);
+  expect([code, err]).toEqual([1, `Sekisho needs Node.js ${least} or newer, and this is ${least - 1}.9.0.\n`]);
+});
+
 test('what cannot be undone is asked on a terminal, and needs --yes elsewhere', async () => {
   const { id } = await gate.key({ name: 'asked' });
   const status = async (): Promise<string | undefined> =>
