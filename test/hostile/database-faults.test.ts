@@ -371,6 +371,8 @@ test.concurrent.for(['has crashed', 'is frozen'])(
     const gate = await spawnGate(place);
     const call = async (): Promise<void> =>
       expect(await codeIn(await post(`${gate.url}/api/chat`, secret, chat))).toBe('ok');
+    // To store the link is the last change of its start; keys that it knew before are read again.
+    await eventually(() => expect(gate.output()).toContain('open this one-time link'));
     await call();
     await gate.ledger(1);
     const isFrozen = what === 'is frozen';
