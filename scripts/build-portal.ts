@@ -1,14 +1,10 @@
 // Builds the portal if its sources have changed since the last build; otherwise it does nothing, at once.
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import process from 'node:process';
-import { takePlace } from './take-place.ts';
+import { renew } from './renewed-build.ts';
 
 const root = join(import.meta.dirname, '..');
-const dist = join(root, 'portal/dist');
-const stampName = '.made-from';
-const stamp = join(dist, stampName);
 
 const filesIn = (folder: string, isOne: (name: string) => boolean): string[] =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
@@ -25,16 +21,8 @@ const sources = [
 ].toSorted();
 const hash = createHash('sha256');
 for (const name of sources) hash.update(`${name}\n`).update(readFileSync(join(root, name)));
-const madeFrom = hash.digest('hex');
 
-const isBuilt = (): boolean => existsSync(stamp) && readFileSync(stamp, 'utf8') === madeFrom;
-
-if (!isBuilt()) {
-  process.stderr.write('Building the pages…\n');
+await renew(join(root, 'portal/dist'), hash.digest('hex'), 'the pages', async (outDir) => {
   const { build } = await import('vite');
-  // Beside it, so that an interrupted build is none.
-  const made = `${dist}-${process.pid}`;
-  await build({ configFile: join(root, 'portal/vite.config.ts'), logLevel: 'error', build: { outDir: made } });
-  writeFileSync(join(made, stampName), madeFrom);
-  takePlace(made, dist, isBuilt);
-}
+  await build({ configFile: join(root, 'portal/vite.config.ts'), logLevel: 'error', build: { outDir } });
+});

@@ -2,13 +2,13 @@
 // memory than a thousand modules (docs/decisions/0038). If no source has changed since the last build, it does nothing, at once.
 // `node scripts/build-server.ts DIRECTORY` builds there, in any case.
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
 import type { OutputChunk, Plugin } from 'rolldown';
 import { keepFiles } from './kept-files.ts';
 import { licenseFile, licensesOf } from './licenses.ts';
-import { takePlace } from './take-place.ts';
+import { renew } from './renewed-build.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -120,18 +120,11 @@ function madeFrom(): string {
 
 const [directory] = process.argv.slice(2);
 if (directory === undefined) {
-  const [dist, source] = [join(root, 'dist'), madeFrom()];
-  const stamp = join(dist, '.made-from');
-  const isBuilt = (): boolean => existsSync(stamp) && readFileSync(stamp, 'utf8') === source;
-  if (!isBuilt()) {
-    process.stderr.write('Building the gateway…\n');
-    // Beside it, so that an interrupted build is none.
-    const made = `${dist}-${process.pid}`;
+  const dist = join(root, 'dist');
+  await renew(dist, madeFrom(), 'the gateway', async (made) => {
     await build(made);
     keepFiles(dist, made);
-    writeFileSync(join(made, '.made-from'), source);
-    takePlace(made, dist, isBuilt);
-  }
+  });
 } else {
   rmSync(directory, { recursive: true, force: true });
   await build(resolve(directory));
