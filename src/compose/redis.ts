@@ -16,17 +16,19 @@ import { type Adapters, inMemory } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
 import { guessesThrough } from './redis-guesses.ts';
 import { turnsThrough } from './redis-turns.ts';
+import type { Start } from './start.ts';
 import type { Storage } from './storage.ts';
 
-/** Waits for Redis if it cannot be reached. `closes` takes what is to be closed, the last one first. @throws StoreUnusable */
+/** Waits for Redis if it cannot be reached. @throws StoreUnusable */
 export async function throughRedis(
   config: Config,
   { logger }: Log,
   { clock, calendar }: GateClocks,
   { gates, store, changes, operator, onStored, patiently }: Storage,
   { beats, answerMs }: Pick<Adapters, 'beats' | 'answerMs'>,
-  closes: (close: () => unknown) => void,
+  start: Pick<Start, 'closes' | 'signal'>,
 ): Promise<Adapters> {
+  const closes = (close: () => unknown): void => start.closes(close);
   const now = clock.steady;
   const address = addressIn(config.redisUrl);
   const client = await patiently(() => RedisClient.open({ address, now, answerMs }));
@@ -47,6 +49,7 @@ export async function throughRedis(
       name: operator.id,
       tenure: beats,
       tell: (sentence) => logger.warn(sentence),
+      signal: start.signal,
       onShared: (isShared) =>
         isShared
           ? logger.error(

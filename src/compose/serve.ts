@@ -131,10 +131,7 @@ async function sharedAdapters(
 ): Promise<Adapters> {
   if (config.redisUrl === '') return alone;
   const { throughRedis } = await import('./redis.ts');
-  return {
-    ...alone,
-    ...(await throughRedis(config, log, clocks, storage, alone, (close) => start.closes(close))),
-  };
+  return { ...alone, ...(await throughRedis(config, log, clocks, storage, alone, start)) };
 }
 
 interface Parts {

@@ -24,11 +24,13 @@ async function starting(url: string, layout: string, tenure: typeof patient) {
   const client = await RedisClient.open({ address: readAddress(url)!, now: Date.now, layout, answerMs: 60_000 });
   const said: string[] = [];
   const shared: boolean[] = [];
+  const abandoned = new AbortController();
   let hasStarted = false;
   const settings = {
     client,
     name: 'acc_1',
     tenure,
+    signal: abandoned.signal,
     tell: (sentence: string) => void said.push(sentence),
     onShared: (isShared: boolean) => void shared.push(isShared),
   };
@@ -41,7 +43,7 @@ async function starting(url: string, layout: string, tenure: typeof patient) {
     await client.close();
   };
   const of = (): Promise<unknown> => client.command('GET', '{gates}:of');
-  return { claim, client, said, shared, of, stop, hasStarted: () => hasStarted };
+  return { claim, client, said, shared, of, stop, abandoned, hasStarted: () => hasStarted };
 }
 
 test('one that writes another layout starts when the last of those that run has ended', async () => {
@@ -50,6 +52,11 @@ test('one that writes another layout starts when the last of those that run has 
   for (const { claim } of older) await claim;
   const newer = await starting(url, '2', patient);
   await eventually(() => expect(newer.said).toEqual([expect.stringContaining('Gateways of another version run')]));
+  const given = await starting(url, '2', patient);
+  await eventually(() => expect(given.said).toHaveLength(1));
+  given.abandoned.abort();
+  await expect(given.claim).rejects.toThrow('aborted');
+  await given.client.close();
   // Some of its looks find nothing.
   for (let flushes = 0; flushes < 8; flushes++) {
     await newer.client.command('DEL', '{gates}:of');

@@ -1,6 +1,7 @@
 // Whose Redis this is. Each gateway renews there the name of its installation and the layout that it writes. One of another installation,
 // which would count its calls, turns and guesses in the same places, does not start; one that writes another layout, which would take
 // what it finds for forgotten, starts when the last of those that run has ended.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreUnusable } from '../unusable.ts';
 import type { RedisClient } from './client.ts';
 import { script } from './script.ts';
@@ -22,6 +23,8 @@ export interface InstallationSettings {
   /** Called once when a running gateway finds that others use its Redis in another way, and once when that is over. */
   readonly onShared: (isShared: boolean) => void;
   readonly tell: (sentence: string) => void;
+  /** Ends the wait. */
+  readonly signal: AbortSignal;
   /** How long Redis belongs to gateways of which the last has ended, and how often a running one renews that. */
   readonly tenure: { readonly lifeMs: number; readonly renewMs: number };
 }
@@ -33,16 +36,23 @@ const inAnotherLayout =
 
 /**
  * Claims Redis until it is closed. Waits until the last gateway of another installation must be over, and as long as one runs that writes
- * another layout. @throws StoreUnusable if another installation goes on using Redis.
+ * another layout. @throws StoreUnusable if another installation goes on using Redis; an AbortError when `signal` ends the wait.
  */
-export async function claimRedis({ client, name, onShared, tell, tenure }: InstallationSettings): Promise<() => void> {
+export async function claimRedis({
+  client,
+  name,
+  onShared,
+  tell,
+  signal,
+  tenure,
+}: InstallationSettings): Promise<() => void> {
   const own = `${name} ${client.layout}`;
   const owner = async (): Promise<string> => (await client.run(claim, [key], [own, tenure.lifeMs])) as string;
   const seen = async (): Promise<string | null> => (await client.command('GET', key)) as string | null;
   /** Claims nothing that was only flushed: running gateways claim it again first. */
   const ownerLater = async (): Promise<string> => {
-    await pause(tenure.renewMs / 5);
-    if ((await seen()) === null) await pause(2 * tenure.renewMs);
+    await sleep(tenure.renewMs / 5, undefined, { signal });
+    if ((await seen()) === null) await sleep(2 * tenure.renewMs, undefined, { signal });
     return (await seen()) ?? owner();
   };
   const until = performance.now() + tenure.lifeMs + tenure.renewMs;
@@ -67,5 +77,3 @@ export async function claimRedis({ client, name, onShared, tell, tenure }: Insta
   }, tenure.renewMs).unref();
   return () => clearInterval(timer);
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
