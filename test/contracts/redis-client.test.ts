@@ -1,7 +1,8 @@
 // The client of Redis against a real server: what it does while the server is away, hung, full, read-only or someone else's.
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import process from 'node:process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readAddress } from '../../src/store/redis/address.ts';
 import { RedisClient, type RedisState } from '../../src/store/redis/client.ts';
@@ -136,6 +137,45 @@ describe('the client of Redis', () => {
       await client.publish('ev', 'hello');
       expect(heard).toContain('hello');
     });
+  });
+
+  test('a connection that is lost while it asks for its subscriptions again leaves no rejection that nobody handles', async () => {
+    let cuts = 0;
+    const sockets = new Set<Socket>();
+    const server = createServer((socket) => {
+      const redisSide = connect(redis.port, '127.0.0.1');
+      for (const each of [socket, redisSide]) each.on('error', () => undefined);
+      redisSide.pipe(socket);
+      socket.on('data', (bytes) => {
+        const asks = /\bsubscribe\b/i.test(String(bytes));
+        if (asks) sockets.add(socket);
+        if (asks && cuts > 0 && cuts < 4) {
+          cuts++;
+          socket.destroy();
+        } else redisSide.write(bytes);
+      });
+      socket.on('close', () => redisSide.destroy());
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const client = await opened(`redis://127.0.0.1:${(server.address() as AddressInfo).port}/3`);
+    const unhandled: unknown[] = [];
+    const note = (error: unknown): unknown => unhandled.push(error);
+    process.on('unhandledRejection', note);
+    const heard: string[] = [];
+    const hears = (message: string): Promise<void> =>
+      eventually(async () => {
+        await client.publish('again', message);
+        expect(heard).toContain(message);
+      });
+    client.subscribe('again', (message) => heard.push(message));
+    await hears('before');
+    cuts = 1;
+    for (const socket of sockets) socket.destroy();
+    await hears('after');
+    process.off('unhandledRejection', note);
+    await client.close();
+    server.close();
+    expect([cuts, unhandled]).toEqual([4, []]);
   });
 
   test('a server that becomes a replica, or whose memory is full, counts as away until it takes writes', async () => {

@@ -31,6 +31,8 @@ export function connectionOf(
     keepAlive: keepAliveAfterMs,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
+    // The package handles no error of its own subscribing, so a connection that is lost meanwhile would end the process.
+    autoResubscribe: false,
   } satisfies RedisOptions;
   if (kind === 'cluster')
     return new Cluster([...nodes], {
