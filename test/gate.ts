@@ -344,8 +344,8 @@ export class RawClient {
   received = Buffer.alloc(0);
   readonly closed: Promise<void>;
 
-  constructor(port: number) {
-    this.socket = connect(port, '127.0.0.1');
+  constructor(port: number, socket = connect(port, '127.0.0.1')) {
+    this.socket = socket;
     this.socket.on('data', (bytes) => (this.received = Buffer.concat([this.received, bytes as Buffer])));
     this.socket.on('error', () => undefined);
     this.closed = new Promise((resolve) => this.socket.once('close', () => resolve()));

@@ -21,8 +21,8 @@ interface Seat extends Member {
   readonly network: Network;
   /** When it was taken, by order. */
   readonly turn: number;
-  /** A request of it is being answered. */
-  busy: boolean;
+  /** Of the request that is being answered. */
+  response: ServerResponse | undefined;
   /** The request is not for a page. */
   stays: boolean;
   /** Pipelined requests behind it. */
@@ -56,6 +56,7 @@ export class ConnectionLimiter {
   /** Places of connections during their handshake, by their remote end. */
   readonly #shaking = new Map<string, Seat>();
   #turns = 0;
+  #ending = false;
 
   /** `most`: connections at once. */
   constructor(most: number) {
@@ -77,11 +78,11 @@ export class ConnectionLimiter {
       socket,
       network,
       turn: this.#turns++,
-      busy: false,
+      response: undefined,
       stays: false,
       behind: [],
       known: false,
-      last: false,
+      last: this.#ending,
     };
     socket[seatOf] = seat;
     this.#seats.add(seat);
@@ -112,18 +113,19 @@ export class ConnectionLimiter {
   inTurn(socket: Seated, response: ServerResponse, answer: Answering): void {
     const seat = socket[seatOf];
     if (!seat) void answer();
-    else if (!seat.busy) void this.#serve(seat, socket, { response, answer });
+    else if (!seat.response) void this.#serve(seat, socket, { response, answer });
     else if (seat.behind.length < maxBehind) seat.behind.push({ response, answer });
     else socket.destroy();
   }
 
   async #serve(seat: Seat, socket: Socket, first: Turn): Promise<void> {
-    seat.busy = true;
     for (let next: Turn | undefined = first; next; next = seat.behind.shift()) {
+      seat.response = next.response;
       seat.stays = true;
+      if (seat.last) next.response.shouldKeepAlive = false;
       if ((await next.answer()) && !seat.known) this.#know(seat);
       if (seat.last) {
-        // It stays busy, so that nothing else is answered on it.
+        // The response stays, so that nothing else is answered on this connection.
         seat.stays = false;
         closeAfter(socket, next.response);
         return;
@@ -131,13 +133,14 @@ export class ConnectionLimiter {
       // A disconnected client gets no more answers.
       if (socket.destroyed) break;
     }
-    seat.busy = seat.stays = false;
+    seat.response = undefined;
+    seat.stays = false;
   }
 
   /** Whether a request of the connection is being answered. If so, the connection is closed after the answer. */
   endAfterAnswer(socket: Duplex): boolean {
     const seat = (socket as Seated)[seatOf];
-    if (!seat?.busy) return false;
+    if (!seat?.response) return false;
     seat.last = true;
     return true;
   }
@@ -153,15 +156,27 @@ export class ConnectionLimiter {
     if (seat.slot >= 0) seat.network.strangers--;
   }
 
-  /** Closes each connection on which a request is being answered after its answer. */
+  /**
+   * From now on, closes each connection, also a new one, after the answer that is being sent on it, or after the next one. Answers say
+   * so if they still can.
+   */
   endAfterAnswers(): void {
-    for (const seat of this.#seats.list()) if (seat.busy) seat.last = true;
+    this.#ending = true;
+    for (const seat of this.#seats.list()) {
+      seat.last = true;
+      if (seat.response?.headersSent === false) seat.response.shouldKeepAlive = false;
+    }
+  }
+
+  /** Whether a connection is open on which no request is being answered. */
+  get someIdle(): boolean {
+    return this.#seats.list().some((seat) => !seat.response);
   }
 
   /** Makes all clients reconnect: idle connections are closed now, others after their answer. */
   renew(): void {
     for (const seat of this.#seats.list()) {
-      if (seat.busy) seat.last = true;
+      if (seat.response) seat.last = true;
       else seat.socket.destroy();
     }
   }

@@ -9,8 +9,9 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from 'node:http';
-import type { Server, Socket } from 'node:net';
+import { Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import express from 'express';
 import { newRequestId } from '../domain/id.ts';
 import { reset } from '../gateway/answer/cut-off.ts';
@@ -245,14 +246,26 @@ function portSentence(error: NodeJS.ErrnoException, port: number, host: string):
   }
 }
 
-/**
- * Stops listening, closes idle and silent connections, and resolves when the last connection is closed. Running answers are not
- * affected; the caller decides when they end.
- */
+/** More connections than wait at once on a system with the usual limits. */
+const mostWaiting = 5_000;
+
+/** Accepts the connections that the system has made so far; it resets those that wait when listening ends. */
+export async function acceptWaiting(server: Listener): Promise<void> {
+  let accepted = false;
+  const onConnection = (): void => void (accepted = true);
+  server.on('connection', onConnection);
+  // Node accepts as few as one in a turn of the event loop, and none in the rest of the current one.
+  for (let turn = 0; turn < 2 || (accepted && turn < mostWaiting); turn++) {
+    accepted = false;
+    await nextTurn();
+  }
+  server.off('connection', onConnection);
+}
+
+/** Accepts no more connections, and resolves when the last one is closed. The caller decides when they end. */
 export function stopListening(server: Listener): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  return closed;
+  // The `close` of node:http would also cut connections on which a request is on its way.
+  return new Promise((resolve) => void Server.prototype.close.call(server, () => resolve()));
 }
 
 /** Whether it settled within that time. */

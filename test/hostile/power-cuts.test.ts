@@ -14,7 +14,7 @@ import { Ledger } from '../../src/store/ledger/ledger.ts';
 import type { Store } from '../../src/store/ports/store.ts';
 import { databaseIn, openSqlite } from '../../src/store/sqlite/open.ts';
 import { type FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { author, commandFile, post, run, serverWords, spawnGate, temporaryDirectory } from '../gate.ts';
+import { author, commandFile, post, RawClient, run, serverWords, spawnGate, temporaryDirectory } from '../gate.ts';
 import { PowerCut, traced } from '../power-cut.ts';
 
 let fake: FakeOllama;
@@ -176,14 +176,21 @@ test('secrets and certificates that the gateway makes at its first start survive
 test('a change that the disk does not take is refused, and the gateway ends', async () => {
   const { dataDir, manager } = await installed();
   const gate = await spawnGate({ ...sqlite, UPSTREAM: fake.url, DATA_DIR: dataDir });
+  // The gateway has this request in any case before the disk fails, which a change of its own may notice first.
+  const change = new RawClient(Number(new URL(gate.url).port));
+  change.write(`POST /management/v1/accounts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${manager}\r\n`);
+  change.write('Content-Type: application/json\r\nContent-Length: 14\r\nExpect: 100-continue\r\n\r\n{"name":');
+  await change.until('100 Continue');
+  change.received = Buffer.alloc(0);
   const fault = spawn(
     'strace',
     ['-f', '-p', String(gate.process.pid), '-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO'],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
   await once(fault.stderr, 'data');
-  const answer = await post(`${gate.url}/management/v1/accounts`, manager, { name: 'bob' });
-  expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([503, 'store_unusable']);
+  change.write('"bob"}');
+  await change.closed;
+  expect(change.text).toMatch(/^HTTP\/1\.1 503 .*"code":"store_unusable"/s);
   expect(await gate.ended).toBe(1);
   expect(gate.output()).toContain('the disk does not do what it should');
 });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FakeOllama, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { eventually, post, RawClient, run, sekisho, serverWords, spawnGate, temporaryDirectory } from '../gate.ts';
@@ -149,19 +150,59 @@ describe('H1: stopping', () => {
     gate.process.kill('SIGTERM');
     expect(await gate.ended).toBe(0);
   });
+  test.each(['off', 'self-signed'])('answers what clients had sent before they could know (TLS: %s)', async (TLS) => {
+    const gate = await spawnGate({ UPSTREAM: fake.url, SLOTS: '16', TLS });
+    const { secret } = await gate.key();
+    const port = Number(new URL(gate.url).port);
+    const body = JSON.stringify({ ...chat, stream: false });
+    const call = `POST /api/chat HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    const kept = await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const client = new RawClient(port, TLS === 'off' ? undefined : connect({ port, rejectUnauthorized: false }));
+        client.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
+        await client.until('{"live":true}');
+        client.received = Buffer.alloc(0);
+        return client;
+      }),
+    );
+    const clients = TLS === 'off' ? 16 : 8;
+    const stopping = eventually(() => expect(gate.output()).toContain('stopping'));
+    for (let i = 0; i < clients; i++)
+      fake.next(async (_, answer) => {
+        await stopping;
+        answer.whole(200, { 'Content-Type': 'application/json' }, '{"done":true,"prompt_eval_count":1,"eval_count":1}');
+      });
+    // While the process does not run, its system takes what clients send, their connections, and the signal.
+    gate.process.kill('SIGSTOP');
+    const fresh = TLS === 'off' ? Array.from({ length: 8 }, () => new RawClient(port)) : [];
+    await Promise.all(fresh.map((client) => once(client.socket, 'connect')));
+    await Promise.all(
+      [...kept, ...fresh].map((client) => new Promise((resolve) => client.socket.write(call, resolve))),
+    );
+    gate.process.kill('SIGTERM');
+    gate.process.kill('SIGCONT');
+    for (const client of [...kept, ...fresh]) {
+      await client.closed;
+      expect(client.text).toMatch(/^HTTP\/1\.1 200 .*\r\nConnection: close\r\n.*"done":true/s);
+    }
+    expect(await gate.ended).toBe(0);
+    expect((await gate.ledger(clients)).filter(({ outcome }) => outcome === 'completed')).toHaveLength(clients);
+  });
   test('lets a running stream finish, accepts no new connection, and loses no record', async () => {
     const gate = await spawnGate({ UPSTREAM: fake.url, DRAIN_SECONDS: '10' });
     const { secret } = await gate.key();
     const release = holdStream(fake);
     // A second connection, kept alive since before the signal.
     const kept = new RawClient(Number(new URL(gate.url).port));
+    const silent = new RawClient(Number(new URL(gate.url).port));
     const response = await post(`${gate.url}/api/chat`, secret, chat);
     const reader = response.body!.getReader();
     await reader.read();
     kept.write(`GET /api/version HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\n\r\nGET /api/`);
     await kept.until('"version"');
     gate.process.kill('SIGTERM');
-    await eventually(() => expect(gate.output()).toContain('stopping'));
+    // Requests are answered until then.
+    await silent.closed;
     kept.write(`version HTTP/1.1\r\nHost: x\r\nx-api-key: ${secret}\r\n\r\n`);
     await eventually(() => expect(kept.text + (kept.socket.destroyed ? 'draining' : '')).toContain('draining'));
     await expect(fetch(`${gate.url}/healthz`)).rejects.toThrow();
