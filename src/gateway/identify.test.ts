@@ -1,9 +1,10 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { blankKey, digestOf, generateKey, type StoredKey } from '../domain/api-key.ts';
 import type { GatewayError } from '../domain/error.ts';
-import type { AccountId } from '../domain/id.ts';
+import { type AccountId, toBase62 } from '../domain/id.ts';
 import { unlimited } from '../domain/plan.ts';
 import { MemoryFailures } from '../store/memory/failure-budget.ts';
 import type { Caller } from '../store/ports/keys.ts';
@@ -34,24 +35,42 @@ const rows = [
 /** The identified key or the code of the refusal, and how often the store was asked. */
 async function ask(headers: Record<string, string>, path = '/api/tags'): Promise<{ who: string; reads: number }> {
   let reads = 0;
+  const who = await whoIs(
+    headers,
+    path,
+    {},
+    cacheOf(rows, () => reads++),
+  );
+  return { who, reads };
+}
+
+function cacheOf(keys: readonly StoredKey[], onRead = (): unknown => undefined): KeyCache {
   const find = (is: (key: StoredKey) => boolean): Promise<Caller | undefined> => {
-    reads++;
-    const key = rows.find(is);
+    onRead();
+    const key = keys.find(is);
     return Promise.resolve(key && { key, account: undefined as never, plan: unlimited, suspensions: [] });
   };
   const store = {
     findCaller: (id: string) => find((key) => key.id === id),
     findCallerByDigest: (digest: string) => find((key) => key.digest === digest),
   };
-  const keyCache = new KeyCache(
+  return new KeyCache(
     store,
     [],
     'acc_operator' as AccountId,
     () => 1,
     () => 1,
   );
+}
+
+async function whoIs(
+  headers: Record<string, string>,
+  path: string,
+  socket: object,
+  keyCache: KeyCache,
+): Promise<string> {
   const matched = matchOperation('GET', canonicalTarget(path));
-  const request = { headers, socket: {} };
+  const request = { headers, socket };
   const received = { request, method: 'GET', target: matched.target, repeated: new Set() };
   const asked = { ...matched, received } as unknown as Current;
   const exchange = {
@@ -75,9 +94,9 @@ async function ask(headers: Record<string, string>, path = '/api/tags'): Promise
       throttle,
       signatureSkewMs: 30_000,
     });
-    return { who: caller.principal.keyId, reads };
+    return caller.principal.keyId;
   } catch (error) {
-    return { who: (error as GatewayError).code, reads };
+    return (error as GatewayError).code;
   }
 }
 
@@ -108,6 +127,37 @@ test('KEY-7: exactly one credential identifies a caller, wherever and however of
       expect(reads).toBe(meant.size === 1 ? 1 : 0);
     }),
     { numRuns: 400 },
+  );
+});
+
+test('a key that was proved over a connection proves nothing that a new connection would not', async () => {
+  const forged = (of: string, secret: string): string => {
+    const body = `sekisho_${of.slice(4)}_${secret.repeat(43)}`;
+    return body + toBase62(crc32(body), 6);
+  };
+  const [first, other] = [mine.text.reveal(), forged(mine.id, '0')];
+  const texts = [first, yours.text.reveal(), other, forged(mine.id, 'z'), `${first.slice(0, -1)}-`, 'nonsense'];
+  const calls = fc.record({
+    connection: fc.nat({ max: 2 }),
+    text: fc.constantFrom(...texts),
+    change: fc.constantFrom('none', 'none', 'read again', 'gone', 'another secret', 'back'),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(calls, { maxLength: 20 }), async (steps) => {
+      const keys = [...rows];
+      const cache = cacheOf(keys);
+      const connections = [{}, {}, {}];
+      for (const { connection, text, change } of steps) {
+        if (change === 'gone') keys.splice(0);
+        else if (change === 'another secret') keys.splice(0, keys.length, stored(mine.id, 'secret', digestOf(other)));
+        else if (change === 'back') keys.splice(0, keys.length, ...rows);
+        if (change !== 'none') cache.forget();
+        const header = { 'x-api-key': text };
+        const kept = await whoIs(header, '/api/tags', connections[connection] as object, cache);
+        expect(kept).toBe(await whoIs(header, '/api/tags', {}, cache));
+      }
+    }),
+    { numRuns: 300 },
   );
 });
 

@@ -20,6 +20,7 @@ import type { Exchange } from './exchange.ts';
 import type { AccessTokens } from './identity/access-tokens.ts';
 import { type Credential, readCredential } from './identity/credential.ts';
 import type { KeyCache } from './identity/key-cache.ts';
+import { noteProven, type Proving, provenBy } from './identity/proven-key.ts';
 import type { Matched } from './operation.ts';
 import type { Received } from './receive.ts';
 
@@ -143,7 +144,7 @@ function lookUp(
 ): Principal | undefined | Promise<Principal | undefined> {
   switch (credential.kind) {
     case 'key':
-      return findByText(keyCache, credential.text, withoutLookUp);
+      return findByText(keyCache, credential.text, asked.received.request.socket, withoutLookUp);
     case 'certificate':
       return findByCertificate(keyCache, credential.digest, withoutLookUp);
     case 'signature':
@@ -166,21 +167,27 @@ export function checkStanding(principal: Principal, now: WallMs): void {
 function findByText(
   keyCache: KeyCache,
   text: string,
+  connection: Proving,
   withoutLookUp: boolean,
 ): Principal | undefined | Promise<Principal | undefined> {
+  const before = provenBy(text, connection);
+  if (before && keyCache.isCurrent(before)) return before;
   const id = readKeyId(text);
   // Not in the format of a key: only a key of the settings is possible. The checksum saves a look-up.
   if (id === undefined) return keyCache.findStatic(text);
   if (withoutLookUp && !keyCache.holds(id)) return undefined;
   const found = keyCache.find(id);
-  return found instanceof Promise ? found.then((principal) => judge(text, principal)) : judge(text, found);
+  return found instanceof Promise
+    ? found.then((principal) => judge(text, principal, connection))
+    : judge(text, found, connection);
 }
 
 /** An unknown id costs the same hash and comparison as a known one with a wrong secret. */
-function judge(text: string, found: Principal | undefined): Principal | undefined {
+function judge(text: string, found: Principal | undefined, connection: Proving): Principal | undefined {
   const right = isSecretOf(text, found);
   if (found?.kind !== 'secret') return undefined;
   if (!right) throw new FailedIdentification('invalid_api_key', found);
+  noteProven(text, found, connection);
   return found;
 }
 

@@ -70,6 +70,11 @@ export class KeyCache {
     return this.#statics.get(digest) ?? (kind === 'secret' ? this.find(id) : this.findByDigest(digest));
   }
 
+  /** Whether this is what `find` returns for the key of a secret, at once. */
+  isCurrent(principal: Principal): boolean {
+    return this.#known.get(principal.keyId) === principal;
+  }
+
   /** Whether this process has seen the key. If so, it is not a guess, and loading it again after a change is cheap. */
   holds(idOrDigest: string): boolean {
     return this.#known.has(idOrDigest) || this.#met.has(idOrDigest);

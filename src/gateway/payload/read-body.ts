@@ -31,6 +31,8 @@ export function readBody(
     const reading = new BodyReading(exchange, holder, limits, { resolve, reject });
     if (coding) reading.unfold(coding.open(), room);
     else reading.take();
+    // Most bodies arrive with their head: what the listeners get before this needs no time limit.
+    process.nextTick(limitTime, reading, declared);
   });
 }
 
@@ -59,14 +61,14 @@ class BodyReading {
     this.#holder = holder;
     this.#limits = limits;
     this.#outcome = outcome;
-    // Most bodies arrive with their head, in this turn of the event loop.
-    process.nextTick(limitTime, this);
     const onClose = (): void => this.#close();
     exchange.request.on('close', onClose).on('error', onClose);
   }
 
-  limitTime(): void {
-    if (!this.#pieces || this.#exchange.request.complete) return;
+  /** `declaredBytes`: the length of the body; 0 if the head does not say it. */
+  limitTime(declaredBytes: number): void {
+    const isHere = this.#exchange.request.complete || (declaredBytes > 0 && this.#receivedBytes === declaredBytes);
+    if (!this.#pieces || isHere) return;
     this.#timer = setTimeout(() => this.#fail(new GatewayError('request_timeout')), this.#limits.bodyTimeoutMs);
   }
 
@@ -154,7 +156,7 @@ class BodyReading {
   }
 }
 
-const limitTime = (reading: BodyReading): void => reading.limitTime();
+const limitTime = (reading: BodyReading, declaredBytes: number): void => reading.limitTime(declaredBytes);
 
 const unfoldsTooMuch = (): GatewayError =>
   new GatewayError('body_too_large', {
