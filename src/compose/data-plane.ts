@@ -193,8 +193,9 @@ function keyCacheOf(
 ): KeyCache {
   // Without heartbeats others give a gateway up after the same time.
   const graceMs = config.databaseUrl === '' ? 0 : lifeMs;
-  const isBlind = (): Promise<boolean> => changes.isBlind();
-  return new KeyCache(store, staticDigests(config), operator.id, clock.wall, clock.steady, graceMs, isBlind);
+  return new KeyCache(store, staticDigests(config), operator.id, clock.wall, clock.steady, graceMs, () =>
+    changes.isBlind(),
+  );
 }
 
 function gateOf(config: Config, log: Log, clocks: GateClocks, storage: Storage, shared: Shared): Gate {
@@ -345,9 +346,7 @@ export async function followChanges(
 ): Promise<void> {
   await changes.subscribe({
     what: 'whether the gateway is under maintenance could not be read; it stays as it is',
-    run: async () => {
-      gate.maintenance = await store.readMaintenance();
-    },
+    run: async () => void (gate.maintenance = await store.readMaintenance()),
   });
   await changes.subscribe({
     what: 'the announcements could not be read; they stay as they are',
@@ -356,15 +355,19 @@ export async function followChanges(
   // Before the callers, because their rights can depend on the meaning of a model name.
   await changes.subscribe({
     what: 'the model names could not be read; they stay as they are',
+    isBasis: true,
     run: async () => gate.names.setNames(await store.listModelNames()),
   });
   await changes.subscribe({
-    what: 'callers that run could not be asked after',
-    run: (staleMs) => {
-      gate.keyCache.forget(staleMs);
-      gate.tokens.forget();
-      return gate.running.recheck();
+    what: 'what is known of callers could not be forgotten',
+    run: (staleMs, accounts) => {
+      gate.keyCache.forget(staleMs, accounts);
+      return Promise.resolve(gate.tokens.forget(accounts));
     },
+  });
+  await changes.subscribe({
+    what: 'callers that run could not be asked after',
+    run: (_, accounts) => gate.running.recheck(accounts),
   });
   await changes.subscribe({
     what: 'the rules could not be read; the last ones stay in force',

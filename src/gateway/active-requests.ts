@@ -4,6 +4,7 @@
 import { GatewayError } from '../domain/error.ts';
 import { type Member, SwapSet } from '../domain/swap-set.ts';
 import type { MonotonicMs } from '../domain/time.ts';
+import type { ChangedAccounts } from '../store/ports/change-feed.ts';
 import type { Comments } from './answer/keep-alive-comments.ts';
 import type { Decisions } from './decide-again.ts';
 import type { Exchange } from './exchange.ts';
@@ -23,6 +24,9 @@ export interface Run extends Member {
   /** Ends it with the dialect's last frame, or with an ordinary refusal if nothing was sent. */
   end(error: GatewayError): void;
 }
+
+/** Each asks the store, which other work needs, too. */
+const checkedAtOnce = 4;
 
 export interface Stalls {
   readonly readerMs: number;
@@ -65,20 +69,25 @@ export class ActiveRequests {
   }
 
   /**
-   * Checks again whether each call is still allowed. Call when the store has changed. If the store fails for a caller,
-   * that call continues, and the promise rejects after all others were checked.
+   * Checks again whether each call of these accounts is still allowed. Call when the store has changed. If the store fails for a
+   * caller, that call continues, and the promise rejects after all others were checked.
    */
-  async recheck(): Promise<void> {
+  async recheck(accounts: ChangedAccounts = 'all'): Promise<void> {
     let unanswered: unknown;
-    for (const run of this.#runs.list()) {
-      try {
-        const again = this.#decisions.again(run.call, run.exchange);
-        if (again instanceof Promise) await again;
-      } catch (error) {
-        if (error instanceof GatewayError) run.end(error);
-        else unanswered = error;
+    const runs = this.#runs.list().values();
+    const checkAll = async (): Promise<void> => {
+      for (const run of runs) {
+        if (accounts !== 'all' && !accounts.has(run.call.caller.principal.accountId)) continue;
+        try {
+          const again = this.#decisions.again(run.call, run.exchange);
+          if (again instanceof Promise) await again;
+        } catch (error) {
+          if (error instanceof GatewayError) run.end(error);
+          else unanswered = error;
+        }
       }
-    }
+    };
+    await Promise.all(Array.from({ length: checkedAtOnce }, checkAll));
     if (unanswered !== undefined) throw unanswered;
   }
 

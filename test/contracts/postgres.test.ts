@@ -3,8 +3,11 @@ import Database from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newRequestId } from '../../src/domain/id.ts';
+import { auditEvent } from '../../src/domain/audit.ts';
+import { type KeyId, newRequestId } from '../../src/domain/id.ts';
+import type { ChangedAccounts } from '../../src/store/ports/change-feed.ts';
 import { migrate } from '../../src/store/postgres/migrate.ts';
+import { keptChanges } from '../../src/store/postgres/migrations/caller-changes.ts';
 import { type Migration, migrations as postgresMigrations, run } from '../../src/store/postgres/migrations/list.ts';
 import { openPostgres } from '../../src/store/postgres/open.ts';
 import { Pool } from '../../src/store/postgres/pool.ts';
@@ -13,7 +16,7 @@ import { Registry } from '../../src/store/postgres/registry.ts';
 import { SoleGate } from '../../src/store/postgres/sole-gate.ts';
 import { migrations } from '../../src/store/sqlite/migrations/list.ts';
 import { StoreAway, StoreBusy } from '../../src/store/unusable.ts';
-import { eventually } from '../gate.ts';
+import { author, eventually } from '../gate.ts';
 import { asking, type PostgresServer, startPostgres } from '../postgres.ts';
 import { connectTo } from '../postgres-client.ts';
 import { changesContract } from './changes.ts';
@@ -79,8 +82,8 @@ ledgerWriterContract('PostgreSQL', async () => {
   return { writer: store, store, hold, close: () => store.close() };
 });
 
-/** Tables that one database has for itself: the log of its migrations, the figure of changes, and one that is not used any more. */
-const own = /^(store_version|migrations|notices|kysely_|sqlite_|usage_\d|usage_other)/;
+/** Tables that one database has for itself: the log of its migrations, changes, and one that is not used any more. */
+const own = /^(store_version|caller_changes|migrations|notices|kysely_|sqlite_|usage_\d|usage_other)/;
 
 interface Column {
   readonly table: string;
@@ -177,7 +180,7 @@ test('beside a newer version that has added columns, tables and indexes, this on
   await expect(postgresRows({ url, connections: 1 })).rejects.toThrow(/changed by a newer Sekisho/);
 });
 
-/** What older gates rely on: each column, constraint, unique index, trigger and function, with what it demands. */
+/** What older gates rely on: each column, constraint, unique index, trigger and function, with what it demands. A function may do more. */
 const relied = `
   select 'column' as kind, relname || '.' || attname as name, relname as "on",
     format_type(atttypid, atttypmod) || case when attnotnull and not atthasdef then ' required' else '' end as demands
@@ -189,7 +192,7 @@ const relied = `
   from pg_index join pg_class on pg_class.oid = indrelid where indisunique and relnamespace = 'public'::regnamespace
   union all select 'trigger', tgrelid::regclass || '.' || tgname, tgrelid::regclass::text, pg_get_triggerdef(pg_trigger.oid)
   from pg_trigger where not tgisinternal
-  union all select 'function', proname, '', prosrc from pg_proc where pronamespace = 'public'::regnamespace`;
+  union all select 'function', proname, '', prorettype::regtype::text from pg_proc where pronamespace = 'public'::regnamespace`;
 
 interface Relied extends pg.QueryResultRow {
   readonly kind: string;
@@ -510,5 +513,54 @@ test('a gate reads everything again from another server, even if the figure of c
   expect(seen.slice(1)).toEqual([77]);
   await feed.look();
   expect(seen).toHaveLength(2);
+  await store.close();
+});
+
+test('a gate is told which accounts a change concerns, and all where that is not known', async () => {
+  const url = await server.database(made);
+  const store = await openPostgres({ url, connections: 2 });
+  const heard: ChangedAccounts[] = [];
+  const feed = store.changeFeed({ onFailure: () => undefined, onRecovery: () => undefined });
+  await feed.subscribe({
+    what: 'callers',
+    run: (_, accounts) => Promise.resolve(void (accounts && heard.push(accounts))),
+  });
+  const after = async (change: string): Promise<readonly string[] | 'all' | undefined> => {
+    heard.length = 0;
+    await asking(url, change);
+    await feed.look();
+    const [accounts] = heard;
+    return accounts === undefined || accounts === 'all' ? accounts : [...accounts].toSorted();
+  };
+  const keyOf = (account: string): string =>
+    `insert into keys (id, account_id, name, kind, digest, status, scopes, models, cidr, allow_path, created_at)
+     values ('key_${account}', '${account}', '', 'secret', '${account}', 'active', '[]', '[]', '[]', 0, 0)`;
+  // It has just subscribed.
+  expect(
+    await after("insert into accounts (id, name, created_at) values ('acc_1', 'one', 0), ('acc_2', 'two', 0)"),
+  ).toBe('all');
+  expect(await after(keyOf('acc_1'))).toEqual(['acc_1']);
+  expect(
+    await after(`begin; ${keyOf('acc_2')}; update accounts set plan = 'standard' where id = 'acc_1'; commit`),
+  ).toEqual(['acc_1', 'acc_2']);
+  expect(await after("update keys set status = 'revoked' where id = 'key_acc_2'")).toEqual(['acc_2']);
+  expect(await after("update keys set last_used_at = 5 where id = 'key_acc_2'")).toBeUndefined();
+  expect(
+    await after(
+      "insert into suspensions (id, account_id, step, reason, shadow, created_at) values ('sus_1', 'acc_1', 'slow', '', 0, 0)",
+    ),
+  ).toEqual(['acc_1']);
+  expect(await after("delete from suspensions where id = 'sus_1'")).toEqual(['acc_1']);
+  expect(await after("insert into audit_events values ('aud_1', 0, '', '', '', null, null)")).toEqual([]);
+  expect(await after('update plans set version = version + 1')).toBe('all');
+  expect(await after("insert into model_names values ('name_1', 'm', 1, 0, 0, '{}')")).toBe('all');
+  // What this process changes is in the figure, too.
+  heard.length = 0;
+  await store.revokeKey('key_acc_1' as KeyId, 6, auditEvent(author(), 'test', 'x', null, null));
+  await feed.announce();
+  expect(heard).toEqual([new Set(['acc_1'])]);
+  const many = `do $$ begin for i in 1..${keptChanges} loop update keys set status = i::text where id = 'key_acc_2'; end loop; end $$`;
+  expect(await after(many)).toBe('all');
+  expect(await asking(url, 'select distinct account_id from caller_changes')).toEqual([{ account_id: 'acc_2' }]);
   await store.close();
 });

@@ -357,6 +357,37 @@ test.concurrent('a key that was revoked while accounts are locked is not let in 
   await eventually(async () => expect(await send(gate, secret)).toBe('401 key_revoked'));
 });
 
+test.concurrent('while accounts are locked, a change stops only the keys that it concerns', async ({
+  onTestFinished,
+}) => {
+  const postgres = await startPostgres();
+  const url = await postgres.database();
+  const gate = await openGate(ollama.url, { DATABASE_URL: url });
+  const other = await connectTo(url);
+  onTestFinished(async () => {
+    await other.end();
+    await gate.stop();
+    await postgres.stop();
+  });
+  const [mine, theirs] = [await gate.member({}), await gate.member({})];
+  // Another change, such as one of the gateway's start, may concern everyone and be noticed only then.
+  await eventually(async () => {
+    for (const { secret } of [mine, theirs]) expect(await send(gate, secret)).toBe('ok');
+    await other.query('begin; lock table accounts in access exclusive mode');
+    try {
+      await asking(
+        url,
+        `update keys set expires_at = coalesce(expires_at, 4000000000000) + 1 where id = '${theirs.id}'`,
+      );
+      await asking(url, "insert into audit_events values (gen_random_uuid(), 0, '', '', '', null, null)");
+      await eventually(async () => expect(await send(gate, theirs.secret)).toBe('503 identity_unavailable'));
+      expect(await send(gate, mine.secret)).toBe('ok');
+    } finally {
+      await other.query('rollback');
+    }
+  });
+});
+
 test.concurrent.for(['has crashed', 'is frozen'])(
   'a gateway that is stopped while PostgreSQL %s ends in order, says how many records wait, and writes them when it starts again',
   async (what, { onTestFinished }) => {

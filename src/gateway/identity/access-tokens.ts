@@ -7,6 +7,7 @@ import type { KeyId } from '../../domain/id.ts';
 import { type Principal, principalOf } from '../../domain/principal.ts';
 import type { RouteScope } from '../../domain/scope.ts';
 import type { SteadyMs, WallMs } from '../../domain/time.ts';
+import type { ChangedAccounts } from '../../store/ports/change-feed.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { ResourceServer } from '../services/mcp/resource-server.ts';
 import type { IssuerKeys } from './issuer-keys.ts';
@@ -46,9 +47,10 @@ export class AccessTokens {
     this.#steady = steady;
   }
 
-  /** The store has changed. */
-  forget(): void {
-    this.#known.clear();
+  /** The store has changed, for these accounts. */
+  forget(accounts: ChangedAccounts = 'all'): void {
+    for (const [name, { accountId }] of this.#known)
+      if (accounts === 'all' || accounts.has(accountId)) this.#known.delete(name);
     this.#epoch++;
   }
 

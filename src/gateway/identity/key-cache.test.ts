@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { blankKey } from '../../domain/api-key.ts';
 import type { AccountId, KeyId } from '../../domain/id.ts';
 import { unlimited } from '../../domain/plan.ts';
+import type { ChangedAccounts } from '../../store/ports/change-feed.ts';
 import type { Caller } from '../../store/ports/keys.ts';
 import { PolledChanges } from '../../store/relational/polled-changes.ts';
 import { KeyCache } from './key-cache.ts';
@@ -11,7 +12,16 @@ const graceMs = 20_000;
 
 /** A gateway that follows a store, in which a test chooses what can be read, and the time. */
 async function following() {
-  const store = { version: 1, now: 1_000, isReadable: true, hasVersion: true, isRevoked: false, fails: false };
+  const store = {
+    version: 1,
+    /** Whom the last change concerns. */
+    accounts: 'all' as ChangedAccounts,
+    now: 1_000,
+    isReadable: true,
+    hasVersion: true,
+    isRevoked: false,
+    fails: false,
+  };
   const caller: Caller = {
     key: blankKey(id, 'acc_1' as AccountId, 0),
     account: undefined as never,
@@ -21,7 +31,10 @@ async function following() {
   const findCaller = (): Promise<Caller | undefined> =>
     store.isReadable ? Promise.resolve(store.isRevoked ? undefined : caller) : Promise.reject(new Error('away'));
   const feed = new PolledChanges(
-    () => (store.hasVersion ? Promise.resolve(store.version) : Promise.reject(new Error('away'))),
+    () =>
+      store.hasVersion
+        ? Promise.resolve({ figure: store.version, accounts: store.accounts })
+        : Promise.reject(new Error('away')),
     { onFailure: () => undefined, onRecovery: () => undefined },
     () => store.now,
   );
@@ -37,8 +50,8 @@ async function following() {
   );
   await feed.subscribe({
     what: 'callers',
-    run: (staleMs) => {
-      cache.forget(staleMs);
+    run: (staleMs, accounts) => {
+      cache.forget(staleMs, accounts);
       return store.fails ? Promise.reject(new Error('away')) : Promise.resolve();
     },
   });
@@ -108,4 +121,21 @@ test('a key that can be read is as it is in the store, whatever else cannot be r
   Object.assign(store, { hasVersion: false, isRevoked: true });
   await feed.look();
   expect(await isKnown()).toBe(false);
+});
+
+test('a change of other accounts leaves a key known, also if nothing can be read and this process made it', async () => {
+  const { store, feed, isKnown } = await following();
+  // The first look concerns everyone.
+  Object.assign(store, { version: 2 });
+  await feed.look();
+  expect(await isKnown()).toBe(true);
+  Object.assign(store, { isReadable: false, fails: true, version: 3, accounts: new Set(['acc_2']) });
+  await feed.announce();
+  expect(await isKnown()).toBe(true);
+  store.now += 2 * graceMs;
+  await feed.look();
+  expect(await isKnown()).toBe(true);
+  Object.assign(store, { version: 4, accounts: new Set(['acc_1']) });
+  await feed.look();
+  expect(await isKnown()).toBe('unclear');
 });

@@ -1,5 +1,5 @@
 // Caches the keys that this process has authenticated, prepared for checks. Loads missing ones from the store, and
-// drops everything when another process has written, so a revocation from the command line takes effect within one
+// drops those that a change may concern when another process has written, so a revocation from the command line takes effect within one
 // poll. Rows are found by id or by the digest of a whole public key, never by part of a secret (LiteLLM CVE-2026-35030
 // cached identities under the first 20 characters of a token).
 import { blankKey, digestOf } from '../../domain/api-key.ts';
@@ -7,6 +7,7 @@ import type { AccountId, KeyId } from '../../domain/id.ts';
 import { unlimited } from '../../domain/plan.ts';
 import { type Principal, principalOf } from '../../domain/principal.ts';
 import type { SteadyMs, WallMs } from '../../domain/time.ts';
+import type { ChangedAccounts } from '../../store/ports/change-feed.ts';
 import type { Store } from '../../store/ports/store.ts';
 import type { Ticket } from '../../store/ports/tickets.ts';
 
@@ -81,22 +82,25 @@ export class KeyCache {
   }
 
   /**
-   * The store may have changed. `staleMs`: what is known was right so many milliseconds ago; undefined: it may be wrong by what this
-   * process has just done, so nothing of it is used again.
+   * The store may have changed, for these accounts. `staleMs`: what is known was right so many milliseconds ago; undefined: it may be
+   * wrong by what this process has just done, so nothing of it is used again.
    */
-  forget(staleMs?: number): void {
-    if (staleMs === undefined) this.#before.clear();
+  forget(staleMs?: number, accounts: ChangedAccounts = 'all'): void {
+    const isConcerned = ({ accountId }: Principal): boolean => accounts === 'all' || accounts.has(accountId);
+    if (staleMs === undefined)
+      for (const [name, { principal }] of this.#before) if (isConcerned(principal)) this.#before.delete(name);
     const rightAt = this.#steady() - (staleMs ?? 0);
     // Only the names of known keys are remembered; the set is cleared when full, so it stays bounded.
     if (this.#known.size > 0) {
       if (this.#met.size > capacity) this.#met.clear();
       for (const [name, principal] of this.#known) {
+        if (!isConcerned(principal)) continue;
+        this.#known.delete(name);
         this.#met.add(name);
         if (staleMs !== undefined && this.#graceMs > 0)
           this.#before.set(name, { principal, asOf: Math.max(rightAt, principal.readAt) });
       }
     }
-    this.#known.clear();
     for (const [name, { asOf }] of this.#before)
       if (this.#before.size > capacity || this.#steady() - asOf > this.#graceMs) this.#before.delete(name);
     this.#epoch++;

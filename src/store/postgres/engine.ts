@@ -1,10 +1,11 @@
 // The parts that are specific to PostgreSQL; the queries are those of every relational database.
 import { sql } from 'kysely';
-import { firstRequestId } from '../../domain/id.ts';
-import type { Engine } from '../relational/engine.ts';
+import { type AccountId, firstRequestId } from '../../domain/id.ts';
+import type { Engine, Version } from '../relational/engine.ts';
 import { usageAppender } from './append-usage.ts';
 import { despiteCollisions } from './errors.ts';
 import { now } from './heartbeat.ts';
+import { keptChanges } from './migrations/caller-changes.ts';
 import { Partitions } from './partitions.ts';
 import type { Pool } from './pool.ts';
 
@@ -25,7 +26,7 @@ export function postgresEngine(pool: Pool, vital: Pool, loss: () => string | und
     transact: (db, work) => despiteCollisions(() => db.transaction().execute(work)),
     now: sql.raw(now),
     holds: (column, search) => sql`strpos(lower(${sql.ref(column)}), lower(${search}::text collate "C")) > 0`,
-    version: async () => (await vital.ask<{ figure: string }>(figure, [])).rows[0]?.figure ?? '',
+    version: (known) => readVersion(vital, known),
     loss,
     appendUsage: (_db, rows) => appendUsage(rows),
     // Conflicts with the share lock that every batch takes on the rows of this table.
@@ -34,4 +35,20 @@ export function postgresEngine(pool: Pool, vital: Pool, loss: () => string | und
     },
     dropUsage: (transaction, before) => partitions.dropBefore(transaction, firstRequestId(before)),
   };
+}
+
+async function readVersion(vital: Pool, known: Version['figure'] | undefined): Promise<Version> {
+  const [from, start] = String(known ?? '').split(' ');
+  const { rows } = await vital.ask<{ figure: string; n: number; accounts: (AccountId | null)[] }>(
+    `select (${figure}) as figure, n,
+       (select coalesce(json_agg(distinct account_id), '[]') from caller_changes where caller_changes.n > $1) as accounts
+     from store_version`,
+    [Number(from) || 0],
+  );
+  const row = rows[0];
+  if (row === undefined) return { figure: '', accounts: 'all' };
+  const since = row.n - Number(from);
+  const isKnown = row.figure.split(' ')[1] === start && since >= 0 && since < keptChanges;
+  const accounts = new Set(row.accounts);
+  return { figure: row.figure, accounts: isKnown && !accounts.has(null) ? (accounts as Set<AccountId>) : 'all' };
 }

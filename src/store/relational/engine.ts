@@ -4,6 +4,7 @@ import type { Kysely, RawBuilder, SqlBool, Transaction } from 'kysely';
 import type { Role } from '../../domain/account.ts';
 import type { KeyId } from '../../domain/id.ts';
 import type { WallMs } from '../../domain/time.ts';
+import type { ChangedAccounts } from '../ports/change-feed.ts';
 import type { SignInTables } from '../ports/store.ts';
 import type { Tables } from './tables.ts';
 
@@ -22,11 +23,8 @@ export interface Engine {
   readonly now: RawBuilder<number>;
   /** Whether the column contains this text, ignoring ASCII case; the text is never a pattern. */
   holds(column: SearchedColumn, search: string): RawBuilder<SqlBool>;
-  /**
-   * A figure that changes if and only if another process has changed anything but the ledger and the last use of keys, or
-   * the server is another one, or was started again.
-   */
-  version(): Promise<number | string>;
+  /** `known`: a figure that was read before. */
+  version(known: Version['figure'] | undefined): Promise<Version>;
   /** A sentence if the open database is no longer the one that another process would open. */
   loss(): string | undefined;
   /** Optional: a faster way than the query builder to add missing rows, with roll-ups, all or none. */
@@ -40,6 +38,16 @@ export interface Engine {
    * that it reads from, so it could see uncommitted data.
    */
   readonly findCaller?: ((id: KeyId) => CallerRow | undefined) & { readonly behind: () => boolean };
+}
+
+export interface Version {
+  /**
+   * Changes if and only if another process has changed anything but the ledger and the last use of keys, or the server is another
+   * one, or was started again.
+   */
+  readonly figure: number | string;
+  /** Whose calls may have to be decided otherwise since the known figure. Changes of this process are among them, unless it is all. */
+  readonly accounts: ChangedAccounts;
 }
 
 /** Columns that people search. */

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { ChangedAccounts } from '../ports/change-feed.ts';
 import { PolledChanges } from './polled-changes.ts';
 
 /** A store in which a test chooses the failures, with a record of what was done. */
@@ -13,10 +14,13 @@ function followed() {
       store.done.push(what);
     },
   });
-  const feed = new PolledChanges(() => may('version').then(() => store.version), {
-    onFailure: (what) => store.told.push(`- ${what}`),
-    onRecovery: (what) => store.told.push(`+ ${what}`),
-  });
+  const feed = new PolledChanges(
+    () => may('version').then(() => ({ figure: store.version, accounts: 'all' as const })),
+    {
+      onFailure: (what) => store.told.push(`- ${what}`),
+      onRecovery: (what) => store.told.push(`+ ${what}`),
+    },
+  );
   const start = async (): Promise<void> => {
     for (const what of ['rules', 'callers']) await feed.subscribe(work(what));
   };
@@ -82,4 +86,54 @@ test('a change during a poll is handled before that poll ends', async () => {
   expect(store.done).toEqual(['rules', 'callers', 'rules', 'callers']);
   await feed.look();
   expect(store.done).toHaveLength(4);
+});
+
+test('a listener that never ends delays neither the others nor later changes for them', async () => {
+  const { store, feed } = followed();
+  const rest = Promise.withResolvers<void>();
+  let runs = 0;
+  await feed.subscribe({ what: 'slow', isBasis: true, run: () => (runs++ === 0 ? Promise.resolve() : rest.promise) });
+  const seen = new Map<string, number>();
+  const keeps = (what: string) => ({ what, run: () => Promise.resolve(void seen.set(what, store.version)) });
+  for (const what of ['rules', 'callers']) await feed.subscribe(keeps(what));
+  for (const version of [2, 3]) {
+    store.version = version;
+    void feed.look();
+    await expect.poll(() => [...seen.values()]).toEqual([version, version]);
+  }
+  expect(runs).toBe(2);
+  // What it read late may matter to those after it.
+  seen.clear();
+  rest.resolve();
+  await feed.look();
+  expect([...seen.keys()]).toEqual(['rules', 'callers']);
+});
+
+test('a listener hears whose changes it has not seen, and of everyone where that is not known', async () => {
+  const store = { version: 1, accounts: 'all' as ChangedAccounts, fails: false };
+  const heard: ChangedAccounts[] = [];
+  const feed = new PolledChanges(() => Promise.resolve({ figure: store.version, accounts: store.accounts }), {
+    onFailure: () => undefined,
+    onRecovery: () => undefined,
+  });
+  await feed.subscribe({
+    what: 'callers',
+    run: (_, accounts) => {
+      if (accounts) heard.push(accounts);
+      return store.fails ? Promise.reject(new Error('no')) : Promise.resolve();
+    },
+  });
+  const change = async (...accounts: readonly string[]): Promise<ChangedAccounts | undefined> => {
+    Object.assign(store, { version: store.version + 1, accounts: new Set(accounts) });
+    await feed.look();
+    return heard.at(-1);
+  };
+  expect(await change('acc_1')).toBe('all');
+  expect(await change('acc_2')).toEqual(new Set(['acc_2']));
+  store.fails = true;
+  expect(await change('acc_3')).toEqual(new Set(['acc_3']));
+  expect(await change('acc_4')).toEqual(new Set(['acc_3', 'acc_4']));
+  store.fails = false;
+  expect(await change()).toEqual(new Set(['acc_3', 'acc_4']));
+  expect(await change('acc_5')).toEqual(new Set(['acc_5']));
 });

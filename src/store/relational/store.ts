@@ -78,7 +78,7 @@ export function relationalStore(db: Kysely<Tables>, engine: Engine): Store {
     ...passwordQueries(connection),
     ...viewQueries(connection),
     signIn: { db, type: engine.type },
-    changeFeed: (report) => new PolledChanges(() => engine.version(), report),
+    changeFeed: (report) => new PolledChanges((known) => engine.version(known), report),
     loss: () => engine.loss(),
     now: async () => {
       const { now } = await db.selectNoFrom(engine.now.as('now')).executeTakeFirstOrThrow();

@@ -27,7 +27,7 @@ export function sqliteEngine(database: Database.Database, loss: () => string | u
       translating((id: KeyId) => oneCaller.get(id)),
       { behind: () => database.inTransaction },
     ),
-    version: () => Promise.resolve(version()),
+    version: () => Promise.resolve({ figure: version(), accounts: 'all' }),
     loss,
     // On the builder's own connection, so it can never run inside another open transaction.
     appendUsage: (db, rows) => db.connection().execute(() => Promise.resolve(appendUsage(rows))),

@@ -6,6 +6,7 @@ import { firstRules } from '../../../domain/rule.ts';
 import type { Taken } from '../pool.ts';
 import { accessTables } from './access-tables.ts';
 import { auditSearchAndPulls } from './audit-search-and-pulls.ts';
+import { callerChanges } from './caller-changes.ts';
 import { gateSealing, gateSecrets, gateShows, gateTables, gateTimeZone } from './gates.ts';
 import { ledgerTables } from './ledger-tables.ts';
 import { settingTables } from './setting-tables.ts';
@@ -48,6 +49,7 @@ export const migrations: readonly Migration[] = [
   { name: '0008-gate-shows', expands: true, statements: gateShows },
   { name: '0009-gate-sealing', expands: true, statements: gateSealing },
   { name: '0010-gate-time-zone', expands: true, statements: gateTimeZone },
+  { name: '0011-caller-changes', expands: true, statements: callerChanges },
 ];
 
 /** Runs a migration; every table that it makes gets its triggers. */

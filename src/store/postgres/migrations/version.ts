@@ -5,6 +5,7 @@
 /** Tables whose changes nobody has to notice: the figure itself, the ledger, and what belongs to a single call, sign-in or gate. */
 const unnoticed = new Set([
   'store_version',
+  'caller_changes',
   'usage',
   'usage_quarterly',
   'unit_quarterly',
