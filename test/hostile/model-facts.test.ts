@@ -151,33 +151,35 @@ describe('facts that one of several model servers reports', () => {
     readonly changed: string | null;
   }
 
-  /** Of two calls at once, each server gets one. */
+  /** Of two calls at once, each server gets one, once the gateway knows the models of both. */
   async function askBoth(secret: string, body: object): Promise<Heard[]> {
-    const servers = { fake, liar };
-    const heard: Heard[] = [];
     const whole = { messages: [{ role: 'user', content: 'x' }], stream: false, ...body };
+    const { promise: all, resolve: release } = Promise.withResolvers<void>();
     let arrived = 0;
-    let release!: () => void;
-    const all = new Promise<void>((resolve) => (release = resolve));
-    for (const server of [fake, liar])
-      server.next(async (request, answer) => {
-        const sent = JSON.parse((await request.body).toString()) as Sent;
-        if (++arrived === 2) release();
-        await all;
-        const name = server === fake ? 'fake' : 'liar';
-        answer.whole(
-          200,
-          { 'Content-Type': 'application/json', 'X-Request-Id': name },
-          JSON.stringify({ ...sent, name, done: true }),
+    let isOver = false;
+    for (const [name, server] of Object.entries({ fake, liar }))
+      for (let calls = 0; calls < 2; calls++)
+        server.next(
+          async (request, answer) => {
+            const sent = JSON.parse((await request.body).toString()) as Sent;
+            if (++arrived === 2) release();
+            await all;
+            answer.whole(
+              200,
+              { 'Content-Type': 'application/json', 'X-Request-Id': name },
+              JSON.stringify({ ...sent, name, done: true }),
+            );
+          },
+          ({ url }) => !isOver && url === '/api/chat',
         );
-      });
-    await Promise.all(
-      Object.keys(servers).map(async () => {
-        const answer = await post(`${both.url}/api/chat`, secret, whole);
-        const { name, ...sent } = (await answer.json()) as Sent & { name: 'fake' | 'liar' };
-        heard.push({ ...sent, server: name, changed: answer.headers.get('x-sekisho-changed') });
-      }),
-    );
+    const oneCall = async (): Promise<Heard> => {
+      const answer = await post(`${both.url}/api/chat`, secret, whole);
+      release();
+      const { name, ...sent } = (await answer.json()) as Sent & { name: 'fake' | 'liar' };
+      return { ...sent, server: name, changed: answer.headers.get('x-sekisho-changed') };
+    };
+    const heard = await Promise.all([oneCall(), oneCall()]);
+    isOver = true;
     return heard.toSorted((a, b) => a.server.localeCompare(b.server));
   }
 
