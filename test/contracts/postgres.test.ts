@@ -447,6 +447,15 @@ test('a gate that was given up takes part under a new epoch, and one whose id an
   await copy.close();
 });
 
+test('a gate that is closed while it is asked whether it still has its place gives the place back', async () => {
+  const settings = { url: await server.database(made), connections: 2 };
+  const gate = await openPostgres(settings, factsOf('a', ''), beats);
+  const closed = gate.close();
+  await Promise.all([gate.gates?.confirm(), closed]);
+  expect(await asking(settings.url, "select name from leases where name = 'gate'")).toEqual([]);
+  expect(await asking(settings.url, 'select id from gates where until > 0')).toEqual([]);
+});
+
 test('a server that ends a connection between two statements of a decision fails the decision, and nothing else', async () => {
   const url = await server.database(made);
   const store = await openPostgres({ url, connections: 2 });

@@ -40,6 +40,7 @@ export class Registry implements Gates {
   #certainUntilMs: MonotonicMs = -Infinity;
   #beating: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #isClosing = false;
   #loss: string | undefined;
 
   private constructor(pool: Pool, facts: GateFacts, sole: SoleGate, beats: Beats, readClock: ReadClock) {
@@ -91,14 +92,16 @@ export class Registry implements Gates {
     return this.#sole.loss() ?? this.#loss;
   }
 
-  confirm(): Promise<void> {
+  /** Once it is closed, a heartbeat would take the place again that was given back. */
+  async confirm(): Promise<void> {
+    if (this.#isClosing) return;
     this.#beating ??= this.#beat()
       // The next heartbeat tells.
       .catch(() => undefined)
       .finally(() => {
         this.#beating = undefined;
       });
-    return this.#beating;
+    await this.#beating;
   }
 
   async show(text: string): Promise<void> {
@@ -114,6 +117,7 @@ export class Registry implements Gates {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     clearInterval(this.#timer);
     await this.#beating;
     await this.#pool
