@@ -80,7 +80,7 @@ keepFilesInMemory();
 /** Every gateway of a test starts a thread from the sources, which takes 120 ms of processor time, and 30 ms with this. */
 process.env['NODE_COMPILE_CACHE'] ??= join(import.meta.dirname, 'node_modules/.cache/sekisho');
 
-const setupFiles = ['test/own-client.ts'];
+const setupFiles = ['test/own-client.ts', 'test/before-midnight.ts'];
 
 // house: reads the sources and the documents. unit: beside their files in src/. wire: real sockets, real processes.
 // alone: those of them that need a process of their own.
