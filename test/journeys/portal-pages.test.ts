@@ -300,7 +300,6 @@ test.each(['en', 'ja'] as const)(
     const opened = walks.flatMap((each) => each.opened);
     expect(opened.length, opened.join('\n')).toBeGreaterThan(30);
   },
-  300_000,
 );
 
 test('pages of somebody who has nothing yet show everything that is on them', async () => {
