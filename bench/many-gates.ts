@@ -149,6 +149,7 @@ async function openGate(url: string, gate: string, names: readonly string[]): Pr
     books,
     gate,
     gates: () => names,
+    count: () => Promise.resolve(),
     others: () => Promise.resolve([]),
     without: new MemoryLimits(calendar),
   });

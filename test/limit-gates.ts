@@ -56,19 +56,38 @@ export class LimitGates {
     return `gate${made + later}#1`;
   }
 
-  /** `alive`: the gates that all of these know. `aheadMs`: how much more their clocks show. `again`: the name of one that has started again. */
-  async openGates(count: number, aheadMs = 0, alive: readonly string[] = [], again?: string): Promise<LimitGate[]> {
+  /**
+   * `alive`: the gates that all of these know. `aheadMs`: how much more their clocks show. `again`: the name of one that has started
+   * again. `count`: they ask again who is alive.
+   */
+  async openGates(
+    number: number,
+    aheadMs = 0,
+    alive: readonly string[] = [],
+    again?: string,
+    count = (): Promise<void> => Promise.resolve(),
+  ): Promise<LimitGate[]> {
     const others: HeldTools['others'] = () =>
       Promise.resolve(this.gates.map(({ name, limits }) => ({ id: idOf(name), held: limits.heldNow })));
     const opened = await Promise.all(
-      Array.from({ length: count }, async () => {
+      Array.from({ length: number }, async () => {
         const now = (): number => Date.now() + aheadMs;
         const client = await RedisClient.open({ address: readAddress(this.#url)!, now, answerMs: this.#answerMs });
         const gate = again ?? `gate${++made}#1`;
         const known = (): readonly string[] => (alive.length > 0 ? alive : [gate]);
         const without = new MemoryLimits(calendar);
         const books = this.#books;
-        const limits = await RedisLimits.open({ client, calendar, now, books, gate, gates: known, others, without });
+        const limits = await RedisLimits.open({
+          client,
+          calendar,
+          now,
+          books,
+          gate,
+          gates: known,
+          count,
+          others,
+          without,
+        });
         return { name: gate, limits, client, aheadMs, account: await limits.open(accountId, [], now()) };
       }),
     );

@@ -4,14 +4,15 @@ import type { RequestId } from '../domain/id.ts';
 import type { Log } from '../observe/log.ts';
 import type { Config } from '../settings/config.ts';
 import { MemoryLimits } from '../store/memory/limit-store.ts';
+import type { Gates } from '../store/ports/gates.ts';
 import { addressIn } from '../store/redis/address.ts';
 import { batchOf } from '../store/redis/batch.ts';
 import { LedgerBooks } from '../store/redis/book-source.ts';
 import { shareChanges } from '../store/redis/change-hints.ts';
 import { RedisClient } from '../store/redis/client.ts';
-import type { HeldNow, HeldTools } from '../store/redis/held-elsewhere.ts';
+import type { HeldNow } from '../store/redis/held-elsewhere.ts';
 import { claimRedis } from '../store/redis/installation.ts';
-import { RedisLimits } from '../store/redis/limit-store.ts';
+import { type RedisLimitSettings, RedisLimits } from '../store/redis/limit-store.ts';
 import { type Adapters, inMemory } from './adapters.ts';
 import type { GateClocks } from './clocks.ts';
 import { guessesThrough } from './redis-guesses.ts';
@@ -62,11 +63,9 @@ export async function throughRedis(
   const gate = `${gates.id}#${gates.epoch}.${randomUUID()}`;
   shareChanges(client, changes, gate);
   const books = new LedgerBooks(store, calendar, clock);
-  const others = async (): ReturnType<HeldTools['others']> =>
-    (await gates.shown()).map(({ id, now: text }) => ({ id, held: (JSON.parse(text) as Shown).held }));
   const without = new MemoryLimits(calendar);
   const limits = await patiently(() =>
-    RedisLimits.open({ client, calendar, now, books, gate, gates: () => gates.alive, others, without }),
+    RedisLimits.open({ client, calendar, now, books, gate, without, ...among(gates) }),
   );
   closes(() => limits.close());
   onStored((lines) => limits.landed(idsOf(lines)));
@@ -80,6 +79,18 @@ export async function throughRedis(
     ...guessesThrough(client, { logger }, gates),
   };
 }
+
+/** What one gate asks of the others. */
+const among = (gates: Gates): Pick<RedisLimitSettings, 'gates' | 'count' | 'others'> => ({
+  gates: () => gates.alive,
+  count: async () => {
+    // A heartbeat that is under way may have read who is alive before the newest gateway was there.
+    await gates.confirm();
+    await gates.confirm();
+  },
+  others: async () =>
+    (await gates.shown()).map(({ id, now: text }) => ({ id, held: (JSON.parse(text) as Shown).held })),
+});
 
 interface Shown {
   readonly held?: HeldNow;

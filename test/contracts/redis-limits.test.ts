@@ -48,6 +48,7 @@ function openStore(calendar: Calendar): Promise<RedisLimits> {
     books,
     gate,
     gates: () => [],
+    count: () => Promise.resolve(),
     others: () => Promise.resolve([]),
     without,
   });

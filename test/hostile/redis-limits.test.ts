@@ -20,6 +20,8 @@ beforeEach(() => {
 });
 afterEach(() => all.close());
 
+type Wait = PromiseWithResolvers<void>;
+
 const minuteNow = (): number => Math.floor(Date.now() / 60_000);
 const refusal = { code: 'limits_unavailable', status: 503 };
 /** For tests in which Redis hangs, so that they need not wait for long. */
@@ -155,6 +157,35 @@ describe('Redis that forgets', () => {
       expect(leasesOf(await all.storm(40, who))).toHaveLength(6);
     },
   );
+
+  test('a flush while a gate asks whether there was one lets no call through twice', async () => {
+    const alive: string[] = [all.nextName(1), all.nextName(2)];
+    const [one, other] = (await all.openGates(2, 0, alive)) as [Gate, Gate];
+    const who = caller({ requestsPerDay: 12, concurrentRequests: 1 });
+    // It makes the book, so it knows that both have entered what they run.
+    expect(await all.usedBy(other, who)).toEqual([0, 0]);
+    expect((await all.reserve(one, who)).kind).toBe('lease');
+    // It was asked just before the flush, and its answer arrives afterwards.
+    const [given, free, cold] = [0, 1, 2].map(() => Promise.withResolvers<void>()) as [Wait, Wait, Wait];
+    const run = other.client.run.bind(other.client);
+    other.client.run = async (...asked) => {
+      const answer = await run(...asked);
+      if (asked[1].includes(`{${accountId}}:b`)) cold.resolve();
+      if (!asked[1].includes('{gates}:run')) return answer;
+      given.resolve();
+      await free.promise;
+      return answer;
+    };
+    void other.limits.tick();
+    await given.promise;
+    await redis.ask('FLUSHALL');
+    const asked = all.reserve(other, who);
+    await cold.promise;
+    // The gate has acted on it.
+    await new Promise((resolve) => setImmediate(resolve));
+    free.resolve();
+    expect((await asked).kind).toBe('crowded');
+  });
 
   test('S5: a flush under load lets no call through twice', async () => {
     await all.openGates(2);
@@ -358,3 +389,27 @@ describe('Redis that is away', () => {
     expect(await all.usedBy(gate, long)).toEqual([5, 5]);
   });
 });
+
+test('gates that have not heard of the newest one ask who is alive when Redis goes, and do not use its share', () =>
+  withinOneMinute(async () => {
+    const gates = new LimitGates(redis.database(), hurriedMs);
+    const [alone, both]: [string[], string[]] = [[], []];
+    const hear = (): Promise<void> => Promise.resolve(void alone.splice(0, 1, ...both));
+    both.push(gates.nextName(1), gates.nextName(2));
+    alone.push(both[0]!);
+    const [old] = await gates.openGates(1, 0, alone, undefined, hear);
+    const [newest] = await gates.openGates(1, 0, both);
+    const who = caller({ concurrentRequests: 1 });
+    const counted = caller({ requestsPerMinute: 6 });
+    for (const lease of leasesOf([await gates.reserve(old!, counted)])) gates.finish(old!, lease, counted);
+    redis.signal('SIGSTOP');
+    try {
+      const asked = [old, newest, old, newest].map((gate) => gates.reserve(gate!, who));
+      const answers = await Promise.allSettled(asked);
+      expect(answers.filter((each) => each.status === 'fulfilled' && each.value.kind === 'lease')).toHaveLength(1);
+      await expect(gates.reserve(old!, counted)).rejects.toMatchObject(refusal);
+    } finally {
+      redis.signal('SIGCONT');
+      await gates.close();
+    }
+  }));

@@ -7,6 +7,7 @@ import { readAddress } from '../../src/store/redis/address.ts';
 import { RedisClient } from '../../src/store/redis/client.ts';
 import { shareOf } from '../../src/store/redis/share-of.ts';
 import { RedisTurnQueue } from '../../src/store/redis/turn-queue.ts';
+import { hail } from '../../src/store/redis/turn-scripts.ts';
 import { startFakeOllama } from '../fake-ollama/fake-ollama.ts';
 import { startFaultProxy } from '../fault-proxy.ts';
 import { eventually, openGate } from '../gate.ts';
@@ -23,6 +24,8 @@ afterAll(async () => {
 
 interface Gate {
   readonly queue: RedisTurnQueue<string>;
+  readonly client: RedisClient;
+  readonly url: string;
   /** Lets the gate stand still: it sends nothing and sweeps nothing until it is thawed. */
   freeze(): void;
   thaw(): void;
@@ -72,6 +75,8 @@ async function gatesOf(
     let timer: NodeJS.Timeout | undefined = setInterval(sweep, 50);
     const gate: Gate = {
       queue,
+      client,
+      url,
       freeze: () => clearInterval(timer),
       thaw: () => (timer = setInterval(sweep, 50)),
       kill: async () => {
@@ -103,6 +108,26 @@ class Oracle {
     this.running--;
   }
 }
+
+/** Keeps what Redis answers to the next question which run it is, until `release`. `asked`: another question was answered since. */
+function heldAnswers(client: RedisClient) {
+  const [given, asked, free] = [0, 1, 2].map(() => Promise.withResolvers<void>()) as [Wait, Wait, Wait];
+  const run = client.run.bind(client);
+  let isHeld = false;
+  client.run = async (script, ...rest) => {
+    const answer = await run(script, ...rest);
+    if (script !== hail) {
+      if (isHeld) asked.resolve();
+    } else if (!isHeld) {
+      isHeld = true;
+      given.resolve();
+      await free.promise;
+    }
+    return answer;
+  };
+  return { given: given.promise, asked: asked.promise, release: () => free.resolve() };
+}
+type Wait = PromiseWithResolvers<void>;
 
 class Call implements Turn<string> {
   readonly accountId: string;
@@ -313,6 +338,28 @@ describe.concurrent('when Redis', () => {
     }
   });
 
+  test('was flushed while a gate asked which run it is, the answer from before lets no call through', async () => {
+    const [holder, asker] = (await gatesOf(2, 2)) as [Gate, Gate];
+    const oracle = new Oracle();
+    const held = [await new Call('a', oracle).enter(holder), await new Call('a', oracle).enter(holder)];
+    for (const gate of [holder, asker]) gate.freeze();
+    await Promise.all([holder, asker].map(({ queue }) => queue.settled()));
+    const answers = heldAnswers(asker.client);
+    asker.queue.sweep(performance.now());
+    await answers.given;
+    const { database } = readAddress(asker.url)!;
+    await redis.ask('EVAL', `redis.call('SELECT', ${database}) redis.call('FLUSHDB')`, '0');
+    const late = new Call('b', oracle).enter(asker);
+    await answers.asked;
+    answers.release();
+    await late;
+    expect(oracle).toMatchObject({ running: 2, most: 2 });
+    for (const gate of [holder, asker]) gate.thaw();
+    for (const call of held) call.end();
+    await (await late).begun;
+    (await late).end();
+  });
+
   test('was started again, the same', async () => {
     const own = await startRedis();
     try {
@@ -322,6 +369,36 @@ describe.concurrent('when Redis', () => {
       await own.start();
       await serveAll(oracle, [...calls, ...meanwhile]);
     } finally {
+      await own.stop();
+    }
+  });
+
+  test('hangs just after it was flushed, a gate that has heard of no other since counts on those that it knew', async () => {
+    const own = await startRedis();
+    try {
+      const gates = await gatesOf(3, 2, own);
+      const oracle = new Oracle();
+      for (const gate of gates) gate.freeze();
+      for (const { queue } of [...gates, ...gates]) {
+        queue.sweep(performance.now());
+        await queue.settled();
+      }
+      for (const gate of gates) gate.skip(1_000);
+      await own.ask('FLUSHALL');
+      for (const { queue } of gates) {
+        queue.sweep(performance.now());
+        await queue.settled();
+      }
+      own.signal('SIGSTOP');
+      const calls = gates.flatMap((gate) => [1, 2, 3].map(() => new Call('a', oracle).enter(gate)));
+      await Promise.all(calls);
+      for (const gate of gates) {
+        gate.skip(3_000);
+        gate.queue.sweep(performance.now());
+      }
+      expect(oracle.running).toBe(2);
+    } finally {
+      own.signal('SIGCONT');
       await own.stop();
     }
   });
@@ -336,6 +413,7 @@ describe.concurrent('when Redis', () => {
         queue.sweep(performance.now());
         await queue.settled();
       }
+      for (const gate of gates) gate.skip(1_000);
       own.signal('SIGSTOP');
       const calls = gates.map((gate) => new Call('a', oracle).enter(gate));
       const answers = await Promise.allSettled(calls);
@@ -373,6 +451,7 @@ test('a gate that alone loses its connection uses its share although the others 
     queue.sweep(performance.now());
     await queue.settled();
   }
+  alone.skip(1_000);
   await proxy.down();
   const all = await Promise.all(['a', 'b'].map((account) => new Call(account, oracle).enter(others)));
   expect(oracle.running).toBe(2);

@@ -86,6 +86,12 @@ export class Generation {
     return this.#checking;
   }
 
+  /** A check that begins now: the answer to one that is under way may be from before Redis was flushed. @throws RedisAway. */
+  async checkNext(): Promise<string> {
+    await this.#checking?.catch(() => undefined);
+    return this.check();
+  }
+
   /** Whether books can be made: every gate that is alive has entered, or has had the time to. @throws RedisAway. */
   async ready(): Promise<boolean> {
     if (this.#readyName === this.#name) return true;

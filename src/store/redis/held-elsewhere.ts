@@ -16,6 +16,8 @@ export interface HeldTools {
   readonly gate: string;
   /** The ids of the gates that are alive. */
   readonly gates: () => readonly string[];
+  /** Resolves when it is known which gates were alive when Redis went, or the database does not say so in time. */
+  readonly counted: () => Promise<unknown>;
   /** What the other gates say; undefined: Redis answers them. */
   readonly others: () => Promise<readonly { readonly id: string; readonly held: HeldNow | undefined }[]>;
 }
@@ -72,7 +74,8 @@ export class HeldElsewhere {
   }
 
   async #ask(own: HeldNow): Promise<void> {
-    const { gate, gates, others } = this.#tools;
+    const { gate, gates, counted, others } = this.#tools;
+    await counted();
     while (this.#own === own) {
       const said = new Map([[gate, own]]);
       try {

@@ -186,7 +186,7 @@ export class RedisAccount implements AccountLimits {
   /** Asks the ledger twice for the leases it has: if that changes meanwhile, the sums may be of either time. */
   async #tryToMake(at: () => number): Promise<boolean> {
     const { client, generation, books, calendar } = this.#tools;
-    const name = await generation.check();
+    const name = await generation.checkNext();
     if (!(await generation.ready())) return false;
     if (this.isUnsure) await this.adopt(name);
     const listed = await listLeases(client, this.key('ld'));

@@ -22,7 +22,8 @@ async function shareOf(gates: number, gate: string): Promise<LocalShare> {
   const local = new MemoryLimits(calendar).open(accountId, [], minute);
   const held = { since: wentAt, held: {} };
   const others = names(gates).map((id) => ({ id, held }));
-  const tools = { gate, gates: () => names(gates), others: () => Promise.resolve(others) };
+  const counted = (): Promise<void> => Promise.resolve();
+  const tools = { gate, gates: () => names(gates), counted, others: () => Promise.resolve(others) };
   const elsewhere = new HeldElsewhere(tools);
   elsewhere.begin(held);
   await elsewhere.known();

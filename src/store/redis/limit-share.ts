@@ -16,6 +16,8 @@ export interface ShareTools {
   /** The ids of the gates that are alive, and of this one among them. */
   readonly gates: () => readonly string[];
   readonly gate: string;
+  /** Resolves when it is known which gates were alive when Redis went, or the database does not say so in time. */
+  readonly counted: () => Promise<unknown>;
   readonly elsewhere: HeldElsewhere;
   /** When Redis went away, in its time. */
   readonly awaySince: () => number;
@@ -67,7 +69,8 @@ export class LocalShare {
    * to this gate.
    */
   async reserve(key: KeyId, { id, ask, bounds, at, slowed }: Asked): Promise<Reserved> {
-    const { gates, gate, elsewhere } = this.#tools;
+    const { gates, gate, elsewhere, counted } = this.#tools;
+    await counted();
     for (const limit of bounds.limits) if (needOf(limit, ask) > 0) this.#refuseUnknown(limit, at);
     const limits = bounds.limits.filter(isShared).map((limit) => {
       const most = shareOf(gates(), gate, `${this.#account} ${limit.label}`, limit.most);

@@ -1,6 +1,7 @@
 // Keeps limits in Redis, so that any number of gates count as one. A call is decided there in one step and one round trip; everything
 // else is off its path: leases are settled, renewed, and taken out when the ledger has their rows. Redis holds nothing that cannot be
 // made again from the ledger and from what the gates hold. Loaded only if REDIS_URL is set.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Calendar } from '../../domain/calendar.ts';
 import type { AccountId, RequestId } from '../../domain/id.ts';
 import type { SteadyMs } from '../../domain/time.ts';
@@ -23,12 +24,16 @@ export interface RedisLimitSettings {
   readonly gate: string;
   /** The gates that are alive. */
   readonly gates: () => readonly string[];
+  /** Asks again which gates are alive; one may have started a moment ago. */
+  readonly count: () => Promise<void>;
   /** What the other gates that are alive run while Redis is away, as each of them says in `heldNow`. */
   readonly others: HeldTools['others'];
   /** Counts this gate's share while Redis is away. */
   readonly without: LimitStore;
 }
 
+/** How long calls wait for it, and for how long it is right while Redis has only lost an answer. */
+const countMs = 1_000;
 const tickMs = 1_000;
 const ticksToRenew = 10;
 const ticksToLook = 60;
@@ -43,6 +48,8 @@ export class RedisLimits implements LimitStore {
   readonly #shareTools: ShareTools;
   readonly #timer: NodeJS.Timeout;
   #awaySince = -Infinity;
+  #counting: Promise<unknown> = Promise.resolve();
+  #countedMs = -Infinity;
   #ticks = 0;
   #ticking: Promise<void> | undefined;
 
@@ -50,7 +57,9 @@ export class RedisLimits implements LimitStore {
     const { client, calendar, gate, gates, books, now } = settings;
     this.#settings = settings;
     const onAway = (at: SteadyMs): void => {
-      if (client.state === 'up') this.#awaySince = at + client.offsetMs;
+      if (client.state !== 'up') return;
+      this.#awaySince = at + client.offsetMs;
+      if (performance.now() > this.#countedMs + countMs) this.#count();
     };
     const reenter = async (name: string): Promise<void> => {
       await Promise.all([...this.#busy].map((account) => account.adopt(name)));
@@ -59,17 +68,20 @@ export class RedisLimits implements LimitStore {
     this.#tools = { client, generation, calendar, gate, books, busy: this.#busy, holders: this.#holders, onAway };
     const own = idOf(gate);
     const ids = (): readonly string[] => [...new Set([...gates().map(idOf), own])].toSorted();
-    this.#elsewhere = new HeldElsewhere({ gate: own, gates: ids, others: settings.others });
+    const counted = (): Promise<unknown> => this.#counting;
+    this.#elsewhere = new HeldElsewhere({ gate: own, gates: ids, counted, others: settings.others });
     this.#shareTools = {
       calendar,
       gate: own,
       gates: ids,
+      counted,
       elsewhere: this.#elsewhere,
       awaySince: () => this.#awaySince,
     };
     client.onState((state) => {
       if (state === 'degraded') {
         this.#awaySince = now() + client.offsetMs;
+        this.#count();
         const held = Object.fromEntries([...this.#busy].flatMap((account) => account.running()));
         this.#elsewhere.begin({ since: this.#awaySince, held });
       } else {
@@ -128,6 +140,11 @@ export class RedisLimits implements LimitStore {
     clearInterval(this.#timer);
     this.#elsewhere.end();
     await this.#ticking;
+  }
+
+  #count(): void {
+    this.#countedMs = performance.now();
+    this.#counting = Promise.race([this.#settings.count().catch(() => undefined), sleep(countMs)]);
   }
 
   async #tick(): Promise<void> {

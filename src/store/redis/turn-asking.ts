@@ -40,7 +40,7 @@ export class LaneAsker<Server> {
       }
       if (lane.gate !== gate) return undefined;
       if (!isLate(reply)) return script === rejoin || this.#isValid(lane, reply) ? reply : undefined;
-      await presence.hail();
+      await presence.hailNext();
       if (lane.gate !== gate) return undefined;
     }
     presence.fail();

@@ -113,6 +113,8 @@ export class OwnTurns<Server> {
 
   #shareOf(model: string, server: Server): number {
     const { presence, settings } = this.#tools;
+    // The others would not count on it, and use its share.
+    if (!presence.isKnown) return 0;
     const slots = settings.slotsFor(model, server);
     return shareOf(presence.alive, presence.gate, `${model}\0${settings.nameOf(server)}`, slots);
   }

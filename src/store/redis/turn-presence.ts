@@ -3,12 +3,14 @@
 import { randomBytes } from 'node:crypto';
 import type { RedisClient } from './client.ts';
 import { RedisAway } from './failures.ts';
-import { channelPrefix, hail, keysOfGates } from './turn-scripts.ts';
+import { channelPrefix, hail, keysOfGates, lostMs } from './turn-scripts.ts';
 
 /** How late a command may arrive. One that stood in a queue for longer decides on what held then, so it decides nothing. */
 const latestMs = 1_500;
 /** Commands of this time say the same of how late they may arrive, so that what comes together can be said together. */
 const togetherMs = 50;
+/** Sweeps come four times a second; a busy gate may be late. */
+const knownAfterMs = 1_000;
 /** Every fourth sweep asks for the lanes of other gates. */
 const sweepsALook = 4;
 
@@ -32,6 +34,10 @@ export class Presence {
   run = '';
   /** The gates that were alive when Redis was last heard of, this one among them. */
   alive: readonly string[] = [];
+  #named: readonly string[] = [];
+  readonly #countedUntil = new Map<string, number>();
+  /** When Redis first heard of this gate. */
+  #sinceMs: number | undefined;
   /** Since when it is away, on this gate's clock; undefined: it answers. */
   awaySinceMs: number | undefined;
   readonly #client: RedisClient;
@@ -80,6 +86,11 @@ export class Presence {
     return this.awaySinceMs !== undefined;
   }
 
+  /** Whether the others knew of this gate when Redis went: each of them hears of it a sweep later. */
+  get isKnown(): boolean {
+    return this.#sinceMs !== undefined && (this.awaySinceMs ?? this.#nowMs()) - this.#sinceMs >= knownAfterMs;
+  }
+
   /** Redis did not answer, so what it did is unknown. */
   fail(error?: unknown): void {
     if (error !== undefined && !(error instanceof RedisAway)) this.#onError(error);
@@ -103,6 +114,12 @@ export class Presence {
     return this.hailing;
   }
 
+  /** A hail that begins now: the answer to one that is under way may be from before Redis was flushed. */
+  async hailNext(): Promise<void> {
+    await this.hailing;
+    await this.hail();
+  }
+
   /** Hails, once for all queues that sweep at the same time. True if that was a look at the lanes of the others. */
   sweep(): Promise<boolean> {
     this.#sweeping ??= this.#sweep().finally(() => (this.#sweeping = undefined));
@@ -116,6 +133,16 @@ export class Presence {
 
   async close(): Promise<void> {
     if (!this.isAway) await this.#client.command('ZREM', this.#keys[1] as string, this.gate).catch(() => undefined);
+  }
+
+  /** In a new run Redis knows only the gates that have said so since. Those that it knew before count until they must have. */
+  #count(run: string): void {
+    const now = this.#nowMs();
+    this.#sinceMs ??= now;
+    if (run !== this.run) for (const gate of this.alive) this.#countedUntil.set(gate, now + lostMs);
+    for (const [gate, until] of this.#countedUntil)
+      if (now >= until || this.#named.includes(gate)) this.#countedUntil.delete(gate);
+    this.alive = this.#countedUntil.size === 0 ? this.#named : [...this.#named, ...this.#countedUntil.keys()];
   }
 
   async #sweep(): Promise<boolean> {
@@ -135,10 +162,9 @@ export class Presence {
       const reply = await this.#client.run(hail, this.#keys, [...about, ...used]);
       const [now, run, lanes, digest, alive] = reply as [number, string, string[], string, string[]];
       this.#offsetMs = now - (before + this.#nowMs()) / 2;
-      if (digest !== this.#digest) {
-        this.#digest = digest;
-        this.alive = alive;
-      }
+      if (digest !== this.#digest) this.#named = alive;
+      this.#digest = digest;
+      this.#count(run);
       if (isLook) this.#lanes = lanes;
       if (run === this.run && !this.isAway) return;
       this.run = run;

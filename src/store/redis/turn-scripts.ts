@@ -4,7 +4,7 @@ import { script } from './script.ts';
 import { busyOn, decision, packTicket, readClock, unpackTicket, writeClock } from './turn-prelude.ts';
 
 /** A gate that has not been heard of for so long has lost its places and slots. */
-const lostMs = 4_000;
+export const lostMs = 4_000;
 
 /** Of the keys of a lane, in the order in which the scripts name them. */
 const laneKeys = ['v', 't', 'w', 's', 'f', 'q', 'b', 'n', 'c', 'u', 'g'];
