@@ -54,6 +54,34 @@ export function ledgerWriterContract(name: string, open: () => Promise<OpenWrite
   );
 
   test(
+    `${name}: each figure of a record is kept, whichever the other records of its batch lack`,
+    withWriter(async ({ writer, store }) => {
+      const figures: Partial<UsageRecord>[] = [
+        {},
+        { code: 'rate_limited' },
+        { queuedMs: 5 },
+        { cacheReadTokens: 6 },
+        { cacheWriteTokens: 7 },
+        { reasoningTokens: 8 },
+        { askedModel: 'alias' },
+        { fallbackFor: 'first' },
+        { cost: { unit: 'page', units: 3 } },
+        { loadMs: 9 },
+        { refusedBy: 'sus_1' },
+        { detail: 'A sentence.' },
+        { changes: 'num_ctx=4096', firstTokenMs: 4 },
+      ];
+      const cached = { cacheReadTokens: 0, cacheWriteTokens: 0 };
+      const lacking = { code: null, queuedMs: 0, ...cached, reasoningTokens: 0, askedModel: null, fallbackFor: null };
+      const records = figures.map((own, index) => row(from + index, { ...lacking, ...own }));
+      await writer.appendLines(lines(records));
+      const found = (await store.listUsage(100)).toSorted((a, b) => a.at - b.at);
+      // JSON leaves out what is undefined, as the journal does.
+      expect(JSON.parse(JSON.stringify(found))).toEqual(JSON.parse(JSON.stringify(records)));
+    }),
+  );
+
+  test(
     `${name}: of a batch with a record that the store does not take, nothing is written, and the next one is`,
     withWriter(async ({ writer, store }) => {
       const wrong = { ...row(from), outcome: null as unknown as UsageRecord['outcome'] };

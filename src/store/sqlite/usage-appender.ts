@@ -30,10 +30,7 @@ import type { UsageTables } from '../relational/usage-tables.ts';
  * compiles and prepares every time: 4 µs of CPU per row instead of 13.
  */
 export function usageAppender(database: Database.Database): (rows: readonly Tables['usage'][]) => void {
-  const insert = database.prepare(
-    `insert into usage (${usageColumns.join(', ')}) values (${usageColumns.map(() => '?').join(', ')})
-     on conflict (id) do nothing`,
-  );
+  const insert = rowInserter(database);
   const addUp = upsert(database, 'usage_quarterly', quarterKeys, quarterFigures);
   const addUnits = upsert(database, 'unit_quarterly', [...quarterKeys, 'unit'], { units: 'add' });
   const addOutcome = upsert(database, 'outcome_steps', outcomeKeys, outcomeFigures);
@@ -42,7 +39,7 @@ export function usageAppender(database: Database.Database): (rows: readonly Tabl
   const answered = new AnsweredModels();
   return database.transaction((rows: readonly Tables['usage'][]) => {
     // A row that already exists is already in the roll-ups.
-    const added = rows.filter((row) => insert.run(usageColumns.map((column) => row[column])).changes === 1);
+    const added = rows.filter(insert);
     const [quarters, units] = [rollUp(added, answered), rollUpUnits(added)];
     for (const sum of quarters) addUp(sum);
     for (const sum of units) addUnits(sum);
@@ -50,6 +47,43 @@ export function usageAppender(database: Database.Database): (rows: readonly Tabl
     for (const sum of sumOutcomes(added, answered)) addOutcome(sum);
     for (const sum of sumLatency(added, answered)) addLatency(sum);
   });
+}
+
+type Row = Tables['usage'];
+type Column = (typeof usageColumns)[number];
+
+/** What most rows have in these columns. */
+const usual: Partial<Pick<Row, Column>> = {
+  code: null,
+  queued_ms: 0,
+  cache_read_tokens: 0,
+  cache_write_tokens: 0,
+  reasoning_tokens: 0,
+  asked_model: null,
+  fallback_for: null,
+  unit: null,
+  units: 0,
+  load_ms: null,
+  refused_by: null,
+  detail: null,
+};
+const usualColumns = Object.keys(usual) as Column[];
+
+/**
+ * Adds a row, and says whether it is new. Of a usual row only the other columns are bound: a value costs 0.1 µs on its way to SQLite,
+ * and the row 5 to 6.
+ */
+function rowInserter(database: Database.Database): (row: Row) => boolean {
+  const insertBy = (bound: readonly Column[]): ((row: Row) => boolean) => {
+    const values = usageColumns.map((column) => (bound.includes(column) ? '?' : String(usual[column])));
+    const statement = database.prepare(
+      `insert into usage (${usageColumns.join(', ')}) values (${values.join(', ')}) on conflict (id) do nothing`,
+    );
+    return (row) => statement.run(bound.map((column) => row[column])).changes === 1;
+  };
+  const whole = insertBy(usageColumns);
+  const short = insertBy(usageColumns.filter((column) => !usualColumns.includes(column)));
+  return (row) => (usualColumns.every((column) => row[column] === usual[column]) ? short(row) : whole(row));
 }
 
 /** For the sums over longer blocks that hold these quarters already: of calls that took long, or were read from a journal. */
