@@ -336,9 +336,8 @@ test.concurrent.for(rows)('PostgreSQL is %s: %s', async ([name, known, others, m
   });
 });
 
-test.concurrent('a key that was revoked while accounts are locked is not let in as it was known before', async ({
-  onTestFinished,
-}) => {
+/** A gateway with a server of its own, and another connection to its database. */
+async function withConnection(onTestFinished: (end: () => Promise<void>) => void) {
   const postgres = await startPostgres();
   const url = await postgres.database();
   const gate = await openGate(ollama.url, { DATABASE_URL: url });
@@ -348,6 +347,13 @@ test.concurrent('a key that was revoked while accounts are locked is not let in 
     await gate.stop();
     await postgres.stop();
   });
+  return { url, gate, other };
+}
+
+test.concurrent('a key that was revoked while accounts are locked is not let in as it was known before', async ({
+  onTestFinished,
+}) => {
+  const { url, gate, other } = await withConnection(onTestFinished);
   const { id, secret } = await gate.key();
   expect(await send(gate, secret)).toBe('ok');
   await other.query('begin; lock table accounts in access exclusive mode');
@@ -360,15 +366,7 @@ test.concurrent('a key that was revoked while accounts are locked is not let in 
 test.concurrent('while accounts are locked, a change stops only the keys that it concerns', async ({
   onTestFinished,
 }) => {
-  const postgres = await startPostgres();
-  const url = await postgres.database();
-  const gate = await openGate(ollama.url, { DATABASE_URL: url });
-  const other = await connectTo(url);
-  onTestFinished(async () => {
-    await other.end();
-    await gate.stop();
-    await postgres.stop();
-  });
+  const { url, gate, other } = await withConnection(onTestFinished);
   const [mine, theirs] = [await gate.member({}), await gate.member({})];
   // Another change, such as one of the gateway's start, may concern everyone and be noticed only then.
   await eventually(async () => {
