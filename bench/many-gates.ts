@@ -140,7 +140,8 @@ async function openGate(url: string, gate: string, names: readonly string[]): Pr
   const client = await RedisClient.open({ address: readAddress(url)!, now: Date.now, answerMs: 5_000 });
   const books = {
     known: () => Promise.resolve(new Set<string>()),
-    sums: () => Promise.resolve({ minutes: [], quarters: [] }),
+    recoveries: () => 0,
+    sums: () => Promise.resolve({ recoveries: 0, minutes: [], quarters: [] }),
   };
   const limits = await RedisLimits.open({
     client,

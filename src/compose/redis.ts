@@ -24,12 +24,14 @@ import type { Storage } from './storage.ts';
 export async function throughRedis(
   config: Config,
   { logger }: Log,
-  { clock, calendar }: GateClocks,
-  { gates, store, changes, operator, onStored, patiently }: Storage,
+  clocks: GateClocks,
+  storage: Storage,
   { beats, answerMs }: Pick<Adapters, 'beats' | 'answerMs'>,
   start: Pick<Start, 'closes' | 'signal'>,
 ): Promise<Adapters> {
   const closes = (close: () => unknown): void => start.closes(close);
+  const { gates, changes, operator, onStored, patiently } = storage;
+  const { clock, calendar } = clocks;
   const now = clock.steady;
   const address = addressIn(config.redisUrl);
   const client = await patiently(() => RedisClient.open({ address, now, answerMs }));
@@ -62,7 +64,7 @@ export async function throughRedis(
   closes(closeClaim);
   const gate = `${gates.id}#${gates.epoch}.${randomUUID()}`;
   shareChanges(client, changes, gate);
-  const books = new LedgerBooks(store, calendar, clock);
+  const books = await booksOf(storage, clocks, closes);
   const without = new MemoryLimits(calendar);
   const limits = await patiently(() =>
     RedisLimits.open({ client, calendar, now, books, gate, without, ...among(gates) }),
@@ -78,6 +80,22 @@ export async function throughRedis(
     queue: turnsThrough(client, { logger }, closes),
     ...guessesThrough(client, { logger }, gates),
   };
+}
+
+async function booksOf(
+  { store, changes, patiently }: Storage,
+  { clock, calendar }: GateClocks,
+  closes: (close: () => unknown) => void,
+): Promise<LedgerBooks> {
+  const books = new LedgerBooks(store, calendar, clock);
+  const unsubscribe = await patiently(() =>
+    changes.subscribe({
+      what: 'whose calls came from the journals of gateways that have ended could not be read; limits may lack them',
+      run: (_, accounts) => books.hear(accounts),
+    }),
+  );
+  closes(unsubscribe);
+  return books;
 }
 
 /** What one gate asks of the others. */

@@ -131,6 +131,7 @@ function tellingOf(store: Store): { readonly writer: LedgerWriter } & Pick<Stora
       },
       flushLines: () => store.flushLines(),
       touchKeys: (usedAt) => store.touchKeys(usedAt),
+      noteRecovered: (accounts) => store.noteRecovered(accounts),
     },
     onStored: (listener) => (tell = listener),
   };

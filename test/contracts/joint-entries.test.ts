@@ -50,7 +50,8 @@ async function openGates(count: number, slots: number): Promise<Gate[]> {
     const gate = `${name}-${i}#1`;
     const books = {
       known: () => Promise.resolve(new Set<string>()),
-      sums: () => Promise.resolve({ minutes: [], quarters: [] }),
+      recoveries: () => 0,
+      sums: () => Promise.resolve({ recoveries: 0, minutes: [], quarters: [] }),
     };
     const calendar = new Calendar('UTC');
     const without = new MemoryLimits(calendar);

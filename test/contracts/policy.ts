@@ -10,6 +10,7 @@ import { firstRules, type Rule } from '../../src/domain/rule.ts';
 import { inForce, type Suspension } from '../../src/domain/suspension.ts';
 import type { UsageRecord } from '../../src/domain/usage.ts';
 import type { AuditFilter } from '../../src/store/ports/audit.ts';
+import type { ChangedAccounts } from '../../src/store/ports/change-feed.ts';
 import type { Store } from '../../src/store/ports/store.ts';
 import type { ReportBy } from '../../src/store/ports/usage.ts';
 import { type Database, storesOf } from './store.ts';
@@ -561,6 +562,33 @@ export function policyContract(name: string, create: () => Promise<Database>): v
           { group: 'gemma3:270m', requests: 1200 },
           { group: 'new', requests: 1, promptTokens: 3, completionTokens: 5 },
         ]);
+      }),
+    );
+    test(
+      'say how often rows of an account came from a journal, to every process',
+      withStores(async (mine, other) => {
+        const [one, two, three] = ['acc_1', 'acc_2', 'acc_3'] as AccountId[] as [AccountId, AccountId, AccountId];
+        await mine.noteRecovered(new Set());
+        expect(await other.recoveries()).toEqual(new Map());
+        const seen: (ChangedAccounts | undefined)[] = [];
+        const feed = other.changeFeed({ onFailure: () => undefined, onRecovery: () => undefined });
+        await feed.subscribe({ what: 'count', run: (_, accounts) => Promise.resolve(void seen.push(accounts)) });
+        await mine.noteRecovered(new Set([one, two]));
+        await feed.look();
+        expect(seen.slice(1).every((accounts) => accounts === 'all' || accounts?.has(one))).toBe(true);
+        expect(seen.length).toBeGreaterThan(1);
+        for (const each of [mine, other]) await each.noteRecovered(new Set([two]));
+        expect(await mine.recoveries()).toEqual(
+          new Map([
+            [one, 1],
+            [two, 3],
+          ]),
+        );
+        expect(await mine.recoveries(new Set([two, three]))).toEqual(new Map([[two, 3]]));
+        expect(await mine.recoveries(new Set())).toEqual(new Map());
+        const many = new Set(Array.from({ length: 1_200 }, (_, i) => `acc_m${i}` as AccountId));
+        await mine.noteRecovered(many);
+        expect([...(await other.recoveries(many)).keys()]).toEqual(expect.arrayContaining([...many]));
       }),
     );
     test(

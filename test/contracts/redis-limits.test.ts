@@ -31,9 +31,10 @@ let opened = 0;
 const recordedOf = new Map<AccountId, readonly UsageBucket[]>();
 const books: BookSource = {
   known: () => Promise.resolve(new Set()),
+  recoveries: () => 0,
   sums: (account) => {
     const recorded = recordedOf.get(account) ?? [];
-    return Promise.resolve({ minutes: recorded, quarters: recorded });
+    return Promise.resolve({ recoveries: 0, minutes: recorded, quarters: recorded });
   },
 };
 const storeOf = new Map<Calendar, Promise<RedisLimits>>();

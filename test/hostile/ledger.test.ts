@@ -144,6 +144,7 @@ test.each(['while the database is locked', 'while it catches up'])(
       const slow = {
         touchKeys: (used) => store.touchKeys(used),
         flushLines: () => store.flushLines(),
+        noteRecovered: (accounts) => store.noteRecovered(accounts),
         appendLines: async (lines) => {
           await store.appendLines(lines);
           if (++batches === 4) console.log('half');
@@ -227,7 +228,7 @@ test('an end that waits while the journal cannot be written reaches the store, a
     const rowOf = (number) => ({ ...row, id: 'req_' + String(number).padStart(20, '0') });
     const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesIn: 0, bytesOut: 0 });
     const stored = [];
-    const store = { appendLines: async (lines) => void stored.push(...lines.map((line) => JSON.parse(line.slice(1)).id)), touchKeys: async () => {}, flushLines: async () => {} };
+    const store = { appendLines: async (lines) => void stored.push(...lines.map((line) => JSON.parse(line.slice(1)).id)), touchKeys: async () => {}, flushLines: async () => {}, noteRecovered: async () => {} };
     let failures = 0;
     const ledger = await Ledger.start(store, ${JSON.stringify(dataDir)}, () => failures++);
     const begun = [];
@@ -279,7 +280,7 @@ test('what began or ended while the disk was full is in the journal as soon as t
     const row = ${JSON.stringify(rowOf(0))};
     const rowOf = (number) => ({ ...row, outcome: 'interrupted', id: 'req_' + String(number).padStart(20, '0') });
     const progress = () => ({ promptTokens: 0, completionTokens: 0, bytesIn: 0, bytesOut: 0 });
-    const store = { appendLines: async () => { throw new Error('no room'); }, touchKeys: async () => {}, flushLines: async () => {} };
+    const store = { appendLines: async () => { throw new Error('no room'); }, touchKeys: async () => {}, flushLines: async () => {}, noteRecovered: async () => {} };
     let failures = 0;
     const ledger = await Ledger.start(store, ${JSON.stringify(dataDir)}, () => failures++);
     const before = ledger.begin(rowOf(0), progress);
@@ -320,6 +321,7 @@ test('a stop says how many records are only in the journal, and the next start w
     appendLines: () => Promise.reject(new Error('away')),
     touchKeys: () => Promise.resolve(),
     flushLines: () => Promise.resolve(),
+    noteRecovered: () => Promise.resolve(),
   };
   const ledger = await Ledger.start(away, dataDir, () => undefined, { ...bounds, maxPending: 2 });
   for (let number = 0; number < 5; number++) ledger.end(rowOf(number), ledger.begin(rowOf(number), progress));
@@ -338,7 +340,7 @@ test('a stop on a full disk fails if a record is nowhere, and not if there is ro
     import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger/ledger.ts'))};
     const row = ${JSON.stringify(rowOf(0))};
     const rowOf = (number) => ({ ...row, id: 'req_' + String(number).padStart(20, '0') });
-    const store = { appendLines: async () => { throw new Error('no room'); }, touchKeys: async () => {}, flushLines: async () => {} };
+    const store = { appendLines: async () => { throw new Error('no room'); }, touchKeys: async () => {}, flushLines: async () => {}, noteRecovered: async () => {} };
     const filler = ${JSON.stringify(join(dataDir, 'filler'))};
     const stopped = [];
     for (const isFreed of [false, true]) {

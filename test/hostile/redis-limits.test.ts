@@ -3,6 +3,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RequestId } from '../../src/domain/id.ts';
 import type { Reserved } from '../../src/store/ports/limit-store.ts';
+import { seed } from '../../src/store/redis/limit-scripts.ts';
 import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts';
 import { eventually, withinOneMinute } from '../gate.ts';
 import { accountId, ask, caller, type LimitGate as Gate, isUp, LimitGates, leasesOf } from '../limit-gates.ts';
@@ -185,6 +186,80 @@ describe('Redis that forgets', () => {
     await new Promise((resolve) => setImmediate(resolve));
     free.resolve();
     expect((await asked).kind).toBe('crowded');
+  });
+
+  test('rows that another gate makes the book without, while they come from a journal, count as soon as gates hear of them', async () => {
+    const [one, other] = (await all.openGates(2)) as [Gate, Gate];
+    const who = caller({ requestsPerDay: 5 });
+    expect(leasesOf(await all.storm(2, who))).toHaveLength(2);
+    all.recover(who);
+    expect(await all.usedBy(one, who)).toEqual([3, 2]);
+    all.recover(who);
+    expect(leasesOf(await all.storm(10, who))).toHaveLength(1);
+    expect(await all.usedBy(other, who)).toEqual([5, 3]);
+  });
+
+  test('a gate that has not heard of a journal leaves a book with its rows as it is', async () => {
+    const [one, other] = (await all.openGates(2)) as [Gate, Gate];
+    const who = caller({ requestsPerDay: 5 });
+    all.recover(who);
+    expect(await all.usedBy(one, who)).toEqual([1, 0]);
+    all.recoveries = 0;
+    all.rows.length = 0;
+    expect(await all.usedBy(other, who)).toEqual([1, 0]);
+    expect(leasesOf(await all.storm(10, who))).toHaveLength(4);
+  });
+
+  test('a gate that is late with a book does not undo what was counted since it asked the ledger', async () => {
+    const [late, other] = (await all.openGates(2)) as [Gate, Gate];
+    const who = caller({ requestsPerDay: 5 });
+    const [read, free] = [0, 1].map(() => Promise.withResolvers<void>()) as [Wait, Wait];
+    const run = late.client.run.bind(late.client);
+    late.client.run = async (...asked) => {
+      if (asked[0] !== seed) return run(...asked);
+      read.resolve();
+      await free.promise;
+      return run(...asked);
+    };
+    const seen = all.usedBy(late, who);
+    await read.promise;
+    for (const lease of leasesOf(await all.storm(3, who, [other]))) all.finish(other, lease, who);
+    await eventually(async () => expect(await other.client.command('HLEN', `{${accountId}}:ld`)).toBe(0));
+    // Something did not reach Redis, so the book is to be made again.
+    await other.client.command('HDEL', `{${accountId}}:b`, 'seed');
+    free.resolve();
+    expect(await seen).toEqual([3, 0]);
+    expect(leasesOf(await all.storm(10, who))).toHaveLength(2);
+  });
+
+  test('a gate that hears of a flush only when the last row of an account is in the ledger still has its book made again', async () => {
+    const alive: string[] = [all.nextName(1), all.nextName(2)];
+    const [late, other] = (await all.openGates(2, 0, alive)) as [Gate, Gate];
+    const who = caller({ requestsPerDay: 12 });
+    expect(await all.usedBy(other, who)).toEqual([0, 0]);
+    const [lease] = leasesOf([await all.reserve(late, who)]) as [Reserved & { kind: 'lease' } & { id: RequestId }];
+    const use = { requests: 1, promptTokens: 10, completionTokens: 0, units: 0 };
+    lease.settle(use);
+    const [asked, free] = [0, 1].map(() => Promise.withResolvers<void>()) as [Wait, Wait];
+    const run = late.client.run.bind(late.client);
+    late.client.run = async (...given) => {
+      const answer = await run(...given);
+      if (!given[1].includes('{gates}:run')) return answer;
+      asked.resolve();
+      await free.promise;
+      return answer;
+    };
+    const ticked = late.limits.tick();
+    await asked.promise;
+    await redis.ask('FLUSHALL');
+    // It was given the time to enter what it holds.
+    expect(await all.usedBy(other, who)).toEqual([0, 0]);
+    all.rows.push({ id: lease.id, at: lease.at, keyId: who.lineage, use });
+    late.limits.landed([lease.id]);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    free.resolve();
+    await ticked;
+    await eventually(async () => expect(await all.usedBy(other, who)).toEqual([1, 0]));
   });
 
   test('S5: a flush under load lets no call through twice', async () => {

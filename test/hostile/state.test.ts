@@ -98,7 +98,7 @@ test('S2: a line that a full disk took only in part does not count as written', 
   const dataDir = temporaryDirectory();
   const script = `
     import { Ledger } from ${JSON.stringify(join(root, 'src/store/ledger/ledger.ts'))};
-    const store = { appendLines: async () => {}, touchKeys: async () => {}, flushLines: async () => {} };
+    const store = { appendLines: async () => {}, touchKeys: async () => {}, flushLines: async () => {}, noteRecovered: async () => {} };
     let failures = 0;
     const ledger = await Ledger.start(store, ${JSON.stringify(dataDir)}, () => failures++);
     const written = [];

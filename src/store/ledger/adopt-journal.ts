@@ -6,7 +6,7 @@ import { Refusal } from '../../domain/refusal.ts';
 import type { UsageRecord } from '../../domain/usage.ts';
 import type { Store } from '../ports/store.ts';
 import { Journal, linesOfAll, segmentPath } from './journal.ts';
-import { recovered } from './journal-lines.ts';
+import { accountsOf, recovered } from './journal-lines.ts';
 
 export interface Adopted {
   /** Calls in the journal. */
@@ -25,7 +25,7 @@ const rowsPerBatch = 500;
  */
 export async function adoptJournal(
   dataDir: string,
-  store: Pick<Store, 'appendUsage' | 'knownUsage' | 'findAccount'>,
+  store: Pick<Store, 'appendUsage' | 'noteRecovered' | 'knownUsage' | 'findAccount'>,
 ): Promise<Adopted> {
   if (!existsSync(join(dataDir, 'journal'))) throw new Refusal(`There is no journal in ${dataDir}.`, 'not_found');
   const directory = Journal.directoryIn(dataDir);
@@ -36,6 +36,7 @@ export async function adoptJournal(
   for (const batch of batches(rows())) {
     const before = await store.knownUsage([...batch.keys()]);
     await store.appendUsage([...batch.values()]);
+    await store.noteRecovered(accountsOf(batch.values()));
     adopted.calls += batch.size;
     adopted.present += before.size;
     adopted.added += batch.size - before.size;

@@ -16,7 +16,7 @@ import type { UsageRecord } from '../../domain/usage.ts';
 import type { OpenUsage, Progress, UsageJournal } from '../ports/journal.ts';
 import type { LedgerWriter } from '../ports/ledger-writer.ts';
 import { Journal, linesOfAll, segmentPath } from './journal.ts';
-import { againOf, beginOf, endOf, endsOf, recovered } from './journal-lines.ts';
+import { accountsOf, againOf, beginOf, endOf, endsOf, recovered } from './journal-lines.ts';
 import { hasMoved, type Noted } from './progress.ts';
 
 type OpenEntry = OpenUsage & Noted;
@@ -92,8 +92,10 @@ export class Ledger implements UsageJournal {
     const directory = Journal.directoryIn(dataDir);
     const segments = Journal.segmentsIn(directory);
     const paths = segments.map((segment) => segmentPath(directory, segment));
-    for (const batch of batchesOf(recovered(linesOfAll(paths)), bounds.batchRows))
+    for (const batch of batchesOf(recovered(linesOfAll(paths)), bounds.batchRows)) {
       await writer.appendLines(batch.map(endOf));
+      await writer.noteRecovered(accountsOf(batch));
+    }
     if (segments.length > 0) await writer.flushLines();
     const journal = Journal.open(directory, segments);
     try {

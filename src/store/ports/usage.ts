@@ -71,6 +71,13 @@ export interface UsageStore {
     look?: number,
   ): Promise<{ readonly rows: UsageRecord[]; readonly next: string | undefined }>;
   findUsage(id: string): Promise<UsageRecord | undefined>;
+  /**
+   * Notes that the ledger has got calls of these accounts from the journal of a gateway that ended, so that sums of before are made again.
+   * Call it when the rows are there, and before the journal forgets them.
+   */
+  noteRecovered(accounts: ReadonlySet<AccountId>): Promise<void>;
+  /** How often that was noted, of these accounts or of all; an account of which it never was is missing. */
+  recoveries(accounts?: ReadonlySet<AccountId>): Promise<ReadonlyMap<AccountId, number>>;
   /** The usage of every key, or of an account's keys, in [since, before), by minute, from the raw rows. */
   usageByMinute(since: WallMs, before?: WallMs, accountId?: AccountId): Promise<UsageBucket[]>;
   /** What was refused since then, by minute and code; several counts may be of one. */

@@ -3,6 +3,7 @@ import { type Calendar, windowNames } from '../../domain/calendar.ts';
 import type { AccountId, KeyId } from '../../domain/id.ts';
 import type { Clocks, SteadyMs } from '../../domain/time.ts';
 import type { UsageBucket } from '../../domain/usage.ts';
+import type { ChangedAccounts } from '../ports/change-feed.ts';
 import type { Store } from '../ports/store.ts';
 
 export interface BookSource {
@@ -10,9 +11,13 @@ export interface BookSource {
   known(leases: readonly string[]): Promise<ReadonlySet<string>>;
   /** The account's use since the longest of the windows of `at` began, each key named by the first one of its rotations. */
   sums(account: AccountId, at: SteadyMs): Promise<LedgerSums>;
+  /** How often, as far as this gate has heard. A book whose sums are of fewer times lacks calls. */
+  recoveries(account: AccountId): number;
 }
 
 export interface LedgerSums {
+  /** How often calls of the account came from journals of gateways that had ended: the sums have at least these. */
+  readonly recoveries: number;
   /** Of the minute that runs. */
   readonly minutes: readonly UsageBucket[];
   /** By quarter of an hour, of which every longer window consists. */
@@ -23,17 +28,29 @@ const minuteMs = 60_000;
 /** Calls count, too, whose time is still to come because the clock was set back since. */
 const aheadMs = 366 * 24 * 60 * minuteMs;
 
-type Source = Pick<Store, 'usageByMinute' | 'usageByQuarter' | 'findKey' | 'knownUsage'>;
+type Source = Pick<Store, 'usageByMinute' | 'usageByQuarter' | 'findKey' | 'knownUsage' | 'recoveries'>;
 
 export class LedgerBooks implements BookSource {
   readonly #source: Source;
   readonly #calendar: Calendar;
   readonly #clocks: Pick<Clocks, 'toSteady' | 'toWall'>;
+  #recoveries = new Map<AccountId, number>();
 
   constructor(source: Source, calendar: Calendar, clocks: Pick<Clocks, 'toSteady' | 'toWall'>) {
     this.#source = source;
     this.#calendar = calendar;
     this.#clocks = clocks;
+  }
+
+  recoveries(account: AccountId): number {
+    return this.#recoveries.get(account) ?? 0;
+  }
+
+  /** Hears of journals that were read since. */
+  async hear(accounts: ChangedAccounts = 'all'): Promise<void> {
+    const heard = await this.#source.recoveries(accounts === 'all' ? undefined : accounts);
+    if (accounts === 'all') this.#recoveries = new Map(heard);
+    else for (const [account, n] of heard) this.#recoveries.set(account, n);
   }
 
   known(leases: readonly string[]): Promise<ReadonlySet<string>> {
@@ -44,6 +61,8 @@ export class LedgerBooks implements BookSource {
     const { toSteady, toWall } = this.#clocks;
     const from = Math.min(...windowNames.map((window) => this.#calendar[window](at).startsAt));
     const minute = this.#calendar.minute(at).startsAt;
+    // First: rows that come later make it higher.
+    const recoveries = (await this.#source.recoveries(new Set([account]))).get(account) ?? 0;
     const [quarters, minutes] = await Promise.all([
       this.#source.usageByQuarter(account, toWall(from), toWall(at) + aheadMs),
       this.#source.usageByMinute(toWall(minute), toWall(minute) + minuteMs, account),
@@ -54,7 +73,7 @@ export class LedgerBooks implements BookSource {
       at: toSteady(bucket.at),
       keyId: firstOf.get(bucket.keyId) ?? bucket.keyId,
     });
-    return { minutes: minutes.map(placed), quarters: quarters.map(placed) };
+    return { recoveries, minutes: minutes.map(placed), quarters: quarters.map(placed) };
   }
 
   async #lineages(buckets: readonly UsageBucket[]): Promise<ReadonlyMap<KeyId, KeyId>> {

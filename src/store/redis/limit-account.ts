@@ -23,7 +23,7 @@ import type { BookSource } from './book-source.ts';
 import type { RedisClient } from './client.ts';
 import { RedisAway } from './failures.ts';
 import type { Generation } from './generation.ts';
-import { figuresOf, type HeldLease, HeldLeases, type ListedLease, listLeases } from './limit-leases.ts';
+import { endedAmong, figuresOf, type HeldLease, HeldLeases, listLeases } from './limit-leases.ts';
 import * as scripts from './limit-scripts.ts';
 import { type LocalShare, subjectOf } from './limit-share.ts';
 import { type Answer, type Asking, argumentsOf, RedisStanding, startsTextOf, type Told } from './limit-standing.ts';
@@ -99,6 +99,11 @@ export class RedisAccount implements AccountLimits {
     return [...counts];
   }
 
+  /** Nothing of it is left that Redis might lack. */
+  get isOver(): boolean {
+    return this.leases.isEmpty && !this.isUnsure;
+  }
+
   doubt(): void {
     this.isUnsure = true;
     this.#tools.busy.add(this);
@@ -107,10 +112,9 @@ export class RedisAccount implements AccountLimits {
   /** Enters again what this gate holds of the account. Redis then has these of its leases and no others. @throws RedisAway. */
   async adopt(generation: string): Promise<void> {
     const keys = [...this.#keys.keys()];
-    const all = this.leases.all();
     this.isUnsure = false;
     const args = [this.#tools.gate, generation, this.leases.coming.size, ...this.leases.coming];
-    for (const { id, key, runs, starts, use, isSettled } of all)
+    for (const { id, key, runs, starts, use, isSettled } of this.leases.all())
       args.push(id, keys.indexOf(key) + 1, key, Number(isSettled), Number(runs), starts, ...figuresOf(use));
     const places = [this.key('b'), this.key('l'), this.key('ld'), ...keys.map((key) => this.key('l', key))];
     try {
@@ -162,7 +166,7 @@ export class RedisAccount implements AccountLimits {
 
   async #reconcile(at: () => number): Promise<void> {
     const { client, books, generation } = this.#tools;
-    const listed = await listLeases(client, this.key('ld'));
+    const { leases: listed } = await listLeases(client, this.key('b'), this.key('ld'));
     const over = await generation.over(listed.map(({ gate }) => gate));
     const known = await books.known(listed.map(({ id }) => id));
     if (over.size === 0 && ![...known].some((id) => !this.leases.has(id as RequestId))) return;
@@ -189,7 +193,7 @@ export class RedisAccount implements AccountLimits {
     const name = await generation.checkNext();
     if (!(await generation.ready())) return false;
     if (this.isUnsure) await this.adopt(name);
-    const listed = await listLeases(client, this.key('ld'));
+    const { made, leases: listed } = await listLeases(client, this.key('b'), this.key('ld'));
     const ids = listed.map(({ id }) => id);
     const over = await generation.over(listed.map(({ gate }) => gate));
     const now = at();
@@ -197,15 +201,10 @@ export class RedisAccount implements AccountLimits {
     const sums = await books.sums(this.id, now);
     const known = await books.known(ids);
     if (known.size !== before.size) return false;
-    const isGone = ({ id, gate }: ListedLease): boolean => known.has(id) || over.has(gate);
-    const gone = listed.filter(isGone).map(({ id }) => id);
-    // Gates that entered this generation entered everything again; what they did not is lost.
-    const lost = listed
-      .filter((each) => each.generation !== name && generation.entered.has(each.gate) && !isGone(each))
-      .map(({ id }) => id);
-    const args = [name, ids.length, gone.length, lost.length, ...ids, ...gone, ...lost];
-    const keys = [this.key('b'), this.key('l'), this.key('ld')];
-    return (await client.run(scripts.seed, keys, [...args, ...bookArguments(sums, calendar, now)])) === 'seeded';
+    const { gone, lost } = endedAmong(listed, { known, over, generation: name, entered: generation.entered });
+    const args = [name, sums.recoveries, made, ids.length, gone.length, lost.length, ...ids, ...gone, ...lost];
+    args.push(...bookArguments(sums, calendar, now));
+    return (await client.run(scripts.seed, [this.key('b'), this.key('l'), this.key('ld')], args)) === 'seeded';
   }
 }
 
@@ -365,14 +364,15 @@ class RedisCaller implements CallerLimits {
     slowed: boolean,
     rest: readonly (string | number)[],
   ): Promise<Told> {
-    const { client, generation, calendar } = this.#tools;
+    const { client, generation, calendar, books } = this.#tools;
     const limits = argumentsOf(bounds.limits, slowed);
     let [skews, colds] = [0, 0];
     for (;;) {
       const name = generation.name === '' ? await generation.check() : generation.name;
       const aheadMs = this.#aheadMs();
       const starts = startsTextOf(calendar, at + aheadMs);
-      const answer = (await ask([name, this.#key, client.now(), starts, ...limits, ...rest])) as Answer;
+      const recoveries = books.recoveries(this.#account.id);
+      const answer = (await ask([name, this.#key, client.now(), starts, recoveries, ...limits, ...rest])) as Answer;
       if (answer[0] === 'cold') {
         if (++colds > mostColds) throw new GatewayError('limits_unavailable');
         await this.#account.make(() => this.#now(at));

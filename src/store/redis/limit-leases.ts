@@ -72,11 +72,41 @@ export interface ListedLease {
   readonly generation: string;
 }
 
+export interface Listed {
+  /** When the book was made last. */
+  readonly made: string;
+  readonly leases: readonly ListedLease[];
+}
+
 /** The leases of an account that are not in the ledger, as far as Redis knows. @throws RedisAway. */
-export async function listLeases(client: RedisClient, key: string): Promise<ListedLease[]> {
-  const said = (await client.run(list, [key], [])) as string[];
-  return Array.from({ length: said.length / 3 }, (_, i) => {
+export async function listLeases(client: RedisClient, book: string, key: string): Promise<Listed> {
+  const [made = '', ...said] = (await client.run(list, [book, key], [])) as string[];
+  const leases = Array.from({ length: said.length / 3 }, (_, i) => {
     const [id, gate, generation] = said.slice(3 * i, 3 * i + 3) as [string, string, string];
     return { id, gate, generation };
   });
+  return { made, leases };
+}
+
+/** The ids of leases that do not count any more: gone ones are in the ledger, or never began; lost ones were of an earlier generation. */
+export function endedAmong(
+  listed: readonly ListedLease[],
+  {
+    known,
+    over,
+    generation,
+    entered,
+  }: {
+    readonly known: ReadonlySet<string>;
+    readonly over: ReadonlySet<string>;
+    readonly generation: string;
+    readonly entered: ReadonlySet<string>;
+  },
+): { readonly gone: string[]; readonly lost: string[] } {
+  const idsOf = (leases: readonly ListedLease[]): string[] => leases.map(({ id }) => id);
+  const isGone = ({ id, gate }: ListedLease): boolean => known.has(id) || over.has(gate);
+  // Gates that entered this generation entered everything again; what they did not is lost.
+  const isLost = (each: ListedLease): boolean =>
+    each.generation !== generation && entered.has(each.gate) && !isGone(each);
+  return { gone: idsOf(listed.filter(isGone)), lost: idsOf(listed.filter(isLost)) };
 }

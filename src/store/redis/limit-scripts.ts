@@ -1,5 +1,6 @@
 // The scripts of the limits: each one decides or changes everything that one account's call needs, as one step. An account has
-//   {account}:b         the book: for the account and each key, the figures of each window; `seed` is the generation it was made in
+//   {account}:b         the book: for the account and each key, the figures of each window; `seed` is the generation it was made in,
+//                       `made` when, and `recoveries` how many of them the ledger had then
 //   {account}:l[:key]   running calls with the time until which each of them counts, so that running is counted and never added up
 //   {account}:ld        every lease that is not in the ledger yet: the book is the ledger's sums and these
 //   {account}:w         present while a call somewhere waits for another one to end
@@ -75,17 +76,17 @@ end
 
 /**
  * What `look` and `reserve` begin with. KEYS: book, running, running of the key. ARGV: generation, key, time of the gate, when the windows
- * began, which limits (a character each: subject, window and measure), how much each of them allows.
+ * began, how many recoveries this gate knows of, which limits (a character each: subject, window and measure), how much each of them allows.
  */
 const standing = `
 local call = redis.call
 local book, leases = KEYS[k + 1], KEYS[k + 2]
-local gen, key, starts, limits = ARGV[a + 1], ARGV[a + 2], ARGV[a + 4], ARGV[a + 5]
+local gen, key, starts, recoveries, limits = ARGV[a + 1], ARGV[a + 2], ARGV[a + 4], ARGV[a + 5], ARGV[a + 6]
 local now = at[1] * 1000 + math.floor(at[2] / 1000)
 if math.abs(now - ARGV[a + 3]) > 2000 then return {'skew'} end
 local field = 'k:' .. key
-local kept = call('HMGET', book, 'seed', 'a', 'a+', field, field .. '+')
-if kept[1] ~= gen then return {'cold'} end
+local kept = call('HMGET', book, 'seed', 'a', 'a+', field, field .. '+', 'recoveries')
+if kept[1] ~= gen or recoveries ~= '0' and tonumber(kept[6] or 0) < tonumber(recoveries) then return {'cold'} end
 local ofAccount, sinceAccount, ofKey, sinceKey = kept[2], kept[3], kept[4], kept[5]
 local isRolled, isNewMinute = false, false
 if not sinceKey or string.sub(sinceKey, 41) ~= starts or string.sub(sinceAccount, 41) ~= starts then
@@ -130,7 +131,7 @@ export const look: Script = part(`${standing}return said`);
  * units), how many of the account and of the key may run, or -1.
  */
 export const reserve: Part = part(`${standing}
-local rest = a + 5 + #limits
+local rest = a + 6 + #limits
 local id, runs = ARGV[rest + 1], ARGV[rest + 3]
 said[1] = 'lease'
 if call('HEXISTS', KEYS[k + 4], id) == 1 then return said end
@@ -148,7 +149,7 @@ local needs = {r, p + c, p, c, u}
 for i = 1, #limits do
   local need = needs[(string.byte(limits, i) - 48) % 5 + 1]
   if need ~= 0 then
-    local before, most = said[6 + i], tonumber(ARGV[a + 5 + i])
+    local before, most = said[6 + i], tonumber(ARGV[a + 6 + i])
     if before >= most or before + math.min(need, most) > most then
       for j = 1, i - 1 do said[6 + j] = said[6 + j] - needs[(string.byte(limits, j) - 48) % 5 + 1] end
       said[1], said[2] = 'full', i - 1
@@ -304,9 +305,9 @@ return 1
   true,
 );
 
-/** KEYS: leases. Returns id, gate and generation of each; what another layout left is removed. */
+/** KEYS: book, leases. Returns when the book was made, then id, gate and generation of each; what another layout left is removed. */
 export const list: Script = script(`${lease}
-local all, said = redis.call('HGETALL', KEYS[1]), {}
+local all, said = redis.call('HGETALL', KEYS[2]), {redis.call('HGET', KEYS[1], 'made') or ''}
 for i = 1, #all, 2 do
   local l = leaseOf(all[i + 1])
   if l then
@@ -314,7 +315,7 @@ for i = 1, #all, 2 do
     said[#said + 1] = l.gate
     said[#said + 1] = l.gen
   else
-    redis.call('HDEL', KEYS[1], all[i])
+    redis.call('HDEL', KEYS[2], all[i])
   end
 end
 return said
@@ -322,20 +323,23 @@ return said
 
 /**
  * Makes the book from the ledger's sums and the leases that the ledger lacks: set, never added, so that two gates that do it write
- * the same. Does nothing if the leases are not those any more with which the ledger was asked. KEYS: book, running, leases.
- * Generation, how many leases, gone (in the ledger, or never begun) and lost ones, those three, then for each tally: its field, when its
+ * the same. Does nothing if the leases are not those any more with which the ledger was asked, or if the book was made meanwhile.
+ * KEYS: book, running, leases. Generation, recoveries, when the book was made last, how many leases, gone (in the ledger, or never begun) and lost ones, those three, then for each tally: its field, when its
  * windows began, and five figures for each of them.
  */
 export const seed: Script = script(`${lease}${tallies}
-local gen, listed, known, lost = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local before = redis.call('HGET', KEYS[1], 'seed')
-if before == gen then return 'seeded' end
+local gen, recoveries, made = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local listed, known, lost = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local kept = redis.call('HMGET', KEYS[1], 'seed', 'recoveries', 'made')
+local before = kept[1]
+if before == gen and tonumber(kept[2] or 0) >= recoveries then return 'seeded' end
+if (kept[3] or '') ~= made then return 'changed' end
 if before and tonumber(string.match(before, '^%d+')) > tonumber(string.match(gen, '^%d+')) then return 'newer' end
 if redis.call('HLEN', KEYS[3]) ~= listed then return 'changed' end
-for i = 5, 4 + listed do
+for i = 7, 6 + listed do
   if redis.call('HEXISTS', KEYS[3], ARGV[i]) == 0 then return 'changed' end
 end
-local from = 5 + listed
+local from = 7 + listed
 for i = from, from + known + lost - 1 do
   local text = redis.call('HGET', KEYS[3], ARGV[i])
   -- A gate that has entered its leases again since then has not lost this one.
@@ -369,7 +373,8 @@ for i = 1, #leases, 2 do
   end
 end
 redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'seed', gen)
+redis.call('HSET', KEYS[1], 'seed', gen, 'made', string.format('%.0f', time[1] * 1000000 + time[2]))
+if recoveries > 0 then redis.call('HSET', KEYS[1], 'recoveries', recoveries) end
 for field, tally in pairs(all) do
   local base, since = fieldsOf(tally[1], tally[2])
   redis.call('HSET', KEYS[1], field, base, field .. '+', since)

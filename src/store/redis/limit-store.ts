@@ -151,8 +151,11 @@ export class RedisLimits implements LimitStore {
     const { client, generation } = this.#tools;
     this.#ticks++;
     if (client.state === 'degraded') return;
+    // Nothing is left of them, and if a generation has begun since, their books have to be made again.
+    const over = [...this.#busy].filter((account) => account.isOver);
     try {
-      const name = await generation.check();
+      const name = await generation.checkNext();
+      for (const account of over) if (account.isOver) this.#busy.delete(account);
       const unsure = [...this.#busy].filter(({ isUnsure }) => isUnsure);
       await Promise.all(unsure.map((account) => account.adopt(name)));
       if (this.#ticks % ticksToRenew === 0) await Promise.all([...this.#busy].map((account) => account.renew()));
@@ -160,7 +163,6 @@ export class RedisLimits implements LimitStore {
     } catch {
       // What did not arrive is still unsure, and the next tick tries again.
     }
-    for (const account of this.#busy) if (account.leases.isEmpty && !account.isUnsure) this.#busy.delete(account);
     if (this.#ticks % ticksToLook === 0)
       for (const [id, account] of this.#accounts) if (!account.deref()) this.#accounts.delete(id);
   }

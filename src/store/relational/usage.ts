@@ -72,6 +72,23 @@ export function usageQueries({
       }
       return known;
     },
+    noteRecovered: async (accounts) => {
+      const all = [...accounts].map((account_id) => ({ account_id, n: 1 }));
+      await transact(async (transaction) => {
+        for (let from = 0; from < all.length; from += rowsPerInsert)
+          await transaction
+            .insertInto('recoveries')
+            .values(all.slice(from, from + rowsPerInsert))
+            .onConflict((conflict) => conflict.column('account_id').doUpdateSet({ n: sql`recoveries.n + 1` }))
+            .execute();
+      });
+    },
+    recoveries: async (accounts) => {
+      if (accounts?.size === 0) return new Map();
+      let query = db.selectFrom('recoveries').selectAll();
+      if (accounts && accounts.size <= rowsPerInsert) query = query.where('account_id', 'in', [...accounts]);
+      return new Map((await query.execute()).map(({ account_id, n }) => [account_id, Number(n)]));
+    },
     listUsage: async (limit, before) => {
       const all = db.selectFrom('usage').selectAll().orderBy('id', 'desc').limit(limit);
       const rows = await (before === undefined ? all : all.where('id', '<', before as UsageRecord['id'])).execute();

@@ -29,12 +29,10 @@ const unrelated = [
   'views',
 ];
 
-export const callerChanges: readonly string[] = [
+/** `tables`: those whose column `account_id` says whom a change concerns. */
+export const changesOfAccounts = (tables: readonly string[]): readonly string[] => [
   // Changes that are under way have run the function of before.
   'lock table store_version in exclusive mode',
-  // Without an account: everyone.
-  'create table caller_changes (n bigint not null, account_id text)',
-  'create index caller_changes_by_n on caller_changes (n)',
   `create or replace function sekisho_changed() returns trigger language plpgsql as $$
 declare figure bigint;
 begin
@@ -49,7 +47,7 @@ begin
   update store_version set n = n + 1 returning n into figure;
   if tg_table_name in (${unrelated.map((table) => `'${table}'`).join(', ')}) then
     return null;
-  elsif tg_table_name in ('keys', 'suspensions') then
+  elsif tg_table_name in (${tables.map((table) => `'${table}'`).join(', ')}) then
     insert into caller_changes select distinct figure, account_id from changed;
     if tg_op = 'UPDATE' then insert into caller_changes select distinct figure, account_id from earlier; end if;
   elsif tg_table_name = 'accounts' then
@@ -61,4 +59,11 @@ begin
   delete from caller_changes where n <= figure - ${keptChanges};
   return null;
 end $$`,
+];
+
+export const callerChanges: readonly string[] = [
+  // Without an account: everyone.
+  'create table caller_changes (n bigint not null, account_id text)',
+  'create index caller_changes_by_n on caller_changes (n)',
+  ...changesOfAccounts(['keys', 'suspensions']),
 ];

@@ -6,7 +6,7 @@ import { firstRules } from '../../../domain/rule.ts';
 import type { Taken } from '../pool.ts';
 import { accessTables } from './access-tables.ts';
 import { auditSearchAndPulls } from './audit-search-and-pulls.ts';
-import { callerChanges } from './caller-changes.ts';
+import { callerChanges, changesOfAccounts } from './caller-changes.ts';
 import { gateSealing, gateSecrets, gateShows, gateTables, gateTimeZone } from './gates.ts';
 import { ledgerTables } from './ledger-tables.ts';
 import { settingTables } from './setting-tables.ts';
@@ -32,6 +32,12 @@ const views = `create table views (
   started_at bigint not null
 )`;
 
+/** How often calls of an account came from the journal of a gateway that had ended. */
+const recoveries = [
+  'create table recoveries (account_id text primary key, n bigint not null)',
+  ...changesOfAccounts(['keys', 'suspensions', 'recoveries']),
+];
+
 /** A published one is never changed. */
 export const migrations: readonly Migration[] = [
   {
@@ -50,6 +56,7 @@ export const migrations: readonly Migration[] = [
   { name: '0009-gate-sealing', expands: true, statements: gateSealing },
   { name: '0010-gate-time-zone', expands: true, statements: gateTimeZone },
   { name: '0011-caller-changes', expands: true, statements: callerChanges },
+  { name: '0012-recoveries', expands: true, statements: recoveries },
 ];
 
 /** Runs a migration; every table that it makes gets its triggers. */

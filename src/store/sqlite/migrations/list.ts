@@ -19,6 +19,7 @@ import { openOutbox } from './outbox.ts';
 import { markPageKeys } from './page-keys.ts';
 import { bindPeople, openPeople } from './people.ts';
 import { openPulls } from './pulls.ts';
+import { openRecoveries } from './recoveries.ts';
 import { openRequestLog } from './request-log.ts';
 import { openRoutes } from './routes.ts';
 import { openServers } from './servers.ts';
@@ -353,5 +354,8 @@ export const migrations: Record<string, Migration> = {
   },
   '0046-gate-time-zone': {
     up: addGateTimeZone,
+  },
+  '0047-recoveries': {
+    up: openRecoveries,
   },
 };
