@@ -41,7 +41,27 @@ export function receive(
   { table }: Pick<PublishedServices, 'table'>,
 ): Received {
   const { request } = exchange;
-  const { rawHeaders, headers, httpVersion } = request;
+  const repeated = checkHead(request);
+  const raw = request.url ?? '';
+  const found = findPublished(raw, exchange, table);
+  const target = found?.target ?? canonicalTarget(raw);
+  if (!found) exchange.dialect = dialectOf(target.path);
+  const { published, described } = found ?? nonePublished;
+  return { request, method: request.method ?? '', target, published, described, repeated } as Received;
+}
+
+/** Whether a request, for models or not, has a head that every server reads alike. */
+export function hasSoundHead(request: IncomingMessage): boolean {
+  try {
+    checkHead(request);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Returns which watched headers occur twice. @throws GatewayError */
+function checkHead({ rawHeaders, headers, httpVersion }: IncomingMessage): ReadonlySet<string> {
   if (httpVersion !== '1.1' && httpVersion !== '1.0') throw new GatewayError('http_version');
   // At the limit, Node may already have dropped headers, so the limit itself is refused.
   if (rawHeaders.length / 2 >= maxHeaders) throw new GatewayError('too_many_headers');
@@ -57,12 +77,7 @@ export function receive(
     throw new GatewayError('bad_request_head');
   }
   if (headers.via !== undefined && headers.via.split(viaName).length > 2) throw new GatewayError('loop_detected');
-  const raw = request.url ?? '';
-  const found = findPublished(raw, exchange, table);
-  const target = found?.target ?? canonicalTarget(raw);
-  if (!found) exchange.dialect = dialectOf(target.path);
-  const { published, described } = found ?? nonePublished;
-  return { request, method: request.method ?? '', target, published, described, repeated } as Received;
+  return repeated;
 }
 
 /** Finds security-relevant headers that occur twice. Node joins or drops repeats, so only the raw list shows them. */

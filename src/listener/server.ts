@@ -19,7 +19,7 @@ import { isWhole } from '../gateway/answer/unread.ts';
 import { answerHeaders } from '../gateway/browser.ts';
 import { continueIfAsked } from '../gateway/payload/body.ts';
 import { type Gate, handle } from '../gateway/pipeline.ts';
-import { maxHeaders } from '../gateway/receive.ts';
+import { hasSoundHead, maxHeaders } from '../gateway/receive.ts';
 import type { CallerSocket } from '../gateway/websocket/caller-socket.ts';
 import { joinWrites } from '../one-write.ts';
 import { type Encryption, openSecure, ProtocolDetector } from '../tls/protocol-detection.ts';
@@ -126,7 +126,8 @@ function answering({ gate, health, plane }: Routes, connections: ConnectionLimit
   return (request, response, upgrade) => {
     const { socket } = request;
     connections.inTurn(socket, response, () => {
-      if (!isShell(request) || gate.services.table.ownsHost(request.headers.host))
+      // Refused there as for any other route.
+      if (!isShell(request) || gate.services.table.ownsHost(request.headers.host) || !hasSoundHead(request))
         return handle(gate, request, response, upgrade);
       connections.mayGo(socket);
       response.setTimeout(unreadMs, () => response.destroy());

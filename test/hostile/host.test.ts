@@ -276,7 +276,7 @@ test('our own host name is recognised in capitals and with the default port, and
     const client = new RawClient(gate.port);
     client.write(`GET /portal/ HTTP/1.1\r\nHost: gate.example.org\r\nHost: ${second}\r\nConnection: close\r\n\r\n`);
     await client.closed;
-    expect([second, client.text.startsWith('HTTP/1.1 421')]).toEqual([second, true]);
+    expect([second, client.text.startsWith('HTTP/1.1 400')]).toEqual([second, true]);
   }
   await gate.stop();
 });

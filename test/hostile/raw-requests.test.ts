@@ -122,6 +122,26 @@ describe('heads that only some servers would accept are refused and not forwarde
   });
 });
 
+describe('routes that are not for models refuse such heads, too', () => {
+  const wrong: [string, number, string][] = [
+    ['two Host headers', 400, 'HTTP/1.1\r\nHost: localhost\r\nHost: other.example'],
+    ['a Host with a path', 400, 'HTTP/1.1\r\nHost: localhost/#@x'],
+    ['a coding beside chunked', 400, 'HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked'],
+    ['a loop', 508, `HTTP/1.1\r\nHost: localhost\r\nVia: 1.1 sekisho, 1.1 sekisho`],
+    ['HTTP/2.0', 505, 'HTTP/2.0\r\nHost: localhost'],
+    ['a hundred headers', 431, `HTTP/1.1\r\nHost: localhost\r\n${'X: y\r\n'.repeat(99)}X: y`],
+  ];
+  test.each(['/healthz', '/readyz', '/management/v1/me', '/portal', '/portal/', '/'])('%s', async (path) => {
+    const ask = async (head: string): Promise<number[]> =>
+      (await statuses(`GET ${path} ${head}\r\nAccept: text/html\r\nConnection: close\r\n\r\n`)).codes;
+    const usual = await ask('HTTP/1.1\r\nHost: localhost');
+    for (const [name, status, head] of wrong) {
+      expect(usual).not.toContain(status);
+      expect([name, await ask(head)]).toEqual([name, [status]]);
+    }
+  });
+});
+
 test('U34: chunked bodies over the limit are refused while they arrive', async () => {
   const calls = fake.calls.length;
   const chunk = `${(20_000).toString(16)}\r\n${' '.repeat(20_000)}\r\n`;

@@ -21,9 +21,7 @@ export class Origins {
   }
 
   /** Whether the request uses one of the gateway's names. */
-  knows({ headers, rawHeaders = [] }: Pick<IncomingMessage, 'headers'> & Partial<IncomingMessage>): boolean {
-    // Node shows the first of two Host lines, and a proxy in front may have used the other (RFC 9112, section 3.2).
-    if (rawHeaders.filter((word, at) => at % 2 === 0 && /^host$/i.test(word)).length > 1) return false;
+  knows({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
     const host = headers.host ?? '';
     if (this.#fixed) return canonicalHost(host, this.#url.protocol) === this.#url.host;
     const name = host
