@@ -74,3 +74,26 @@ test('one that writes another layout starts when the last of those that run has 
   expect([...older, newer].flatMap(({ shared }) => shared)).toEqual([]);
   await newer.stop();
 });
+
+test('one that finds Redis flushed at some of its looks goes on waiting for those that run', async () => {
+  const url = redis.database();
+  const older = await starting(url, '1', brief);
+  await older.claim;
+  const newer = await starting(url, '2', patient);
+  const command = newer.client.command.bind(newer.client);
+  let flushes = 0;
+  let flushedAt = -Infinity;
+  newer.client.command = async (...words) => {
+    if (words[0] === 'GET' && performance.now() > flushedAt + 1.5 * patient.renewMs) {
+      await command('DEL', '{gates}:of');
+      flushedAt = performance.now();
+      flushes++;
+    }
+    return command(...words);
+  };
+  await eventually(() => expect(flushes).toBe(3));
+  expect(newer.hasStarted()).toBe(false);
+  await older.stop();
+  await newer.stop();
+  expect(older.shared).toEqual([]);
+});

@@ -29,6 +29,8 @@ export interface InstallationSettings {
   readonly tenure: { readonly lifeMs: number; readonly renewMs: number };
 }
 
+const looksPerRenewal = 5;
+
 const ofAnother =
   'Another installation uses this database of Redis. Give each its own in REDIS_URL, such as another number at its end; in a Cluster, a Cluster of its own.';
 const inAnotherLayout =
@@ -49,11 +51,14 @@ export async function claimRedis({
   const own = `${name} ${client.layout}`;
   const owner = async (): Promise<string> => (await client.run(claim, [key], [own, tenure.lifeMs])) as string;
   const seen = async (): Promise<string | null> => (await client.command('GET', key)) as string | null;
-  /** Claims nothing that was only flushed: running gateways claim it again first. */
+  /** Claims nothing that was only flushed: running gateways claim it again within the time of these looks, however often that happens. */
   const ownerLater = async (): Promise<string> => {
-    await sleep(tenure.renewMs / 5, undefined, { signal });
-    if ((await seen()) === null) await sleep(2 * tenure.renewMs, undefined, { signal });
-    return (await seen()) ?? owner();
+    for (let looks = 0; looks <= 2 * looksPerRenewal; looks++) {
+      await sleep(tenure.renewMs / looksPerRenewal, undefined, { signal });
+      const found = await seen();
+      if (found !== null) return found;
+    }
+    return owner();
   };
   const until = performance.now() + tenure.lifeMs + tenure.renewMs;
   let told = '';
