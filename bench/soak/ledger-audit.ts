@@ -116,6 +116,7 @@ export class LedgerAudit {
     };
     let nameless = 0;
     const namelessBooked: Row[] = [];
+    const endings: Record<string, number> = {};
     read(dataDir, (database) => {
       for (const row of database.prepare(rowsQuery).iterate() as IterableIterator<Row>) {
         each(row);
@@ -127,6 +128,8 @@ export class LedgerAudit {
         if (expected) this.#compare(row, expected, sums);
         else {
           nameless++;
+          const ending = `${row.outcome} ${row.upstream === null ? 'here' : 'there'}`;
+          endings[ending] = (endings[ending] ?? 0) + 1;
           if (row.source === 'exact') addExact(row, row, sums);
           else namelessBooked.push(row);
         }
@@ -135,7 +138,10 @@ export class LedgerAudit {
     for (const [id, { kind }] of this.#expected)
       if (kind !== 'none' && kind !== 'perhaps') this.fault(`The ledger has no row for ${id}.`);
     if (nameless !== this.#nameless.length)
-      this.fault(`${this.#nameless.length} callers left before the head, and ${nameless} rows are theirs.`);
+      this.fault(
+        `${this.#nameless.length} callers left before the head (${JSON.stringify(countsOf(this.#nameless))}), ` +
+          `and ${nameless} rows are theirs (${JSON.stringify(endings)}).`,
+      );
     this.#compareNameless(namelessBooked, sums);
     if (sums.exactPrompt !== sums.servedPrompt || sums.exactCompletion !== sums.servedCompletion)
       this.fault(
@@ -240,3 +246,6 @@ function read<T>(dataDir: string, use: (database: Database.Database) => T): T {
     database.close();
   }
 }
+
+const countsOf = (asked: readonly Asked[]): Record<string, number> =>
+  Object.fromEntries([...Map.groupBy(asked, ({ fate }) => fate)].map(([fate, all]) => [fate, all.length]));
