@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { changeKey } from '../../src/management/keys/keys.ts';
 import { changePlan } from '../../src/management/plans/plans.ts';
 import { type FakeOllama, type Script, startFakeOllama } from '../fake-ollama/fake-ollama.ts';
-import { eventually, openGate, post, RawClient, type TestGate } from '../gate.ts';
+import { eventually, inTime, openGate, post, RawClient, type TestGate } from '../gate.ts';
 
 let fake: FakeOllama;
 let gate: TestGate;
@@ -188,15 +188,23 @@ test('a call that waited keeps the usage field that the gate added, and its call
 });
 
 test('a stream ends when its key expires, even when nothing in the store changes', async () => {
-  const expiresAt = Date.now() + 1_000;
-  const { secret } = await gate.key({ expiresAt });
-  fake.next(async (request, response) => {
-    response.head(200, { 'Content-Type': 'application/x-ndjson' });
-    await response.chunk('{"message":{"content":"a"},"done":false}\n');
-    await request.aborted;
+  let attempt = 0;
+  const { expiresAt, response } = await inTime(1_000, async (lifeMs) => {
+    const mine = ++attempt;
+    fake.next(
+      async (request, answer) => {
+        answer.head(200, { 'Content-Type': 'application/x-ndjson' });
+        await answer.chunk('{"message":{"content":"a"},"done":false}\n');
+        await request.aborted;
+      },
+      ({ url }) => url === '/api/chat' && mine === attempt,
+    );
+    const ends = Date.now() + lifeMs;
+    const { secret } = await gate.key({ expiresAt: ends });
+    const begun = await chat(secret, { stream: true, model: 'llama3' });
+    expect(begun.status).toBe(200);
+    return { expiresAt: ends, response: begun };
   });
-  const response = await chat(secret, { stream: true, model: 'llama3' });
-  expect(response.status).toBe(200);
   const text = await response.text().catch(() => 'cut');
   expect(Date.now()).toBeGreaterThanOrEqual(expiresAt);
   expect(text === 'cut' || text.includes('expired')).toBe(true);

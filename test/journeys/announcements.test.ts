@@ -143,7 +143,7 @@ test('an operator writes one on the page; a member sees the banner in their lang
   await desk.press('End maintenance');
   await desk.sees('Maintenance is off.');
   // Plain text stays plain.
-  expect(await desk.page.getByText('<b>Back</b> at noon.').count()).toBe(2);
+  await eventually(async () => expect(await desk.page.getByText('<b>Back</b> at noon.').count()).toBe(2));
   await desk.close();
 });
 

@@ -277,7 +277,7 @@ describe('on the pages', () => {
     await reader.sees('own certificate authority');
     if (await page.getByRole('button', { name: /^\d+ more$/ }).isVisible()) await reader.press(/^\d+ more$/);
     for (const name of ['localhost', '127.0.0.1', 'box.lan'])
-      expect(await page.getByText(name, { exact: true }).count(), name).toBe(1);
+      await eventually(async () => expect(await page.getByText(name, { exact: true }).count(), name).toBe(1));
     await reader.sees(written(leaf.validTo));
     await reader.sees('396 days left');
     await reader.sees(leaf.fingerprint256);

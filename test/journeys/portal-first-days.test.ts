@@ -107,7 +107,7 @@ test('the overview lists what is left to do after the set-up, until it is done',
   await reader.open('/portal/operate');
   const list = reader.page.getByRole('region', { name: 'First steps' });
   await list.getByText('Connect a model server').waitFor();
-  expect(await list.getByRole('listitem').count()).toBe(5);
+  await eventually(async () => expect(await list.getByRole('listitem').count()).toBe(5));
   await reader.isSound();
   await operator.patch('/registration', { mode: 'approval', plan: 'default' });
   const { secret } = await gate.key();
@@ -152,7 +152,7 @@ test('somebody who waits sees a page for those who wait, and no dead pages; a ta
     await reader.sees(taken);
     expect(reader.page.url()).toContain('/portal/home');
     if (width === 390) await reader.page.getByRole('button', { name: 'メニュー' }).click();
-    expect(await reader.page.getByRole('navigation').getByRole('link').count()).toBe(2);
+    await eventually(async () => expect(await reader.page.getByRole('navigation').getByRole('link').count()).toBe(2));
     await reader.isSound();
     await reader.close();
   }
@@ -167,9 +167,9 @@ test('filters stand in the address, match parts of words, and survive Back; tabl
   await eventually(async () => expect(await cells.allInnerTexts()).toHaveLength(2));
   expect(reader.page.url()).toContain('q=lab');
   await reader.page.getByRole('button', { name: 'Name', exact: true }).click();
-  expect(await cells.allInnerTexts()).toEqual(['Alpha lab', 'Beta lab']);
+  await eventually(async () => expect(await cells.allInnerTexts()).toEqual(['Alpha lab', 'Beta lab']));
   await reader.page.getByRole('button', { name: 'Name', exact: true }).click();
-  expect(await cells.allInnerTexts()).toEqual(['Beta lab', 'Alpha lab']);
+  await eventually(async () => expect(await cells.allInnerTexts()).toEqual(['Beta lab', 'Alpha lab']));
   await cells.first().click();
   await reader.page.getByRole('heading', { name: 'Beta lab' }).waitFor();
   await reader.page.goBack();

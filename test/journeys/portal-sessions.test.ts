@@ -227,8 +227,7 @@ test.each([
     };
     await begin();
     expect(await reader.page.locator('.viewing').innerText()).toContain(name);
-    const entries = await reader.page.locator('nav a').allTextContents();
-    expect(entries).toHaveLength(4);
+    await eventually(async () => expect(await reader.page.locator('nav a').count()).toBe(4));
     for (const path of ['home', 'keys', 'usage', 'requests']) {
       await reader.open(`/portal/${path}`);
       await reader.page.locator('.viewing').waitFor();
@@ -238,15 +237,17 @@ test.each([
     await reader.open('/portal/keys');
     await reader.sees('their laptop');
     // The second copies the id of the key.
-    expect(await reader.page.locator('main').getByRole('button').allTextContents()).toEqual([
-      words('Stop viewing', '閲覧を終了'),
-      '',
-    ]);
+    await eventually(async () =>
+      expect(await reader.page.locator('main').getByRole('button').allTextContents()).toEqual([
+        words('Stop viewing', '閲覧を終了'),
+        '',
+      ]),
+    );
     // Ctrl-K finds what the member would find in these pages, and nothing of the operator's own.
     await reader.page.keyboard.press('Control+k');
     const found = reader.page.getByRole('option');
     await found.first().waitFor();
-    expect(await found.count()).toBe(4);
+    await eventually(async () => expect(await found.count()).toBe(4));
     await reader.page
       .getByRole('combobox', { name: words('Search everything (Ctrl K)', 'すべてを検索（Ctrl K）') })
       .fill('laptop');
@@ -308,8 +309,10 @@ test.each([
     await eventually(async () => expect(await layoutFaults(page)).toEqual([]));
     await reader.isSound();
     await page.getByRole('button', { name: /curl/ }).click();
-    expect(await page.evaluate('navigator.clipboard.readText()')).toBe(
-      `curl '${gate.url}/management/v1/me/limits' \\\n  -H "x-api-key: $SEKISHO_KEY"`,
+    await eventually(async () =>
+      expect(await page.evaluate('navigator.clipboard.readText()')).toBe(
+        `curl '${gate.url}/management/v1/me/limits' \\\n  -H "x-api-key: $SEKISHO_KEY"`,
+      ),
     );
     await send();
     await answer.getByText('200', { exact: true }).waitFor();

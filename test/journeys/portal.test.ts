@@ -562,7 +562,7 @@ describe('a member', () => {
     const address = await reader.page.getByRole('link', { name: 'Open in the app' }).getAttribute('href');
     const secret = new URL(address ?? '').searchParams.get('secret') ?? '';
     await reader.page.getByRole('button', { name: 'Copy: Key for your authenticator app' }).click();
-    expect(await reader.page.evaluate('navigator.clipboard.readText()')).toBe(secret);
+    await eventually(async () => expect(await reader.page.evaluate('navigator.clipboard.readText()')).toBe(secret));
     const picture = reader.page.getByRole('img', { name: 'QR code for your authenticator app' });
     const dark = ((await picture.locator('path').getAttribute('d')) ?? '').match(/M\d+ \d+/g);
     const expected = encode(address ?? '', { ecc: 'M', border: 4 }).data;
