@@ -101,7 +101,10 @@ async function shown({ url }: { readonly url: string }, operator?: Visitor): Pro
 test('a server that is killed and brought back under load fails no call that had not begun there', async () => {
   const two = await startFakeOllama();
   closing.push(() => two.close());
-  await open([one, two], { SLOTS: '4' });
+  await open([one], { SLOTS: '4' });
+  // It is preferred, so that calls run there when it is killed, however late its answers once began on a busy machine.
+  await (await operatorOf(gate)).post('/servers', { name: 'two', address: two.url, weight: 100 });
+  await eventually(() => expect(healthOf(1).state).toBe('up'));
   const { port, url } = two;
   const over = new AbortController();
   let calls = 0;
@@ -112,7 +115,7 @@ test('a server that is killed and brought back under load fails no call that had
   for (let round = 0; round < 3; round++) {
     const before = heard(two);
     // It gets all its calls, now and again.
-    await eventually(() => expect([healthOf(1).reason, heard(two) > before + 20]).toEqual([undefined, true]));
+    await eventually(() => expect([healthOf(1).reason, heard(two) > before]).toEqual([undefined, true]));
     await two.close();
     const { length } = one.requests;
     await eventually(() => expect(healthOf(1).state).toBe('down'));
