@@ -58,6 +58,8 @@ export class LedgerAudit {
   readonly #expected = new Map<string, Expected>();
   /** Exchanges whose caller left before receiving an id: as many rows belong to no one else. */
   readonly #nameless: Asked[] = [];
+  /** The ids in the ledger. */
+  readonly #rows = new Set<string>();
   /** The minimum number of rows. */
   #due = 0;
 
@@ -120,6 +122,7 @@ export class LedgerAudit {
     read(dataDir, (database) => {
       for (const row of database.prepare(rowsQuery).iterate() as IterableIterator<Row>) {
         each(row);
+        this.#rows.add(row.id);
         sums.rows++;
         sums.outcomes[row.outcome] = (sums.outcomes[row.outcome] ?? 0) + 1;
         if (row.outcome === 'client_closed' && row.upstream === null && row.queuedMs > 0) sums.leftInQueue++;
@@ -149,6 +152,16 @@ export class LedgerAudit {
           `and the model server served ${sums.servedPrompt} + ${sums.servedCompletion}.`,
       );
     return sums;
+  }
+
+  /** Says of a ledger with faults what the gate's log has of exchanges without a row. Wrong keys have none. */
+  explain(log: string): void {
+    if (this.faults.length === 0) return;
+    for (const line of log.split('\n')) {
+      const id = /"id":"(req_[^"]+)"/.exec(line)?.[1];
+      if (id !== undefined && !this.#rows.has(id) && !line.includes('"status":401'))
+        this.fault(`Without a row: ${line}`);
+    }
   }
 
   #compare(row: Row, expected: Expected, sums: Sums): void {

@@ -1,7 +1,7 @@
 // A soak: the fake model server, a gate in its own process, and a seeded mix of every way in which an exchange can end, as
 // many exchanges as requested. Afterwards nothing but their rows may remain: no slot, no reservation, no descriptor, no
 // memory. Everything stays on this machine.
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startFakeOllama } from '../../test/fake-ollama/fake-ollama.ts';
@@ -117,6 +117,7 @@ class Run {
     const operator = new Operator(gate.url, secret);
     await operator.ask('GET', '/status');
     const before = this.#descriptors();
+    const kindsBefore = this.#kindsOfDescriptors();
 
     this.#begunMs = performance.now();
     const cpuBefore = cpuUs([this.#pid]);
@@ -144,11 +145,12 @@ class Run {
     await sleep(500);
     const used = new Used();
     const sums = this.#audit.check(gate.dataDir, used.add);
+    this.#audit.explain(gate.output());
     const limitsCompared = await used.holdAgainstLimits(members, operator, this.#audit);
 
     // Closes its side of the connections that the gate keeps open to it.
     await closeServer();
-    const after = await this.#descriptorsAfter(before);
+    const after = await this.#descriptorsAfter(before, kindsBefore);
     const most = Math.max(...this.#samples.map(({ descriptors }) => descriptors));
     return {
       requests: this.#done,
@@ -221,13 +223,40 @@ class Run {
     }, 10_000).catch(() => this.#audit.fault(`Something still runs afterwards: ${JSON.stringify(status)}.`));
   }
 
-  async #descriptorsAfter(before: number): Promise<number> {
+  async #descriptorsAfter(before: number, kinds: string): Promise<number> {
     await eventually(() => {
       if (this.#descriptors() > before) throw new Error('more are open');
     }, 20_000).catch(() =>
-      this.#audit.fault(`${this.#descriptors()} descriptors are open afterwards, and ${before} were before.`),
+      this.#audit.fault(
+        `${this.#descriptors()} descriptors are open afterwards (${this.#kindsOfDescriptors()}), and ${before} were before (${kinds}).`,
+      ),
     );
     return this.#descriptors();
+  }
+
+  /** What they are, and the connections with their states as the system writes them. */
+  #kindsOfDescriptors(): string {
+    const directory = `/proc/${this.#pid}/fd`;
+    const targets = readdirSync(directory).flatMap((name) => {
+      try {
+        return [readlinkSync(join(directory, name))];
+      } catch {
+        return [];
+      }
+    });
+    const connections = readFileSync(`/proc/${this.#pid}/net/tcp`, 'utf8').split('\n');
+    const kindOf = (target: string): string => {
+      const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
+      if (inode === undefined) return target.replace(/\d+/g, 'N');
+      const [, local, remote, state] =
+        connections
+          .find((line) => line.trim().split(/\s+/)[9] === inode)
+          ?.trim()
+          .split(/\s+/) ?? [];
+      return `socket ${local}-${remote} ${state}`;
+    };
+    const counts = Map.groupBy(targets.map(kindOf), (kind) => kind);
+    return [...counts].map(([kind, all]) => `${all.length} × ${kind}`).join(', ');
   }
 
   #descriptors(): number {

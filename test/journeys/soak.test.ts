@@ -11,10 +11,12 @@ test('three thousand mixed exchanges leave nothing behind but their rows', async
   expect(faults).toEqual([]);
   expect(requests).toBeGreaterThanOrEqual(3_000);
   // The mix contains every way of ending.
-  for (const outcome of ['completed', 'refused', 'upstream_error', 'failed', 'client_closed', 'ended'])
-    expect(sums.outcomes[outcome], outcome).toBeGreaterThan(0);
-  for (const answer of ['200 whole', '200 cut', '200 left', '401 whole', '400 whole', '429 whole', 'no head left'])
-    expect(answers[answer], answer).toBeGreaterThan(0);
+  expect(Object.keys(sums.outcomes)).toEqual(
+    expect.arrayContaining(['completed', 'refused', 'upstream_error', 'failed', 'client_closed', 'ended']),
+  );
+  expect(Object.keys(answers)).toEqual(
+    expect.arrayContaining(['200 whole', '200 cut', '200 left', '401 whole', '400 whole', '429 whole', 'no head left']),
+  );
   expect(sums.leftInQueue).toBeGreaterThan(0);
   expect(keysRevoked).toBeGreaterThan(0);
   expect(limitsCompared).toBeGreaterThan(30);
