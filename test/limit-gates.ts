@@ -42,7 +42,7 @@ let asked = 0;
 export class LimitGates {
   readonly rows: Row[] = [];
   readonly gates: LimitGate[] = [];
-  /** How often rows came from a journal. */
+  /** The mark of the last journal that rows came from. */
   recoveries = 0;
   readonly #url: string;
   readonly #answerMs: number;
@@ -125,7 +125,7 @@ export class LimitGates {
   recover(who: Principal, tokens = 10): void {
     const use = { requests: 1, promptTokens: tokens, completionTokens: 0, units: 0 };
     this.rows.push({ id: `req_${++asked}` as RequestId, at: Date.now(), keyId: who.lineage, use });
-    this.recoveries++;
+    this.recoveries = Math.max(this.recoveries + 1, Date.now());
   }
 
   async close(): Promise<void> {

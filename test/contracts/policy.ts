@@ -565,7 +565,7 @@ export function policyContract(name: string, create: () => Promise<Database>): v
       }),
     );
     test(
-      'say how often rows of an account came from a journal, to every process',
+      'say when rows of an account came from a journal, to every process',
       withStores(async (mine, other) => {
         const [one, two, three] = ['acc_1', 'acc_2', 'acc_3'] as AccountId[] as [AccountId, AccountId, AccountId];
         await mine.noteRecovered(new Set());
@@ -577,20 +577,40 @@ export function policyContract(name: string, create: () => Promise<Database>): v
         await feed.look();
         expect(seen.slice(1).every((accounts) => accounts === 'all' || accounts?.has(one))).toBe(true);
         expect(seen.length).toBeGreaterThan(1);
-        for (const each of [mine, other]) await each.noteRecovered(new Set([two]));
+        const [markOfOne = 0] = (await mine.recoveries(new Set([one]))).values();
+        let last = 0;
+        for (const each of [mine, other, mine]) {
+          await each.noteRecovered(new Set([two]));
+          const [mark = 0] = (await mine.recoveries(new Set([two, three]))).values();
+          expect(mark).toBeGreaterThan(last);
+          last = mark;
+        }
         expect(await mine.recoveries()).toEqual(
           new Map([
-            [one, 1],
-            [two, 3],
+            [one, markOfOne],
+            [two, last],
           ]),
         );
-        expect(await mine.recoveries(new Set([two, three]))).toEqual(new Map([[two, 3]]));
         expect(await mine.recoveries(new Set())).toEqual(new Map());
         const many = new Set(Array.from({ length: 1_200 }, (_, i) => `acc_m${i}` as AccountId));
         await mine.noteRecovered(many);
         expect([...(await other.recoveries(many)).keys()]).toEqual(expect.arrayContaining([...many]));
       }),
     );
+    test('mark what came from a journal higher than a database that was replaced had marked it', async () => {
+      const whose = 'acc_1' as AccountId;
+      const marked = async (times: number): Promise<number> => {
+        let mark = 0;
+        await storesOf(create)(async (mine) => {
+          for (let i = 0; i < times; i++) await mine.noteRecovered(new Set([whose]));
+          mark = (await mine.recoveries()).get(whose) ?? 0;
+        })();
+        return mark;
+      };
+      const before = await marked(3);
+      while (Date.now() <= before) await new Promise((resolve) => setTimeout(resolve, 1));
+      expect(await marked(1)).toBeGreaterThan(before);
+    });
     test(
       'contain nothing of a batch that failed',
       withStores(async (mine) => {

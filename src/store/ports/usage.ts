@@ -76,7 +76,10 @@ export interface UsageStore {
    * Call it when the rows are there, and before the journal forgets them.
    */
   noteRecovered(accounts: ReadonlySet<AccountId>): Promise<void>;
-  /** How often that was noted, of these accounts or of all; an account of which it never was is missing. */
+  /**
+   * The last mark of these accounts, or of all; an account that has none is missing. A mark is higher than each one before it, also than one
+   * that the database has lost since, because it is the time of the database.
+   */
   recoveries(accounts?: ReadonlySet<AccountId>): Promise<ReadonlyMap<AccountId, number>>;
   /** The usage of every key, or of an account's keys, in [since, before), by minute, from the raw rows. */
   usageByMinute(since: WallMs, before?: WallMs, accountId?: AccountId): Promise<UsageBucket[]>;

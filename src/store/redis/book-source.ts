@@ -11,12 +11,12 @@ export interface BookSource {
   known(leases: readonly string[]): Promise<ReadonlySet<string>>;
   /** The account's use since the longest of the windows of `at` began, each key named by the first one of its rotations. */
   sums(account: AccountId, at: SteadyMs): Promise<LedgerSums>;
-  /** How often, as far as this gate has heard. A book whose sums are of fewer times lacks calls. */
+  /** The mark of the last journal with calls of it that this gate has heard of, or 0. A book whose sums are of a lower one lacks calls. */
   recoveries(account: AccountId): number;
 }
 
 export interface LedgerSums {
-  /** How often calls of the account came from journals of gateways that had ended: the sums have at least these. */
+  /** The mark of the last journal that brought calls of the account, or 0: the sums have at least these. */
   readonly recoveries: number;
   /** Of the minute that runs. */
   readonly minutes: readonly UsageBucket[];

@@ -1,6 +1,6 @@
 // The scripts of the limits: each one decides or changes everything that one account's call needs, as one step. An account has
 //   {account}:b         the book: for the account and each key, the figures of each window; `seed` is the generation it was made in,
-//                       `made` when, and `recoveries` how many of them the ledger had then
+//                       `made` when, and `recoveries` the mark of the last one that the ledger had then
 //   {account}:l[:key]   running calls with the time until which each of them counts, so that running is counted and never added up
 //   {account}:ld        every lease that is not in the ledger yet: the book is the ledger's sums and these
 //   {account}:w         present while a call somewhere waits for another one to end
@@ -76,7 +76,7 @@ end
 
 /**
  * What `look` and `reserve` begin with. KEYS: book, running, running of the key. ARGV: generation, key, time of the gate, when the windows
- * began, how many recoveries this gate knows of, which limits (a character each: subject, window and measure), how much each of them allows.
+ * began, the last recovery that this gate knows of, which limits (a character each: subject, window and measure), how much each of them allows.
  */
 const standing = `
 local call = redis.call
@@ -324,7 +324,7 @@ return said
 /**
  * Makes the book from the ledger's sums and the leases that the ledger lacks: set, never added, so that two gates that do it write
  * the same. Does nothing if the leases are not those any more with which the ledger was asked, or if the book was made meanwhile.
- * KEYS: book, running, leases. Generation, recoveries, when the book was made last, how many leases, gone (in the ledger, or never begun) and lost ones, those three, then for each tally: its field, when its
+ * KEYS: book, running, leases. Generation, last recovery, when the book was made last, how many leases, gone (in the ledger, or never begun) and lost ones, those three, then for each tally: its field, when its
  * windows began, and five figures for each of them.
  */
 export const seed: Script = script(`${lease}${tallies}
@@ -374,7 +374,7 @@ for i = 1, #leases, 2 do
 end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'seed', gen, 'made', string.format('%.0f', time[1] * 1000000 + time[2]))
-if recoveries > 0 then redis.call('HSET', KEYS[1], 'recoveries', recoveries) end
+if recoveries > 0 then redis.call('HSET', KEYS[1], 'recoveries', ARGV[2]) end
 for field, tally in pairs(all) do
   local base, since = fieldsOf(tally[1], tally[2])
   redis.call('HSET', KEYS[1], field, base, field .. '+', since)

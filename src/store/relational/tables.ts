@@ -57,7 +57,7 @@ export interface Tables extends CertificateTables, PeopleTables, UsageTables {
     bound_certificate: string | null;
     of_page: number;
   };
-  /** How often calls of an account came from the journal of a gateway that had ended; no row: never. */
+  /** `n`: when calls of an account last came from the journal of a gateway that had ended, in milliseconds; no row: never. */
   recoveries: { account_id: AccountId; n: number };
   registration: { id: number; definition: string };
   maintenance: { id: number; definition: string | null };

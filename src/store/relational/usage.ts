@@ -73,13 +73,14 @@ export function usageQueries({
       return known;
     },
     noteRecovered: async (accounts) => {
-      const all = [...accounts].map((account_id) => ({ account_id, n: 1 }));
+      const all = [...accounts].map((account_id) => ({ account_id, n: engine.now }));
+      const next = sql<number>`case when recoveries.n < ${engine.now} then ${engine.now} else recoveries.n + 1 end`;
       await transact(async (transaction) => {
         for (let from = 0; from < all.length; from += rowsPerInsert)
           await transaction
             .insertInto('recoveries')
             .values(all.slice(from, from + rowsPerInsert))
-            .onConflict((conflict) => conflict.column('account_id').doUpdateSet({ n: sql`recoveries.n + 1` }))
+            .onConflict((conflict) => conflict.column('account_id').doUpdateSet({ n: next }))
             .execute();
       });
     },

@@ -32,7 +32,7 @@ const views = `create table views (
   started_at bigint not null
 )`;
 
-/** How often calls of an account came from the journal of a gateway that had ended. */
+/** When calls of an account last came from the journal of a gateway that had ended. */
 const recoveries = [
   'create table recoveries (account_id text primary key, n bigint not null)',
   ...changesOfAccounts(['keys', 'suspensions', 'recoveries']),

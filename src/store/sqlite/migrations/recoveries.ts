@@ -1,4 +1,4 @@
-// How often calls of an account came from the journal of a gateway that had ended.
+// When calls of an account last came from the journal of a gateway that had ended.
 import type { Kysely } from 'kysely';
 
 export async function openRecoveries(db: Kysely<unknown>): Promise<void> {
