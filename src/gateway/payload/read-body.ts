@@ -22,6 +22,8 @@ export function readBody(
 ): Promise<Buffer> {
   const { request, response } = exchange;
   const declared = Number(request.headers['content-length'] ?? 0);
+  // The caller has left while the call was checked, and its stream has told that already.
+  if (request.destroyed) return Promise.reject(new GatewayError('client_closed'));
   if (declared > limits.bodyBytes) return Promise.reject(new GatewayError('body_too_large'));
   const room = coding?.roomBytes ?? 0;
   if (room > 0 && !limits.budget.take(room, holder, exchange.network))
