@@ -244,16 +244,13 @@ class Run {
         return [];
       }
     });
-    const connections = readFileSync(`/proc/${this.#pid}/net/tcp`, 'utf8').split('\n');
+    const lines = readFileSync(`/proc/${this.#pid}/net/tcp`, 'utf8').split('\n');
+    const connections = new Map(
+      lines.map((line) => line.trim().split(/\s+/)).map((words) => [words[9], words.slice(1, 4).join(' ')]),
+    );
     const kindOf = (target: string): string => {
       const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
-      if (inode === undefined) return target.replace(/\d+/g, 'N');
-      const [, local, remote, state] =
-        connections
-          .find((line) => line.trim().split(/\s+/)[9] === inode)
-          ?.trim()
-          .split(/\s+/) ?? [];
-      return `socket ${local}-${remote} ${state}`;
+      return inode === undefined ? target.replace(/\d+/g, 'N') : `socket ${connections.get(inode)}`;
     };
     const counts = Map.groupBy(targets.map(kindOf), (kind) => kind);
     return [...counts].map(([kind, all]) => `${all.length} × ${kind}`).join(', ');

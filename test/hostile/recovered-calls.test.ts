@@ -72,16 +72,17 @@ test.each(['its next start', 'the command that adopts its journal'])('after %s',
     });
     expect(adopted).toMatchObject({ added: calls });
   }
+  const gates = again ? [other, again] : [other];
   await eventually(async () => {
     expect(await asking(DATABASE_URL, "select count(*)::int as rows from usage where outcome <> 'refused'")).toEqual([
       { rows: 1 + calls },
     ]);
-    for (const gate of again ? [other, again] : [other]) expect(await usedAt(gate, secret)).toBe(1 + calls);
+    for (const gate of gates) expect(await usedAt(gate, secret)).toBe(1 + calls);
   });
   // The counts of later calls are added to these.
   await send(other);
-  for (const gate of again ? [other, again] : [other]) expect(await usedAt(gate, secret)).toBe(2 + calls);
-  for (const gate of again ? [other, again] : [other]) {
+  for (const gate of gates) expect(await usedAt(gate, secret)).toBe(2 + calls);
+  for (const gate of gates) {
     gate.process.kill('SIGTERM');
     await gate.ended;
   }

@@ -2,11 +2,12 @@
 // that it would have written at its next start, each once. The segments keep their bytes under a name that no gateway reads.
 import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import type { AccountId } from '../../domain/id.ts';
 import { Refusal } from '../../domain/refusal.ts';
 import type { UsageRecord } from '../../domain/usage.ts';
 import type { Store } from '../ports/store.ts';
 import { Journal, linesOfAll, segmentPath } from './journal.ts';
-import { accountsOf, recovered } from './journal-lines.ts';
+import { recovered } from './journal-lines.ts';
 
 export interface Adopted {
   /** Calls in the journal. */
@@ -31,24 +32,27 @@ export async function adoptJournal(
   const directory = Journal.directoryIn(dataDir);
   const paths = Journal.segmentsIn(directory).map((segment) => segmentPath(directory, segment));
   const rows = (): Iterable<UsageRecord> => recovered(linesOfAll(paths));
-  await refuseForeign(rows(), store);
+  const accounts = await refuseForeign(rows(), store);
   const adopted = { calls: 0, added: 0, present: 0 };
   for (const batch of batches(rows())) {
     const before = await store.knownUsage([...batch.keys()]);
     await store.appendUsage([...batch.values()]);
-    await store.noteRecovered(accountsOf(batch.values()));
     adopted.calls += batch.size;
     adopted.present += before.size;
     adopted.added += batch.size - before.size;
   }
+  await store.noteRecovered(accounts);
   // Otherwise, rows that retention has dropped meanwhile would be added again by a later run.
   for (const path of paths) renameSync(path, `${path}.adopted`);
   return adopted;
 }
 
-/** Calls of accounts that the store does not have are of another installation. */
-async function refuseForeign(rows: Iterable<UsageRecord>, store: Pick<Store, 'findAccount'>): Promise<void> {
-  const known = new Set<string>();
+/** Calls of accounts that the store does not have are of another installation. Returns the accounts. */
+async function refuseForeign(
+  rows: Iterable<UsageRecord>,
+  store: Pick<Store, 'findAccount'>,
+): Promise<ReadonlySet<AccountId>> {
+  const known = new Set<AccountId>();
   for (const { accountId } of rows) {
     if (known.has(accountId)) continue;
     if (!(await store.findAccount(accountId)))
@@ -58,6 +62,7 @@ async function refuseForeign(rows: Iterable<UsageRecord>, store: Pick<Store, 'fi
       );
     known.add(accountId);
   }
+  return known;
 }
 
 /** By id: a journal can hold a call twice, and its first row counts. */

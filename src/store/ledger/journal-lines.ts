@@ -1,5 +1,4 @@
 // The lines of the journal: B begins an exchange, P is its progress, E its end; each is a letter and a JSON object.
-import type { AccountId } from '../../domain/id.ts';
 import type { UsageRecord } from '../../domain/usage.ts';
 
 export const beginOf = (draft: UsageRecord): string => `B${JSON.stringify(draft)}\n`;
@@ -47,9 +46,3 @@ function parseLine(line: string): ({ id: UsageRecord['id'] } & Partial<UsageReco
 /** The records of lines that `endOf` wrote. */
 export const recordsOf = (lines: readonly string[]): UsageRecord[] =>
   lines.map((line) => JSON.parse(line.slice(1)) as UsageRecord);
-
-export function accountsOf(records: Iterable<UsageRecord>): ReadonlySet<AccountId> {
-  const accounts = new Set<AccountId>();
-  for (const { accountId } of records) accounts.add(accountId);
-  return accounts;
-}

@@ -9,14 +9,14 @@
 // memory does not hold are read back from them once the store is available.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { KeyId } from '../../domain/id.ts';
+import type { AccountId, KeyId } from '../../domain/id.ts';
 import { SwapSet } from '../../domain/swap-set.ts';
 import type { MonotonicMs } from '../../domain/time.ts';
 import type { UsageRecord } from '../../domain/usage.ts';
 import type { OpenUsage, Progress, UsageJournal } from '../ports/journal.ts';
 import type { LedgerWriter } from '../ports/ledger-writer.ts';
 import { Journal, linesOfAll, segmentPath } from './journal.ts';
-import { accountsOf, againOf, beginOf, endOf, endsOf, recovered } from './journal-lines.ts';
+import { againOf, beginOf, endOf, endsOf, recovered } from './journal-lines.ts';
 import { hasMoved, type Noted } from './progress.ts';
 
 type OpenEntry = OpenUsage & Noted;
@@ -92,10 +92,12 @@ export class Ledger implements UsageJournal {
     const directory = Journal.directoryIn(dataDir);
     const segments = Journal.segmentsIn(directory);
     const paths = segments.map((segment) => segmentPath(directory, segment));
+    const accounts = new Set<AccountId>();
     for (const batch of batchesOf(recovered(linesOfAll(paths)), bounds.batchRows)) {
       await writer.appendLines(batch.map(endOf));
-      await writer.noteRecovered(accountsOf(batch));
+      for (const { accountId } of batch) accounts.add(accountId);
     }
+    if (accounts.size > 0) await writer.noteRecovered(accounts);
     if (segments.length > 0) await writer.flushLines();
     const journal = Journal.open(directory, segments);
     try {

@@ -76,7 +76,8 @@ end
 
 /**
  * What `look` and `reserve` begin with. KEYS: book, running, running of the key. ARGV: generation, key, time of the gate, when the windows
- * began, the last recovery that this gate knows of, which limits (a character each: subject, window and measure), how much each of them allows.
+ * began, the last recovery that this gate knows of, which limits (a character each: subject, window and measure), how much each of them
+ * allows.
  */
 const standing = `
 local call = redis.call
@@ -324,8 +325,8 @@ return said
 /**
  * Makes the book from the ledger's sums and the leases that the ledger lacks: set, never added, so that two gates that do it write
  * the same. Does nothing if the leases are not those any more with which the ledger was asked, or if the book was made meanwhile.
- * KEYS: book, running, leases. Generation, last recovery, when the book was made last, how many leases, gone (in the ledger, or never begun) and lost ones, those three, then for each tally: its field, when its
- * windows began, and five figures for each of them.
+ * KEYS: book, running, leases. Generation, last recovery, when the book was made last, how many leases, gone (in the ledger, or never
+ * begun) and lost ones, those three, then for each tally: its field, when its windows began, and five figures for each of them.
  */
 export const seed: Script = script(`${lease}${tallies}
 local gen, recoveries, made = ARGV[1], tonumber(ARGV[2]), ARGV[3]
